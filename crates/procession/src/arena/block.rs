@@ -1,0 +1,236 @@
+//! A block as the process that has it sees it: an address, a length, and the duty to free it.
+//!
+//! Invariant: a `Block` is the only one of its process for its offset, and its owner word names this
+//! participant (or, after a fork, a hold entry of this participant counts it); so its bytes are
+//! reached by this process alone, or by its fork relatives through private copies.
+
+use std::ptr::NonNull;
+use std::sync::PoisonError;
+
+use super::blocks::{owned, owner_of};
+use super::family::Inner;
+use super::objects::ObjectId;
+use super::layout::{EXTENT, PAGE};
+use super::map::corrupt;
+use crate::error::ArenaError;
+use crate::ring::fifo::BlockRef;
+use crate::sys::atomic::Ordering;
+use crate::sys::memory;
+
+/// Runs longer than an extent are mapped for themselves.
+pub(crate) fn is_long_run(len: u64) -> bool {
+    len > EXTENT
+}
+
+/// What a process knows of a block that it received and may keep.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kept {
+    pub(crate) ptr: NonNull<u8>,
+    pub(crate) len: u64,
+    /// Remapped as private memory by a fork.
+    pub(crate) private: bool,
+    /// The hold entry that counts it, if it came by fork; 0: this process is its owner.
+    pub(crate) entry: u64,
+}
+// SAFETY: the pointer is an address that is only used under the registry's lock.
+unsafe impl Send for Kept {}
+
+/// A piece of the arena that belongs to this process until it is put into a queue or dropped.
+///
+/// A received block stays where it is for as long as the `Block` lives; dropping it gives the memory
+/// back to the family, whichever process made it. After a fork parent and child have it as private
+/// memory, each its own. If the process dies, the others take it back.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let family = procession::Family::current()?;
+/// let mut block = family.alloc(5, &[])?;
+/// block.write(0, b"hello");
+/// let mut copy = [0; 5];
+/// block.read(0, &mut copy);
+/// assert_eq!(&copy, b"hello");
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Block {
+    inner: &'static Inner,
+    at: u64,
+    len: usize,
+    ptr: NonNull<u8>,
+    received: bool,
+}
+
+// SAFETY: the bytes behind the pointer are this block's alone; `&self` methods only read them.
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// A fresh block that holds counts of `holds`.
+    pub(crate) fn alloc(
+        inner: &'static Inner,
+        len: usize,
+        holds: &[ObjectId],
+    ) -> Result<Block, ArenaError> {
+        let entries = 8 * holds.len() as u64;
+        let data = (len as u64).next_multiple_of(8);
+        let at = inner.alloc_block(data + entries)?;
+        let guard = Unfinished { inner, at };
+        inner.desc(at)?.len.store(len as u64, Ordering::Relaxed);
+        inner.hold_for_message(at, data, holds)?;
+        let ptr = inner.map_block(at, len as u64)?;
+        std::mem::forget(guard);
+        Ok(Block { inner, at, len, ptr, received: false })
+    }
+
+    /// The block that a message brought, mapped and owned.
+    pub(crate) fn received(
+        inner: &'static Inner,
+        block: BlockRef,
+        ptr: NonNull<u8>,
+    ) -> Result<Block, ArenaError> {
+        let desc = inner.desc(block.at)?;
+        desc.owner.store(owned(inner.me()?), Ordering::Release);
+        let kept = Kept { ptr, len: block.len, private: false, entry: 0 };
+        inner.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(block.at, kept);
+        Ok(Block { inner, at: block.at, len: block.len as usize, ptr, received: true })
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it holds no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies `bytes` to position `at`.
+    ///
+    /// # Panics
+    /// If they don't fit.
+    pub fn write(&mut self, at: usize, bytes: &[u8]) {
+        assert!(at <= self.len && bytes.len() <= self.len - at, "{} bytes at {at} of a block of {}", bytes.len(), self.len);
+        // SAFETY: in range of this block's own mapping, by the assertion and the invariant.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.ptr.as_ptr().add(at), bytes.len()) };
+    }
+
+    /// Copies bytes from position `at` on into `out`.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn read(&self, at: usize, out: &mut [u8]) {
+        assert!(at <= self.len && out.len() <= self.len - at, "{} bytes at {at} of a block of {}", out.len(), self.len);
+        // SAFETY: in range of this block's own mapping; `out` is not in shared memory.
+        unsafe { std::ptr::copy_nonoverlapping(self.ptr.as_ptr().add(at), out.as_mut_ptr(), out.len()) };
+    }
+
+    /// The address of its first byte, valid and this process's own while the `Block` lives.
+    #[must_use]
+    pub fn as_mut_ptr(&self) -> *mut u8 {
+        self.ptr.as_ptr()
+    }
+
+    /// What a record says of this block.
+    pub(crate) fn reference(&self) -> BlockRef {
+        BlockRef { at: self.at, len: self.len as u64 }
+    }
+
+    pub(crate) fn belongs_to(&self, inner: &'static Inner) -> bool {
+        std::ptr::eq(self.inner, inner) && !self.received
+    }
+
+    /// The block went into a queue: only this process's mapping of it ends.
+    pub(crate) fn given_away(self) {
+        self.inner.unmap_block(self.ptr, self.len as u64);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let kept = if self.received {
+            self.inner.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.at)
+        } else {
+            None
+        };
+        // Nothing can be done about an error here; the sweep finds what is left.
+        let _ = self.inner.let_go(self.at, self.ptr, self.len as u64, kept);
+    }
+}
+
+/// Frees a block whose making failed half-way.
+struct Unfinished {
+    inner: &'static Inner,
+    at: u64,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = self.inner.free_block(self.at);
+    }
+}
+
+impl Inner {
+    /// The address of a block's bytes in this process.
+    pub(crate) fn map_block(&self, at: u64, len: u64) -> Result<NonNull<u8>, ArenaError> {
+        if is_long_run(len) {
+            self.map.map_run(at, len.next_multiple_of(PAGE))
+        } else {
+            self.map.ptr(at, len)
+        }
+    }
+
+    fn unmap_block(&self, ptr: NonNull<u8>, len: u64) {
+        if is_long_run(len) {
+            // SAFETY: such a block's mapping was made for it alone, by `map_block`.
+            unsafe { memory::unmap(ptr, len.next_multiple_of(PAGE)) };
+        }
+    }
+
+    /// Checks what a record says of a block: it begins where a block may, and fits.
+    pub(crate) fn check_block(&self, block: BlockRef) -> Result<(), ArenaError> {
+        self.desc(block.at)?;
+        if block.len > self.block_room(block.at)? {
+            return Err(corrupt(format!("a block's length {}", block.len)));
+        }
+        Ok(())
+    }
+
+    /// Ends this process's part in a block, and frees it if nobody else has one.
+    fn let_go(
+        &self,
+        at: u64,
+        ptr: NonNull<u8>,
+        len: u64,
+        kept: Option<Kept>,
+    ) -> Result<(), ArenaError> {
+        if let Some(k) = kept
+            && k.private
+            && !is_long_run(len)
+        {
+            // SAFETY: the block's own pages, which nothing refers to any more; they become what the
+            // rest of their extent is.
+            let shared = unsafe {
+                memory::remap(self.map.fd(), ptr, at, len.next_multiple_of(PAGE), false)
+            };
+            shared.map_err(|_| super::map::no_address_space(len))?;
+        }
+        self.unmap_block(ptr, len);
+        if let Some(k) = kept
+            && k.entry != 0
+        {
+            return self.release_entry(k.entry);
+        }
+        let word = self.desc(at)?.owner.load(Ordering::Acquire);
+        match owner_of(word) {
+            (s, 0, super::blocks::OWNED) if s == self.me()? => self.free_block(at),
+            (s, _, super::blocks::OWNED) if s == self.me()? => self.leave_to_children(at),
+            _ => Ok(()), // a copy made by fork of a block that was the parent's
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Layer 1: memory that a family of processes shares, and who owns what in it.
+
+pub(crate) mod layout;
+
+pub(crate) mod bells;
+pub(crate) mod block;
+pub(crate) mod blocks;
+pub(crate) mod check;
+pub(crate) mod family;
+pub(crate) mod fork;
+pub(crate) mod holds;
+pub(crate) mod map;
+pub(crate) mod objects;
+pub(crate) mod participants;
+pub(crate) mod redo;
+pub(crate) mod runs;
+pub(crate) mod segments;
+pub(crate) mod sweep;

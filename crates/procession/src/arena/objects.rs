@@ -1,0 +1,180 @@
+//! The object table: type-stable slots that handles name by index and generation.
+//!
+//! | state | meaning |
+//! |---|---|
+//! | `FREE` | in the list of free slots (or never used) |
+//! | `QUEUE` | a queue; `refs` hold entries name it |
+//! | `DYING` | its last handle is gone; `reaper` takes it apart |
+//!
+//! Every change of state is a redo record; taking apart goes by the same steps as `get`, so that a
+//! reaper may be killed anywhere and another goes on.
+
+use std::mem::offset_of;
+
+use super::family::Inner;
+use super::layout::{Desc, Header, Object, PAGE};
+use super::map::corrupt;
+use super::redo::set;
+use crate::error::ArenaError;
+use crate::ring::fifo;
+use crate::sys::atomic::Ordering;
+use crate::sys::fault::crash_point;
+
+pub(crate) const FREE: u64 = 0;
+pub(crate) const QUEUE: u64 = 1;
+pub(crate) const DYING: u64 = 2;
+
+/// The name of an object: its slot, and which of the slot's lives is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ObjectId {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl ObjectId {
+    pub(crate) fn pack(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+    pub(crate) fn unpack(word: u64) -> ObjectId {
+        ObjectId { index: word as u32, generation: (word >> 32) as u32 }
+    }
+}
+
+pub(crate) fn state_word(generation: u32, state: u64) -> u64 {
+    u64::from(generation) << 8 | state
+}
+
+impl Inner {
+    /// The slot of an object.
+    pub(crate) fn object(&self, index: u32) -> Result<&Object, ArenaError> {
+        if u64::from(index) >= self.map.layout.max_objects {
+            return Err(corrupt(format!("{index} is no object")));
+        }
+        self.map.at(self.map.layout.object(u64::from(index)))
+    }
+
+    /// A new queue, counted by the hold entry at `entry`.
+    pub(crate) fn create_object(&self, capacity: u64, entry: u64) -> Result<ObjectId, ArenaError> {
+        let guard = self.guard()?;
+        let header = self.header();
+        let free = header.object_free.load(Ordering::Relaxed);
+        let used = header.objects_used.load(Ordering::Relaxed);
+        let index = if free == 0 { used } else { free - 1 };
+        if index >= self.map.layout.max_objects {
+            let why = "the object table is used up";
+            return Err(ArenaError::Full { requested: 512, free: 0, why });
+        }
+        let slot = self.object(index as u32)?;
+        let generation = ((slot.state.load(Ordering::Relaxed) >> 8) as u32 + 1) & 0x00ff_ffff;
+        // Nobody looks at a free slot's fields, so they can be written before it is a queue.
+        slot.reset(capacity);
+        let list = if free == 0 {
+            set(offset_of!(Header, objects_used) as u64, used + 1)
+        } else {
+            set(offset_of!(Header, object_free) as u64, slot.next_free.load(Ordering::Relaxed))
+        };
+        let id = ObjectId { index: index as u32, generation };
+        let at = self.map.layout.object(index);
+        guard.commit(&[
+            list,
+            set(at + offset_of!(Object, refs) as u64, 1),
+            set(entry, super::holds::object_entry(id)),
+            set(at + offset_of!(Object, state) as u64, state_word(generation, QUEUE)),
+        ])?;
+        crash_point!("object.created");
+        Ok(id)
+    }
+
+    /// Takes objects apart whose last handle is gone, and those that only they held.
+    pub(crate) fn reap_all(&self, mut dying: Vec<u64>) -> Result<(), ArenaError> {
+        while let Some(index) = dying.pop() {
+            self.reap(index as u32, &mut dying)?;
+        }
+        Ok(())
+    }
+
+    fn reap(&self, index: u32, dying: &mut Vec<u64>) -> Result<(), ArenaError> {
+        crash_point!("object.dying");
+        let slot = self.object(index)?;
+        let generation = (slot.state.load(Ordering::Acquire) >> 8) as u32;
+        let id = ObjectId { index, generation };
+        let mut sink = Vec::new();
+        while let Some(message) = self.pop(slot, id, &mut sink)? {
+            sink.clear();
+            self.free_left(&message.popped)?;
+            if let Some(b) = message.popped.block {
+                self.desc(b.at)?.owner.store(super::blocks::owned(self.me()?), Ordering::Release);
+                self.free_block_into(b.at, dying)?;
+            }
+        }
+        crash_point!("object.drained");
+        self.strip(slot, index)?;
+        let guard = self.guard()?;
+        let at = self.map.layout.object(u64::from(index));
+        let free = self.header().object_free.load(Ordering::Relaxed);
+        guard.commit(&[
+            set(at + offset_of!(Object, next_free) as u64, free),
+            set(at + offset_of!(Object, state) as u64, state_word(generation, FREE)),
+            set(at + offset_of!(Object, reaper) as u64, 0),
+            set(offset_of!(Header, object_free) as u64, u64::from(index) + 1),
+        ])?;
+        crash_point!("object.freed");
+        Ok(())
+    }
+
+    /// Frees the last segment and the list of bells of an empty queue.
+    fn strip(&self, slot: &Object, index: u32) -> Result<(), ArenaError> {
+        let mine = super::blocks::owned(self.me()?);
+        let desc_owner =
+            |at: u64| self.map.layout.desc(at / PAGE) + offset_of!(Desc, owner) as u64;
+        let base = self.map.layout.object(u64::from(index));
+        let bells = slot.bells.load(Ordering::Relaxed);
+        if bells != 0 {
+            self.desc(bells)?;
+            let guard = self.guard()?;
+            guard.commit(&[
+                set(base + offset_of!(Object, bells) as u64, 0),
+                set(desc_owner(bells), mine),
+            ])?;
+            drop(guard);
+            self.free_block(bells)?;
+        }
+        let last = slot.tail.cursor();
+        if last.0 != 0 {
+            let segment = last.segment();
+            self.desc(segment)?;
+            let guard = self.guard()?;
+            let mut changes = vec![set(desc_owner(segment), mine)];
+            for word in fifo::cursor_words(&slot.head, &slot.tail) {
+                let inside = std::ptr::from_ref(word) as usize - std::ptr::from_ref(slot) as usize;
+                changes.push(set(base + inside as u64, 0));
+            }
+            guard.commit(&changes)?;
+            drop(guard);
+            crash_point!("object.stripped");
+            self.free_block(segment)?;
+        }
+        Ok(())
+    }
+}
+
+impl Object {
+    fn reset(&self, capacity: u64) {
+        self.capacity.store(capacity, Ordering::Relaxed);
+        self.closed.store(0, Ordering::Relaxed);
+        self.bells.store(0, Ordering::Relaxed);
+        self.done.store(0, Ordering::Relaxed);
+        fifo::reset(&self.head, &self.tail);
+    }
+
+    /// Generation and state.
+    pub(crate) fn life(&self) -> (u32, u64) {
+        let word = self.state.load(Ordering::Acquire);
+        ((word >> 8) as u32, word & 0xff)
+    }
+
+    /// Messages in the queue, exact at an instant of the call.
+    pub(crate) fn len(&self) -> u64 {
+        fifo::len(&self.head, &self.tail)
+    }
+}

@@ -1,0 +1,160 @@
+//! The ring's memory: segments are blocks that belong to the queue, by the notes on them.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use super::blocks::{owned, transit};
+use super::family::Inner;
+use super::layout::{Object, PAGE};
+use super::map::corrupt;
+use super::objects::ObjectId;
+use crate::error::ArenaError;
+use crate::lock::Serial;
+use crate::ring::fifo::{BlockRef, Cursor, Memory, Popped};
+use crate::sys::atomic::Ordering;
+use crate::sys::fault::crash_point;
+
+const MAX_SEGMENT: u64 = 1 << 20;
+
+/// One queue's segments, as one participant uses them.
+#[derive(Debug)]
+pub(crate) struct RingMemory<'a> {
+    pub(crate) inner: &'a Inner,
+    pub(crate) id: ObjectId,
+    pub(crate) me: Serial,
+    /// Where the block of the message being popped is mapped.
+    mapped: Cell<Option<NonNull<u8>>>,
+}
+
+/// A message taken out, whose block (if any) is mapped but not yet marked as owned.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) popped: Popped,
+    pub(crate) mapped: Option<NonNull<u8>>,
+}
+
+impl<'a> RingMemory<'a> {
+    pub(crate) fn new(inner: &'a Inner, id: ObjectId, me: Serial) -> RingMemory<'a> {
+        RingMemory { inner, id, me, mapped: Cell::new(None) }
+    }
+}
+
+impl Memory for RingMemory<'_> {
+    type Error = ArenaError;
+
+    #[inline]
+    fn load(&self, at: u64) -> Result<u64, ArenaError> {
+        Ok(self.inner.map.word(at)?.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn store(&self, at: u64, value: u64) -> Result<(), ArenaError> {
+        self.inner.map.word(at)?.store(value, Ordering::Relaxed);
+        Ok(())
+    }
+
+    #[inline]
+    fn copy_in(&self, at: u64, bytes: &[u8]) -> Result<(), ArenaError> {
+        self.inner.map.copy_in(at, bytes)
+    }
+
+    #[inline]
+    fn copy_out(&self, at: u64, len: usize, out: &mut Vec<u8>) -> Result<(), ArenaError> {
+        self.inner.map.copy_out(at, len, out)
+    }
+
+    #[inline]
+    fn check(&self, c: Cursor) -> Result<(), ArenaError> {
+        let ok = (12..=20).contains(&c.log2())
+            && c.at().is_multiple_of(8)
+            && c.at() >= self.inner.map.layout.data
+            && c.end() <= self.inner.map.layout.size;
+        if ok { Ok(()) } else { Err(corrupt(format!("the ring's cursor {:#x}", c.0))) }
+    }
+
+    fn note_given(&self, segment: Cursor, n: u64) -> Result<(), ArenaError> {
+        self.inner.note_given(segment.segment(), self.id, n, self.me)
+    }
+
+    fn note_left(&self, segment: Cursor, n: u64) -> Result<(), ArenaError> {
+        self.inner.note_taken(segment.segment(), n, self.me)
+    }
+
+    fn note_taken(&self, block: BlockRef, n: u64) -> Result<(), ArenaError> {
+        self.inner.check_block(block)?;
+        // Mapped before the commit: where there is no address space the message stays.
+        self.mapped.set(Some(self.inner.map_block(block.at, block.len)?));
+        self.inner.note_taken(block.at, n, self.me)
+    }
+
+    fn corrupt(&self, what: &'static str) -> ArenaError {
+        corrupt(format!("queue {}: {what}", self.id.index))
+    }
+}
+
+impl Inner {
+    /// Notes, before the commit, that message `n` gives the block to the queue.
+    pub(crate) fn note_given(
+        &self,
+        at: u64,
+        id: ObjectId,
+        n: u64,
+        me: Serial,
+    ) -> Result<(), ArenaError> {
+        let desc = self.desc(at)?;
+        desc.taker.store(0, Ordering::Relaxed);
+        desc.queue.store(id.pack(), Ordering::Relaxed);
+        desc.given.store(n, Ordering::Relaxed);
+        desc.owner.store(transit(me), Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes the note back: the message was not committed.
+    pub(crate) fn note_kept(&self, at: u64, me: Serial) -> Result<(), ArenaError> {
+        self.desc(at)?.owner.store(owned(me), Ordering::Release);
+        Ok(())
+    }
+
+    fn note_taken(&self, at: u64, n: u64, me: Serial) -> Result<(), ArenaError> {
+        let desc = self.desc(at)?;
+        desc.taken.store(n, Ordering::Relaxed);
+        desc.taker.store(u64::from(me), Ordering::Release);
+        Ok(())
+    }
+
+    /// A fresh segment of about `size` bytes.
+    pub(crate) fn new_segment(&self, size: u64) -> Result<Cursor, ArenaError> {
+        let size = size.next_power_of_two().clamp(PAGE, MAX_SEGMENT);
+        let at = self.alloc_block(size)?;
+        Ok(Cursor::new(at, size.trailing_zeros()))
+    }
+
+    /// Frees the segment that a pop left behind.
+    pub(crate) fn free_left(&self, popped: &Popped) -> Result<(), ArenaError> {
+        if let Some(left) = popped.left {
+            self.desc(left.segment())?.owner.store(owned(self.me()?), Ordering::Release);
+            self.free_block(left.segment())?;
+            crash_point!("get.segment_freed");
+        }
+        Ok(())
+    }
+
+    /// Takes the next message out; its inline bytes are appended to `out`.
+    #[inline]
+    pub(crate) fn pop(
+        &self,
+        slot: &Object,
+        id: ObjectId,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Taken>, ArenaError> {
+        let me = self.me()?;
+        let mem = RingMemory::new(self, id, me);
+        let held = slot.head_lock.lock(me, self);
+        crash_point!("get.start");
+        let popped = slot.head.pop(&mem, &slot.tail, out);
+        drop(held);
+        let Some(popped) = popped? else { return Ok(None) };
+        crash_point!("get.unlocked");
+        Ok(Some(Taken { popped, mapped: mem.mapped.get() }))
+    }
+}

@@ -1,0 +1,58 @@
+//! Queues between processes, in shared memory, that never hang and never lose.
+//!
+//! Processes that descend from one another are a [`Family`] and share one *arena* of memory. A
+//! [`Queue`] is a place in the arena; a handle to it is a few bytes that may travel to any process of
+//! the family. `kill -9` any process at any instant: the others go on, and what was in the queues is
+//! in the queues.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use procession::Queue;
+//!
+//! let jobs: Queue<(u32, String)> = Queue::bounded(100)?;
+//! jobs.put((1, "sweep the floor".into()))?;
+//! assert_eq!(jobs.get()?, (1, "sweep the floor".into()));
+//! # Ok(()) }
+//! ```
+//!
+//! The layers, each of which uses only those before it: `sys` (the operating system), `wait`, `lock`
+//! and `ring` (algorithms over words, checked by loom), `arena` (memory and who owns it), [`codec`],
+//! [`queue`].
+#![cfg_attr(not(loom), doc(test(attr(deny(warnings), allow(unused_variables)))))]
+#![cfg_attr(loom, allow(dead_code))]
+
+mod lock;
+mod ring;
+mod sys;
+mod wait;
+
+#[cfg(not(loom))]
+mod arena;
+#[cfg(not(loom))]
+pub mod codec;
+#[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
+mod handle;
+#[cfg(not(loom))]
+pub mod queue;
+
+#[cfg(loom)]
+mod loom_tests;
+
+#[cfg(not(loom))]
+pub use arena::{
+    block::Block,
+    check::{ParticipantInfo, Stats},
+    family::{Family, FamilyId},
+};
+#[cfg(not(loom))]
+pub use error::{ArenaError, FamilyError, GetError, HandleError, PutError, TooManyDone};
+#[cfg(not(loom))]
+pub use queue::{Queue, RawQueue, Received, TryPutError, Wait};
+
+/// Crash points, in builds with the feature `fault` only: see [`fault::POINTS`].
+#[cfg(all(feature = "fault", not(loom)))]
+pub mod fault {
+    pub use crate::sys::fault::{POINTS, arm};
+}

@@ -1,0 +1,437 @@
+//! A first-in-first-out ring of records in chained segments: many producers, many consumers, bounded
+//! by count or unbounded, and whole at every instant.
+//!
+//! Two-lock queue after Michael and Scott (1996): producers share the tail lock, consumers the head
+//! lock (both outside this file). Each side's only commit is one store to its 64-bit count:
+//!
+//! ```text
+//! { head: n, tail: m }        n..m are the messages that are in
+//! push: record written, cursor[(m + 1) & 1] written, then  tail: m + 1
+//! pop:  record copied,  cursor[(n + 1) & 1] written, then  head: n + 1
+//! ```
+//!
+//! The byte position that belongs to a count is kept twice and chosen by the count's lowest bit, so
+//! that the store of the count switches both at once. Who is killed before that store has done
+//! nothing; who is killed after it has done all.
+//!
+//! A record is a 4-byte header (length, kind, flags), the names of its block if it has one, and the
+//! inline bytes, padded to 8. A record that does not fit ends its segment with a jump to the next.
+//! What must hold: a cursor always has room for a jump (16 bytes) behind it.
+
+use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::fault::crash_point;
+
+/// Records carry up to this many bytes inline; more goes into a block.
+pub(crate) const INLINE_MAX: usize = 32 * 1024;
+
+const JUMP_SIZE: u64 = 16;
+const JUMP_KIND: u32 = 0xf;
+const HAS_BLOCK: u32 = 1 << 4;
+
+/// Header: `length << 8 | flags << 4 | kind`; a kind of 0 is none.
+fn header(kind: u8, len: usize, block: bool) -> u32 {
+    ((len as u32) << 8) | if block { HAS_BLOCK } else { 0 } | u32::from(kind)
+}
+
+/// A place in a segment: `offset << 8 | log2(segment size)`; 0 is none. Segments lie at multiples of
+/// their size, so the place tells the segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cursor(pub(crate) u64);
+
+impl Cursor {
+    pub(crate) fn new(at: u64, log2: u32) -> Cursor {
+        Cursor((at << 8) | u64::from(log2))
+    }
+    pub(crate) fn at(self) -> u64 {
+        self.0 >> 8
+    }
+    pub(crate) fn log2(self) -> u32 {
+        (self.0 & 0xff) as u32
+    }
+    pub(crate) fn size(self) -> u64 {
+        1 << self.log2()
+    }
+    pub(crate) fn segment(self) -> u64 {
+        self.at() & !(self.size() - 1)
+    }
+    pub(crate) fn end(self) -> u64 {
+        self.segment() + self.size()
+    }
+    fn advanced(self, by: u64) -> Cursor {
+        Cursor(self.0 + (by << 8))
+    }
+    /// Room for `size` bytes and a jump behind them.
+    fn fits(self, size: u64) -> bool {
+        self.at() + size + JUMP_SIZE <= self.end()
+    }
+}
+
+/// What a record says of the block it carries: an offset and a length, checked by the taker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockRef {
+    pub(crate) at: u64,
+    pub(crate) len: u64,
+}
+
+/// The producers' words, on cache lines of their own.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Tail {
+    count: AtomicU64,
+    cursor: [AtomicU64; 2],
+    /// A head count seen once: never larger than the real one.
+    head_seen: AtomicU64,
+}
+
+/// The consumers' words.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Head {
+    count: AtomicU64,
+    cursor: [AtomicU64; 2],
+    tail_seen: AtomicU64,
+}
+
+/// Shared memory as the ring sees it. Offsets come from the ring and are checked by the memory.
+pub(crate) trait Memory {
+    type Error;
+    /// The 8 bytes at `at` (a multiple of 8).
+    fn load(&self, at: u64) -> Result<u64, Self::Error>;
+    /// Writes 8 bytes.
+    fn store(&self, at: u64, value: u64) -> Result<(), Self::Error>;
+    fn copy_in(&self, at: u64, bytes: &[u8]) -> Result<(), Self::Error>;
+    /// Appends `len` bytes from `at` to `out`.
+    fn copy_out(&self, at: u64, len: usize, out: &mut Vec<u8>) -> Result<(), Self::Error>;
+    /// Checks that `c` lies in a segment of this queue.
+    fn check(&self, c: Cursor) -> Result<(), Self::Error>;
+    /// Notes on a fresh segment, before the commit, that it is given to this queue by message `n`.
+    fn note_given(&self, segment: Cursor, n: u64) -> Result<(), Self::Error>;
+    /// Notes on a segment, before the commit, that the taker of message `n` leaves it behind.
+    fn note_left(&self, segment: Cursor, n: u64) -> Result<(), Self::Error>;
+    /// Notes on a block, before the commit, who takes it with message `n`.
+    fn note_taken(&self, block: BlockRef, n: u64) -> Result<(), Self::Error>;
+    /// The ring contradicts itself.
+    fn corrupt(&self, what: &'static str) -> Self::Error;
+}
+
+/// Why a push did not happen.
+#[derive(Debug)]
+pub(crate) enum PushError<E> {
+    Full,
+    /// A new segment of at least this size is needed: allocate it outside the lock and come again.
+    NeedSegment(u64),
+    Memory(E),
+}
+
+impl<E> From<E> for PushError<E> {
+    fn from(e: E) -> Self {
+        PushError::Memory(e)
+    }
+}
+
+/// A message to be pushed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record<'a> {
+    pub(crate) kind: u8,
+    pub(crate) inline: &'a [u8],
+    pub(crate) block: Option<BlockRef>,
+}
+
+impl Record<'_> {
+    fn lead(&self) -> u64 {
+        if self.block.is_some() { 24 } else { 4 }
+    }
+    fn size(&self) -> u64 {
+        (self.lead() + self.inline.len() as u64).next_multiple_of(8)
+    }
+}
+
+/// What a pop brought, beside the inline bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Popped {
+    pub(crate) kind: u8,
+    pub(crate) block: Option<BlockRef>,
+    /// The segment that was left behind; its memory is the popper's now.
+    pub(crate) left: Option<Cursor>,
+}
+
+impl Tail {
+    #[cfg(any(loom, test))]
+    pub(crate) fn new() -> Tail {
+        Tail {
+            count: AtomicU64::new(0),
+            cursor: [AtomicU64::new(0), AtomicU64::new(0)],
+            head_seen: AtomicU64::new(0),
+        }
+    }
+
+    /// How many messages were ever pushed.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn cursor(&self) -> Cursor {
+        let n = self.count.load(Ordering::Relaxed);
+        Cursor(self.cursor[(n & 1) as usize].load(Ordering::Relaxed))
+    }
+
+    /// Whether `capacity` (0: none) is used up. Under the tail lock.
+    #[inline]
+    pub(crate) fn is_full(&self, head: &Head, capacity: u64) -> bool {
+        if capacity == 0 {
+            return false;
+        }
+        let n = self.count.load(Ordering::Relaxed);
+        if n.wrapping_sub(self.head_seen.load(Ordering::Relaxed)) < capacity {
+            return false;
+        }
+        // pairs with the commit in `pop`: what it read is out of the segments
+        let head = head.count.load(Ordering::Acquire);
+        self.head_seen.store(head, Ordering::Relaxed);
+        n.wrapping_sub(head) >= capacity
+    }
+
+    /// Pushes one record. Under the tail lock. `fresh` is a segment to use if one is needed; it is
+    /// taken only if it was used.
+    #[inline]
+    pub(crate) fn push<M: Memory>(
+        &self,
+        mem: &M,
+        head: &Head,
+        capacity: u64,
+        record: &Record<'_>,
+        fresh: &mut Option<Cursor>,
+    ) -> Result<u64, PushError<M::Error>> {
+        let n = self.count.load(Ordering::Relaxed);
+        if self.is_full(head, capacity) {
+            return Err(PushError::Full);
+        }
+        let size = record.size();
+        let mut cursor = Cursor(self.cursor[(n & 1) as usize].load(Ordering::Relaxed));
+        if cursor.0 == 0 || !cursor.fits(size) {
+            cursor = self.next_segment(mem, head, n, cursor, size, fresh)?;
+        } else {
+            mem.check(cursor)?;
+        }
+        write(mem, cursor.at(), record)?;
+        crash_point!("put.copied");
+        self.cursor[((n + 1) & 1) as usize].store(cursor.advanced(size).0, Ordering::Relaxed);
+        crash_point!("put.cursor");
+        // The commit. Pairs with the load in `pop`: who sees the count sees the record.
+        self.count.store(n + 1, Ordering::Release);
+        crash_point!("put.committed");
+        Ok(n)
+    }
+
+    #[cold]
+    fn next_segment<M: Memory>(
+        &self,
+        mem: &M,
+        head: &Head,
+        n: u64,
+        cursor: Cursor,
+        size: u64,
+        fresh: &mut Option<Cursor>,
+    ) -> Result<Cursor, PushError<M::Error>> {
+        let need = (size + JUMP_SIZE).next_power_of_two();
+        let Some(next) = fresh.filter(|s| s.fits(size)) else {
+            // Grow while the consumers are more than a segment behind, else stay small.
+            let behind = cursor.0 != 0 && {
+                let h = head.count.load(Ordering::Acquire);
+                let at = head.cursor[(h & 1) as usize].load(Ordering::Relaxed);
+                Cursor(at).segment() != cursor.segment()
+            };
+            let grown = if behind { cursor.size() * 2 } else { 0 };
+            return Err(PushError::NeedSegment(need.max(grown)));
+        };
+        mem.note_given(next, n)?;
+        crash_point!("put.segment_noted");
+        if cursor.0 == 0 {
+            // The first segment: nobody looks at the head's cursor before there is a message.
+            let h = head.count.load(Ordering::Relaxed);
+            head.cursor[(h & 1) as usize].store(next.0, Ordering::Relaxed);
+        } else {
+            mem.check(cursor)?;
+            mem.store(cursor.at(), u64::from(JUMP_KIND))?;
+            mem.store(cursor.at() + 8, next.0)?;
+        }
+        crash_point!("put.jump_written");
+        *fresh = None;
+        Ok(next)
+    }
+}
+
+fn write<M: Memory>(mem: &M, at: u64, record: &Record<'_>) -> Result<(), M::Error> {
+    let head = header(record.kind, record.inline.len(), record.block.is_some());
+    // The first 8 bytes in one store: the header and up to 4 bytes of what follows it.
+    let mut first = [0u8; 8];
+    first[..4].copy_from_slice(&head.to_le_bytes());
+    if let Some(b) = record.block {
+        mem.store(at, u64::from_le_bytes(first))?;
+        mem.store(at + 8, b.at)?;
+        mem.store(at + 16, b.len)?;
+        return mem.copy_in(at + 24, record.inline);
+    }
+    let near = record.inline.len().min(4);
+    first[4..4 + near].copy_from_slice(&record.inline[..near]);
+    mem.store(at, u64::from_le_bytes(first))?;
+    if record.inline.len() > 4 { mem.copy_in(at + 8, &record.inline[4..]) } else { Ok(()) }
+}
+
+impl Head {
+    #[cfg(any(loom, test))]
+    pub(crate) fn new() -> Head {
+        Head {
+            count: AtomicU64::new(0),
+            cursor: [AtomicU64::new(0), AtomicU64::new(0)],
+            tail_seen: AtomicU64::new(0),
+        }
+    }
+
+    /// How many messages were ever popped.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn cursor(&self) -> Cursor {
+        let n = self.count.load(Ordering::Relaxed);
+        Cursor(self.cursor[(n & 1) as usize].load(Ordering::Relaxed))
+    }
+
+    /// Pops one record; `out` gets its inline bytes. Under the head lock. `None`: empty.
+    #[inline]
+    pub(crate) fn pop<M: Memory>(
+        &self,
+        mem: &M,
+        tail: &Tail,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Popped>, M::Error> {
+        let n = self.count.load(Ordering::Relaxed);
+        if n == self.tail_seen.load(Ordering::Relaxed) {
+            let t = tail.count.load(Ordering::Acquire); // pairs with the commit in `push`
+            self.tail_seen.store(t, Ordering::Relaxed);
+            if n == t {
+                return Ok(None);
+            }
+        }
+        let mut cursor = Cursor(self.cursor[(n & 1) as usize].load(Ordering::Relaxed));
+        mem.check(cursor)?;
+        let mut left = None;
+        let mut first = mem.load(cursor.at())?;
+        if first as u32 == JUMP_KIND {
+            let next = Cursor(mem.load(cursor.at() + 8)?);
+            mem.check(next)?;
+            mem.note_left(cursor, n)?;
+            crash_point!("get.segment_noted");
+            left = Some(cursor);
+            cursor = next;
+            first = mem.load(cursor.at())?;
+        }
+        let (popped, size) = read(mem, cursor, first, out)?;
+        crash_point!("get.copied");
+        if let Some(b) = popped.block {
+            mem.note_taken(b, n)?;
+            crash_point!("get.block_noted");
+        }
+        self.cursor[((n + 1) & 1) as usize].store(cursor.advanced(size).0, Ordering::Relaxed);
+        crash_point!("get.cursor");
+        // The commit. Pairs with the load in `is_full`.
+        self.count.store(n + 1, Ordering::Release);
+        crash_point!("get.committed");
+        Ok(Some(Popped { left, ..popped }))
+    }
+}
+
+fn read<M: Memory>(
+    mem: &M,
+    cursor: Cursor,
+    first: u64,
+    out: &mut Vec<u8>,
+) -> Result<(Popped, u64), M::Error> {
+    let head = first as u32;
+    let (kind, len) = ((head & 0xf) as u8, (head >> 8) as usize);
+    if kind == 0 || u32::from(kind) == JUMP_KIND || len > INLINE_MAX {
+        return Err(mem.corrupt("a record's header"));
+    }
+    let has_block = head & HAS_BLOCK != 0;
+    let lead: u64 = if has_block { 24 } else { 4 };
+    let size = (lead + len as u64).next_multiple_of(8);
+    if !cursor.fits(size) {
+        return Err(mem.corrupt("a record's length"));
+    }
+    let at = cursor.at();
+    let mut block = None;
+    if has_block {
+        block = Some(BlockRef { at: mem.load(at + 8)?, len: mem.load(at + 16)? });
+        mem.copy_out(at + 24, len, out)?;
+    } else {
+        out.extend_from_slice(&first.to_le_bytes()[4..4 + len.min(4)]);
+        if len > 4 {
+            mem.copy_out(at + 8, len - 4, out)?;
+        }
+    }
+    Ok((Popped { kind, block, left: None }, size))
+}
+
+/// The number of messages between the two, exact at an instant of this call.
+pub(crate) fn len(head: &Head, tail: &Tail) -> u64 {
+    loop {
+        let before = head.count.load(Ordering::SeqCst);
+        let t = tail.count.load(Ordering::SeqCst);
+        if head.count.load(Ordering::SeqCst) == before {
+            return t.wrapping_sub(before);
+        }
+    }
+}
+
+/// Forgets the cursors of a ring that is being taken apart: the addresses of the words to clear.
+#[cfg(not(loom))]
+pub(crate) fn cursor_words<'a>(head: &'a Head, tail: &'a Tail) -> [&'a AtomicU64; 4] {
+    [&head.cursor[0], &head.cursor[1], &tail.cursor[0], &tail.cursor[1]]
+}
+
+/// Visits what lies in a ring that nobody changes: segments, and the blocks of messages.
+#[cfg(not(loom))]
+pub(crate) fn walk<M: Memory>(
+    mem: &M,
+    head: &Head,
+    tail: &Tail,
+    mut visit: impl FnMut(Result<BlockRef, Cursor>),
+) -> Result<(), M::Error> {
+    let mut cursor = head.cursor();
+    let mut sink = Vec::new();
+    if cursor.0 != 0 {
+        visit(Err(cursor));
+    }
+    for _ in head.count()..tail.count() {
+        mem.check(cursor)?;
+        let mut first = mem.load(cursor.at())?;
+        if first as u32 == JUMP_KIND {
+            cursor = Cursor(mem.load(cursor.at() + 8)?);
+            mem.check(cursor)?;
+            visit(Err(cursor));
+            first = mem.load(cursor.at())?;
+        }
+        sink.clear();
+        let (popped, size) = read(mem, cursor, first, &mut sink)?;
+        if let Some(b) = popped.block {
+            visit(Ok(b));
+        }
+        cursor = cursor.advanced(size);
+    }
+    if cursor != tail.cursor() {
+        return Err(mem.corrupt("the last record does not end where the tail begins"));
+    }
+    Ok(())
+}
+
+/// Makes a ring that nobody uses empty again.
+#[cfg(not(loom))]
+pub(crate) fn reset(head: &Head, tail: &Tail) {
+    for word in cursor_words(head, tail) {
+        word.store(0, Ordering::Relaxed);
+    }
+    for word in [&head.count, &tail.count, &head.tail_seen, &tail.head_seen] {
+        word.store(0, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,23 @@
+//! Layer 0: the operating system. Every system call is made here and nowhere else, so that a port
+//! to another system is the work of one folder.
+
+#[cfg(not(target_endian = "little"))]
+compile_error!("the arena's layout is little-endian");
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("an arena is far larger than 32-bit addresses reach");
+
+pub(crate) mod atomic;
+pub(crate) mod fault;
+
+#[cfg(not(loom))]
+pub(crate) mod bell;
+#[cfg(not(loom))]
+pub(crate) mod fork;
+#[cfg(not(loom))]
+pub(crate) mod futex;
+#[cfg(not(loom))]
+pub(crate) mod limits;
+#[cfg(not(loom))]
+pub(crate) mod memory;
+#[cfg(not(loom))]
+pub(crate) mod process;

@@ -1,0 +1,136 @@
+//! Who a process is, and whether it still lives: proc(5), pidfd_open(2).
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+/// What tells a process from a later one with the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) pid: u32,
+    /// Clock ticks after boot: field 22 of /proc/PID/stat.
+    pub(crate) start: u64,
+    /// Inode of the pid namespace.
+    pub(crate) namespace: u64,
+}
+
+/// This process.
+pub(crate) fn identity() -> Identity {
+    let pid = rustix::process::getpid().as_raw_pid() as u32;
+    Identity { pid, start: start_time(pid).unwrap_or(0), namespace: namespace() }
+}
+
+fn namespace() -> u64 {
+    rustix::fs::stat("/proc/self/ns/pid").map_or(0, |s| s.st_ino)
+}
+
+fn read_small(path: &str) -> Option<Vec<u8>> {
+    let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut buf = vec![0u8; 1024];
+    let n = rustix::io::read(&fd, &mut buf[..]).ok()?;
+    buf.truncate(n);
+    Some(buf)
+}
+
+/// When the process with this number started.
+pub(crate) fn start_time(pid: u32) -> Option<u64> {
+    let stat = read_small(&format!("/proc/{pid}/stat"))?;
+    // The name may hold blanks and brackets; the fields go on behind its last bracket.
+    let tail = &stat[stat.iter().rposition(|&b| b == b')')? + 1..];
+    let field = tail.split(|&b| b == b' ').filter(|f| !f.is_empty()).nth(19)?;
+    std::str::from_utf8(field).ok()?.trim().parse().ok()
+}
+
+/// Whether the process is gone for good. A stopped one lives, a zombie whose threads still run
+/// lives, and what can't be read counts as alive.
+pub(crate) fn is_gone(who: Identity) -> bool {
+    if who.namespace != namespace() {
+        return false; // another namespace's numbers mean nothing here
+    }
+    let Some(pid) = Pid::from_raw(who.pid.cast_signed()) else {
+        return true;
+    };
+    if rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH) {
+        return true;
+    }
+    match start_time(who.pid) {
+        Some(start) if start != who.start => return true,
+        Some(_) => {}
+        None => return false,
+    }
+    let Ok(fd) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
+        return false;
+    };
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(poll(&mut fds, Some(&now)), Ok(n) if n > 0)
+}
+
+/// Whether the process has the file mapped: false only if that could be seen.
+pub(crate) fn maps_file(pid: u32, file: (u64, u64), fd_hint: u32) -> bool {
+    if rustix::fs::stat(format!("/proc/{pid}/fd/{fd_hint}"))
+        .is_ok_and(|s| (s.st_dev, s.st_ino) == file)
+    {
+        return true;
+    }
+    let Ok(maps) = std::fs::read_to_string(format!("/proc/{pid}/maps")) else {
+        return true;
+    };
+    let inode = file.1.to_string();
+    // An empty list is a zombie's or a process's that is being set up: nothing can be said.
+    maps.is_empty()
+        || maps.lines().any(|l| {
+            l.split_ascii_whitespace().nth(4) == Some(inode.as_str()) && l.contains("memfd:procession")
+        })
+}
+
+/// The numbers of all processes that can be seen.
+pub(crate) fn all_pids() -> Vec<u32> {
+    let Ok(dir) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    dir.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Whether the process is a zombie or gone.
+pub(crate) fn is_zombie(pid: u32) -> bool {
+    read_small(&format!("/proc/{pid}/stat")).is_none_or(|stat| {
+        let state = stat.iter().rposition(|&b| b == b')').and_then(|i| stat.get(i + 2));
+        matches!(state, Some(b'Z' | b'X'))
+    })
+}
+
+/// Whether another core can make progress while this one spins.
+pub(crate) fn many_cores() -> bool {
+    std::thread::available_parallelism().is_ok_and(|n| n.get() > 1)
+}
+
+/// Milliseconds of the clock that all processes share.
+pub(crate) fn now_ms() -> u64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    (t.tv_sec as u64) * 1000 + (t.tv_nsec as u64) / 1_000_000
+}
+
+/// 16 random bytes.
+pub(crate) fn random_id() -> [u8; 16] {
+    let mut id = [0u8; 16];
+    let flags = rustix::rand::GetRandomFlags::empty();
+    if rustix::rand::getrandom(&mut id[..], flags).map_or(0, |n| n) < 16 {
+        id[..8].copy_from_slice(&now_ms().to_le_bytes());
+        id[8..12].copy_from_slice(&identity().pid.to_le_bytes());
+    }
+    id
+}
+
+/// Ends this process as `kill -9` would.
+#[cfg_attr(not(feature = "fault"), allow(dead_code))]
+pub(crate) fn kill_self() -> ! {
+    loop {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+    }
+}
+
+/// Whether the mappings of a process can be read (not so for other users' processes).
+pub(crate) fn can_read_maps(pid: u32) -> bool {
+    std::fs::File::open(format!("/proc/{pid}/maps")).is_ok()
+}
