@@ -54,5 +54,5 @@ pub use queue::{Queue, RawQueue, Received, TryPutError, Wait};
 /// Crash points, in builds with the feature `fault` only: see [`fault::POINTS`].
 #[cfg(all(feature = "fault", not(loom)))]
 pub mod fault {
-    pub use crate::sys::fault::{POINTS, arm};
+    pub use crate::sys::fault::{POINTS, arm, hits};
 }

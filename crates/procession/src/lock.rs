@@ -52,6 +52,8 @@ pub(crate) struct Lock(AtomicU32);
 pub(crate) struct Held<'a, O: Owners> {
     lock: &'a Lock,
     owners: &'a O,
+    /// Taken over from a dead owner: repair first.
+    pub(crate) inherited: bool,
 }
 
 impl Lock {
@@ -63,20 +65,20 @@ impl Lock {
     /// Takes the lock for the participant `me`.
     #[inline]
     pub(crate) fn lock<'a, O: Owners>(&'a self, me: Serial, owners: &'a O) -> Held<'a, O> {
-        if self.0.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            self.lock_slow(me, owners);
-        }
+        let free = self.0.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        let inherited = !free && self.lock_slow(me, owners);
         crash_point!("lock.acquired");
-        Held { lock: self, owners }
+        Held { lock: self, owners, inherited }
     }
 
+    /// Whether it was taken over from a dead owner.
     #[cold]
-    fn lock_slow<O: Owners>(&self, me: Serial, owners: &O) {
+    fn lock_slow<O: Owners>(&self, me: Serial, owners: &O) -> bool {
         for _ in 0..SPINS {
             if self.0.load(Ordering::Relaxed) == 0
                 && self.0.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
-                return;
+                return false;
             }
             spin_hint();
         }
@@ -87,7 +89,7 @@ impl Lock {
             let mine = me | CONTENDED;
             if seen == 0 {
                 if self.0.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                    return;
+                    return false;
                 }
                 continue;
             }
@@ -104,7 +106,7 @@ impl Lock {
                     && self.0.compare_exchange(marked, mine, Ordering::Acquire, Ordering::Relaxed).is_ok()
                 {
                     crash_point!("lock.taken_over");
-                    return;
+                    return true;
                 }
             }
         }

@@ -69,7 +69,7 @@ impl Inner {
         let me = self.me()?;
         let mut bells = self.bells();
         if let Some(own) = bells.own.get(&id.pack()) {
-            self.tune(slot, own, me)?;
+            self.tune(slot, id, own, me)?;
             return Ok(own.bell.fd());
         }
         if slot.bells.load(Ordering::Acquire) == 0 {
@@ -77,7 +77,7 @@ impl Inner {
         }
         let bell = Bell::new().map_err(|e| ArenaError::Detached(format!("no pipe could be made: {e}")))?;
         let list = slot.bells.load(Ordering::Acquire);
-        let held = slot.tail_lock.lock(me, self);
+        let held = self.lock_tail(slot, id, me)?;
         let mut free = None;
         for i in 0..ENTRIES {
             let e = self.bell_entry(list + i * ENTRY)?;
@@ -99,7 +99,7 @@ impl Inner {
         e.serial.store(u64::from(me), Ordering::Release);
         drop(held);
         let own = Own { bell, entry };
-        self.tune(slot, &own, me)?;
+        self.tune(slot, id, &own, me)?;
         let fd = own.bell.fd();
         bells.own.insert(id.pack(), own);
         Ok(fd)
@@ -123,8 +123,8 @@ impl Inner {
     }
 
     /// Rings or silences this process's bell, as the queue's state demands.
-    fn tune(&self, slot: &Object, own: &Own, me: Serial) -> Result<(), ArenaError> {
-        let _held = slot.tail_lock.lock(me, self);
+    fn tune(&self, slot: &Object, id: ObjectId, own: &Own, me: Serial) -> Result<(), ArenaError> {
+        let _held = self.lock_tail(slot, id, me)?;
         let rung = self.bell_entry(own.entry)?.rung;
         match (slot.len() > 0, rung.load(Ordering::Relaxed) != 0) {
             (true, false) => {
@@ -149,7 +149,7 @@ impl Inner {
         let me = self.me()?;
         let bells = self.bells();
         match bells.own.get(&id.pack()) {
-            Some(own) => self.tune(slot, own, me),
+            Some(own) => self.tune(slot, id, own, me),
             None => Ok(()),
         }
     }
@@ -204,7 +204,7 @@ impl Inner {
     pub(crate) fn close_bell(&self, slot: &Object, id: ObjectId) -> Result<(), ArenaError> {
         let me = self.me()?;
         let Some(own) = self.bells().own.remove(&id.pack()) else { return Ok(()) };
-        let _held = slot.tail_lock.lock(me, self);
+        let _held = self.lock_tail(slot, id, me)?;
         self.bell_entry(own.entry)?.serial.store(0, Ordering::Release);
         Ok(())
     }

@@ -200,7 +200,7 @@ impl Check {
         if bells != 0 {
             self.reached.insert(bells, "a list of bells");
         }
-        let mem = RingMemory::new(self.inner, id, self.inner.me()?);
+        let mem = RingMemory::new(self.inner, slot, id, self.inner.me()?);
         let mut found = Vec::new();
         let walked = fifo::walk(&mem, &slot.head, &slot.tail, |what| found.push(what));
         if let Err(e) = walked {

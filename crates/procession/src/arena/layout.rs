@@ -157,7 +157,9 @@ pub(crate) struct Object {
     pub(crate) tail_lock: Lock,
     pad3: AtomicU32,
     pub(crate) tail: Tail,
-    pad4: [AtomicU64; 11],
+    /// The block and the segment that the owner of the tail lock is giving to the queue.
+    pub(crate) pending: [AtomicU64; 2],
+    pad4: [AtomicU64; 9],
     pub(crate) head_lock: Lock,
     pad5: AtomicU32,
     pub(crate) head: Head,

@@ -163,6 +163,7 @@ impl Object {
         self.capacity.store(capacity, Ordering::Relaxed);
         self.closed.store(0, Ordering::Relaxed);
         self.bells.store(0, Ordering::Relaxed);
+        self.pending.iter().for_each(|p| p.store(0, Ordering::Relaxed));
         self.done.store(0, Ordering::Relaxed);
         fifo::reset(&self.head, &self.tail);
     }

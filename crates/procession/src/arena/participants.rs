@@ -104,7 +104,8 @@ impl Inner {
                     namespace: p.namespace.load(Ordering::Relaxed),
                 };
                 let gone = process::is_gone(who)
-                    || !process::maps_file(who.pid, self.file, p.fd.load(Ordering::Relaxed));
+                    || process::maps_file(who.pid, self.file, p.fd.load(Ordering::Relaxed))
+                        == Some(false);
                 // Only the occupant of that moment was judged.
                 gone && p.state.load(Ordering::Acquire) == word
             }
@@ -129,8 +130,7 @@ impl Inner {
         process::all_pids().into_iter().any(|pid| {
             !entered.contains(&pid)
                 && !process::is_zombie(pid)
-                && process::can_read_maps(pid)
-                && process::maps_file(pid, self.file, fd)
+                && process::maps_file(pid, self.file, fd) == Some(true)
         })
     }
 

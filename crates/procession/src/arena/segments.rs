@@ -3,13 +3,13 @@
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-use super::blocks::{owned, transit};
+use super::blocks::{TRANSIT, owned, owner_of, transit};
 use super::family::Inner;
 use super::layout::{Object, PAGE};
 use super::map::corrupt;
 use super::objects::ObjectId;
 use crate::error::ArenaError;
-use crate::lock::Serial;
+use crate::lock::{Held, Serial};
 use crate::ring::fifo::{BlockRef, Cursor, Memory, Popped};
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
@@ -20,6 +20,7 @@ const MAX_SEGMENT: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct RingMemory<'a> {
     pub(crate) inner: &'a Inner,
+    slot: &'a Object,
     pub(crate) id: ObjectId,
     pub(crate) me: Serial,
     /// Where the block of the message being popped is mapped.
@@ -34,8 +35,13 @@ pub(crate) struct Taken {
 }
 
 impl<'a> RingMemory<'a> {
-    pub(crate) fn new(inner: &'a Inner, id: ObjectId, me: Serial) -> RingMemory<'a> {
-        RingMemory { inner, id, me, mapped: Cell::new(None) }
+    pub(crate) fn new(
+        inner: &'a Inner,
+        slot: &'a Object,
+        id: ObjectId,
+        me: Serial,
+    ) -> RingMemory<'a> {
+        RingMemory { inner, slot, id, me, mapped: Cell::new(None) }
     }
 }
 
@@ -73,6 +79,7 @@ impl Memory for RingMemory<'_> {
     }
 
     fn note_given(&self, segment: Cursor, n: u64) -> Result<(), ArenaError> {
+        self.slot.pending[1].store(segment.segment(), Ordering::Relaxed);
         self.inner.note_given(segment.segment(), self.id, n, self.me)
     }
 
@@ -93,6 +100,41 @@ impl Memory for RingMemory<'_> {
 }
 
 impl Inner {
+    /// Takes a queue's tail lock. What a dead owner had noted as given, and did not commit, is its own
+    /// again: the number of its message goes to the next one.
+    #[inline]
+    pub(crate) fn lock_tail<'a>(
+        &'a self,
+        slot: &'a Object,
+        id: ObjectId,
+        me: Serial,
+    ) -> Result<Held<'a, Inner>, ArenaError> {
+        let held = slot.tail_lock.lock(me, self);
+        if held.inherited {
+            self.resolve_pending(slot, id)?;
+        }
+        Ok(held)
+    }
+
+    #[cold]
+    fn resolve_pending(&self, slot: &Object, id: ObjectId) -> Result<(), ArenaError> {
+        for pending in &slot.pending {
+            let at = pending.load(Ordering::Relaxed);
+            if at == 0 {
+                continue;
+            }
+            let desc = self.desc(at)?;
+            let (giver, _, state) = owner_of(desc.owner.load(Ordering::Acquire));
+            if state == TRANSIT
+                && desc.queue.load(Ordering::Relaxed) == id.pack()
+                && desc.given.load(Ordering::Relaxed) == slot.tail.count()
+            {
+                desc.owner.store(owned(giver), Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
     /// Notes, before the commit, that message `n` gives the block to the queue.
     pub(crate) fn note_given(
         &self,
@@ -148,7 +190,7 @@ impl Inner {
         out: &mut Vec<u8>,
     ) -> Result<Option<Taken>, ArenaError> {
         let me = self.me()?;
-        let mem = RingMemory::new(self, id, me);
+        let mem = RingMemory::new(self, slot, id, me);
         let held = slot.head_lock.lock(me, self);
         crash_point!("get.start");
         let popped = slot.head.pop(&mem, &slot.tail, out);

@@ -61,6 +61,8 @@ impl Inner {
         };
         if mine {
             crash_point!("sweep.claimed");
+            // If it died with a change committed and not applied, that change comes first.
+            drop(self.guard()?);
             self.sweep_transit(dead)?;
             crash_point!("sweep.transit_done");
             self.sweep_owned(dead)?;
@@ -99,7 +101,7 @@ impl Inner {
         let id = ObjectId::unpack(desc.queue.load(Ordering::Acquire));
         let Ok(slot) = self.object(id.index) else { return Ok(()) };
         // Both locks: a block may be given and taken by the dead.
-        let _tail = slot.tail_lock.lock(me, self);
+        let _tail = self.lock_tail(slot, id, me)?;
         let _head = slot.head_lock.lock(me, self);
         let (serial, _, state) = owner_of(desc.owner.load(Ordering::Acquire));
         if state != TRANSIT || desc.queue.load(Ordering::Acquire) != id.pack() {

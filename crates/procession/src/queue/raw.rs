@@ -252,12 +252,12 @@ impl RawQueue {
     #[inline]
     fn push(&self, record: &Record<'_>) -> Result<(), PushError<ArenaError>> {
         let me = self.inner.me()?;
-        let mem = RingMemory::new(self.inner, self.id, me);
+        let mem = RingMemory::new(self.inner, self.slot, self.id, me);
         let mut fresh = None;
         let done = loop {
             let bells = self.slot.bells.load(Ordering::Relaxed) != 0;
             let bells = if bells { Some(self.inner.bells()) } else { None };
-            let held = self.slot.tail_lock.lock(me, self.inner);
+            let held = self.inner.lock_tail(self.slot, self.id, me)?;
             crash_point!("put.start");
             if self.slot.closed.load(Ordering::Relaxed) != 0 {
                 break Err(PushError::NeedSegment(0));
@@ -270,6 +270,7 @@ impl RawQueue {
                 self.inner.ring_all(self.slot, self.id, &mut bells, me)?;
             }
             if let Some(b) = record.block {
+                self.slot.pending[0].store(b.at, Ordering::Relaxed);
                 self.inner.note_given(b.at, self.id, self.slot.tail.count(), me)?;
                 crash_point!("put.block_given");
             }

@@ -86,22 +86,31 @@ pub const POINTS: &[&str] = &[
 pub(crate) use imp::{hit, known};
 
 #[cfg(feature = "fault")]
-pub use imp::arm;
+pub use imp::{arm, hits};
 
 #[cfg(feature = "fault")]
-#[allow(clippy::disallowed_types)] // the counter is the test's own, not part of a checked algorithm
 mod imp {
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     struct Armed {
         name: String,
         left: u64,
+        stop: bool,
     }
 
-    static READ: AtomicBool = AtomicBool::new(false);
-    static ON: AtomicBool = AtomicBool::new(false);
-    static ARMED: Mutex<Option<Armed>> = Mutex::new(None);
+    #[derive(Default)]
+    struct State {
+        read: bool,
+        armed: Vec<Armed>,
+        hits: BTreeMap<&'static str, u64>,
+    }
+
+    static STATE: Mutex<Option<State>> = Mutex::new(None);
+
+    fn state() -> MutexGuard<'static, Option<State>> {
+        STATE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     pub(crate) const fn known(name: &str) -> bool {
         let mut i = 0;
@@ -128,42 +137,58 @@ mod imp {
         true
     }
 
-    /// From now on this process dies at the `nth` pass (counted from 1) of the crash point `name`;
-    /// an empty name disarms.
+    /// What shall happen, as `name:n` (SIGKILL at the nth pass, counted from now) or `name:n:stop`
+    /// (SIGSTOP), several with commas between; nothing if empty. Counts passes anew.
     ///
     /// # Panics
     /// If there is no such crash point.
     ///
     /// # Examples
     /// ```
-    /// procession::fault::arm("put.committed", 1_000_000);
-    /// procession::fault::arm("", 0);
+    /// procession::fault::arm("put.committed:1000000");
+    /// procession::fault::arm("");
     /// ```
-    pub fn arm(name: &str, nth: u64) {
-        assert!(name.is_empty() || known(name), "no crash point is called {name:?}");
-        READ.store(true, Ordering::Relaxed);
-        ON.store(!name.is_empty(), Ordering::Relaxed);
-        let armed = (!name.is_empty()).then(|| Armed { name: name.to_owned(), left: nth.max(1) });
-        *ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = armed;
+    pub fn arm(plan: &str) {
+        let mut armed = Vec::new();
+        for part in plan.split(',').filter(|p| !p.is_empty()) {
+            let mut fields = part.split(':');
+            let name = fields.next().unwrap_or_default().to_owned();
+            assert!(known(&name), "no crash point is called {name:?}");
+            let left = fields.next().and_then(|n| n.parse().ok()).unwrap_or(1);
+            armed.push(Armed { name, left, stop: fields.next() == Some("stop") });
+        }
+        *state() = Some(State { read: true, armed, hits: BTreeMap::new() });
+    }
+
+    /// How often each crash point was passed.
+    ///
+    /// # Examples
+    /// ```
+    /// procession::fault::arm("");
+    /// let q: procession::Queue<i32> = procession::Queue::unbounded().unwrap();
+    /// q.put(1).unwrap();
+    /// assert!(procession::fault::hits().contains(&("put.committed", 1)));
+    /// ```
+    #[must_use]
+    pub fn hits() -> Vec<(&'static str, u64)> {
+        state().as_ref().map_or_else(Vec::new, |s| s.hits.iter().map(|(&n, &k)| (n, k)).collect())
     }
 
     pub(crate) fn hit(name: &'static str) {
-        if !READ.swap(true, Ordering::Relaxed)
-            && let Ok(v) = std::env::var("PROCESSION_CRASH_AT")
-        {
-            let (name, n) = v.rsplit_once(':').unwrap_or((&v, "1"));
-            arm(name, n.parse().unwrap_or(1));
+        let mut state = state();
+        if !state.as_ref().is_some_and(|s| s.read) {
+            drop(state);
+            arm(&std::env::var("PROCESSION_CRASH_AT").unwrap_or_default());
+            state = self::state();
         }
-        if !ON.load(Ordering::Relaxed) {
-            return;
-        }
-        let mut armed = ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(a) = armed.as_mut()
-            && a.name == name
-        {
+        let Some(s) = state.as_mut() else { return };
+        *s.hits.entry(name).or_default() += 1;
+        for a in s.armed.iter_mut().filter(|a| a.name == name && a.left > 0) {
             a.left -= 1;
-            if a.left == 0 {
-                super::super::process::kill_self();
+            match (a.left, a.stop) {
+                (0, true) => super::super::process::stop_self(),
+                (0, false) => super::super::process::kill_self(),
+                _ => {}
             }
         }
     }

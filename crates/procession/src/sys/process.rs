@@ -2,7 +2,9 @@
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, PidfdFlags, Signal};
+#[cfg(feature = "fault")]
+use rustix::process::Signal;
+use rustix::process::{Pid, PidfdFlags};
 
 /// What tells a process from a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,22 +68,21 @@ pub(crate) fn is_gone(who: Identity) -> bool {
     matches!(poll(&mut fds, Some(&now)), Ok(n) if n > 0)
 }
 
-/// Whether the process has the file mapped: false only if that could be seen.
-pub(crate) fn maps_file(pid: u32, file: (u64, u64), fd_hint: u32) -> bool {
+/// Whether the process has the file mapped; `None` if that can't be seen.
+pub(crate) fn maps_file(pid: u32, file: (u64, u64), fd_hint: u32) -> Option<bool> {
     if rustix::fs::stat(format!("/proc/{pid}/fd/{fd_hint}"))
         .is_ok_and(|s| (s.st_dev, s.st_ino) == file)
     {
-        return true;
+        return Some(true);
     }
-    let Ok(maps) = std::fs::read_to_string(format!("/proc/{pid}/maps")) else {
-        return true;
-    };
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    if maps.is_empty() {
+        return None; // a zombie, a kernel thread, or a process that is being set up
+    }
     let inode = file.1.to_string();
-    // An empty list is a zombie's or a process's that is being set up: nothing can be said.
-    maps.is_empty()
-        || maps.lines().any(|l| {
-            l.split_ascii_whitespace().nth(4) == Some(inode.as_str()) && l.contains("memfd:procession")
-        })
+    Some(maps.lines().any(|l| {
+        l.split_ascii_whitespace().nth(4) == Some(inode.as_str()) && l.contains("memfd:procession")
+    }))
 }
 
 /// The numbers of all processes that can be seen.
@@ -122,15 +123,17 @@ pub(crate) fn random_id() -> [u8; 16] {
     id
 }
 
+/// Stops this process until somebody continues it.
+#[cfg(feature = "fault")]
+pub(crate) fn stop_self() {
+    // SAFETY: no memory is involved. To this very thread, which therefore goes no step further.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}
+
 /// Ends this process as `kill -9` would.
-#[cfg_attr(not(feature = "fault"), allow(dead_code))]
+#[cfg(feature = "fault")]
 pub(crate) fn kill_self() -> ! {
     loop {
         let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
     }
-}
-
-/// Whether the mappings of a process can be read (not so for other users' processes).
-pub(crate) fn can_read_maps(pid: u32) -> bool {
-    std::fs::File::open(format!("/proc/{pid}/maps")).is_ok()
 }

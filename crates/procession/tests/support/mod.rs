@@ -1,0 +1,116 @@
+//! Child processes for tests: this test binary again, with a role to play.
+//!
+//! A child is told by the environment what to do, and answers in lines that begin with `@`. Each has
+//! a time limit, after which it is killed and the test fails.
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::missing_panics_doc, clippy::must_use_candidate)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// Bytes as text for the environment.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+pub fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
+}
+
+/// What a child is to do, if this process is one.
+pub fn role() -> Option<String> {
+    std::env::var("PROCESSION_TEST_ROLE").ok()
+}
+
+pub fn argument(name: &str) -> String {
+    std::env::var(format!("PROCESSION_TEST_{name}")).unwrap_or_default()
+}
+
+/// Answers the parent.
+pub fn say(line: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("\n@{line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+pub struct Running {
+    pub child: Child,
+    lines: mpsc::Receiver<String>,
+    started: Instant,
+}
+
+/// Starts this binary's test `entry` in a role.
+pub fn start(entry: &str, role: &str, arguments: &[(&str, String)]) -> Running {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([entry, "--exact", "--nocapture", "--test-threads=1"])
+        .env("PROCESSION_TEST_ROLE", role)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, value) in arguments {
+        command.env(format!("PROCESSION_TEST_{name}"), value);
+    }
+    let mut child = command.spawn().unwrap();
+    let out = child.stdout.take().unwrap();
+    let (send, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            if let Some(said) = line.strip_prefix('@')
+                && send.send(said.to_owned()).is_err()
+            {
+                break;
+            }
+        }
+    });
+    Running { child, lines, started: Instant::now() }
+}
+
+impl Running {
+    /// The next line that the child says.
+    pub fn hear(&mut self) -> String {
+        self.lines.recv_timeout(LIMIT).expect("the child said nothing in time")
+    }
+
+    /// Waits for the end; gives the lines not heard yet and the status.
+    pub fn finish(mut self) -> (Vec<String>, ExitStatus) {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if self.started.elapsed() > LIMIT {
+                let _ = self.child.kill();
+                let status = self.child.wait().unwrap();
+                panic!("the child did not end within {LIMIT:?} ({status}): {}", self.complaint());
+            }
+            // Waiting for another process's end; there is nothing else to wait on without a handler.
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        let mut lines = Vec::new();
+        while let Ok(line) = self.lines.recv() {
+            lines.push(line);
+        }
+        if !status.success() && status.signal() != Some(9) {
+            panic!("the child failed ({status}): {}", self.complaint());
+        }
+        (lines, status)
+    }
+
+    fn complaint(&mut self) -> String {
+        let mut text = String::new();
+        if let Some(mut err) = self.child.stderr.take() {
+            let _ = err.read_to_string(&mut text);
+        }
+        text
+    }
+}
+
+/// Whether a child was killed with -9.
+pub fn killed(status: ExitStatus) -> bool {
+    status.signal() == Some(9)
+}
