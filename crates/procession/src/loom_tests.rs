@@ -1,0 +1,291 @@
+//! The algorithms under loom, which tries every interleaving: `ci/loom.sh` runs them.
+//!
+//! Segments are tiny (64 bytes), so that two or three messages cross a boundary. Blocking is modelled
+//! by a loom condition variable; what is checked is the production code of `wait`, `lock` and `ring`.
+
+use std::time::Duration;
+
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+use crate::lock::{Lock, Owners, Serial};
+use crate::ring::fifo::{BlockRef, Cursor, Head, Memory, PushError, Record, Tail};
+use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::wait::{Sleep, WaitWord, Woken};
+
+/// Sleeping by a condition variable. A sleep never times out: a lost wake-up is a deadlock, which
+/// loom reports.
+struct Model {
+    sleepers: Mutex<u32>,
+    bell: Condvar,
+    dead: Serial,
+}
+
+impl Model {
+    fn new(dead: Serial) -> Model {
+        Model { sleepers: Mutex::new(0), bell: Condvar::new(), dead }
+    }
+}
+
+impl Sleep for Model {
+    fn sleep(&self, word: &AtomicU32, expected: u32, _limit: Duration) -> Woken {
+        let mut sleepers = self.sleepers.lock().unwrap();
+        if word.load(Ordering::SeqCst) != expected {
+            return Woken::Changed;
+        }
+        if self.is_dead(expected & 0x7fff_ffff) {
+            return Woken::TimedOut;
+        }
+        *sleepers += 1;
+        drop(self.bell.wait(sleepers).unwrap());
+        Woken::Woken
+    }
+
+    fn wake(&self, _word: &AtomicU32, count: u32) -> u32 {
+        let mut sleepers = self.sleepers.lock().unwrap();
+        let n = count.min(*sleepers);
+        *sleepers -= n;
+        for _ in 0..n {
+            self.bell.notify_one();
+        }
+        n
+    }
+}
+
+impl Owners for Model {
+    fn is_dead(&self, serial: Serial) -> bool {
+        serial == self.dead
+    }
+}
+
+const SEGMENT: u64 = 64;
+const SEGMENTS: u64 = 4;
+
+/// Memory of a few words; segments are handed out in turn.
+struct Words {
+    words: Vec<AtomicU64>,
+    next: AtomicU64,
+}
+
+impl Words {
+    fn new() -> Words {
+        let words = (0..=SEGMENTS * SEGMENT / 8).map(|_| AtomicU64::new(0)).collect();
+        Words { words, next: AtomicU64::new(1) }
+    }
+
+    fn fresh(&self) -> Cursor {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        assert!(n < SEGMENTS, "the model has too few segments");
+        Cursor::new(n * SEGMENT, 6)
+    }
+}
+
+impl Memory for Words {
+    type Error = &'static str;
+    fn load(&self, at: u64) -> Result<u64, &'static str> {
+        Ok(self.words[(at / 8) as usize].load(Ordering::Relaxed))
+    }
+    fn store(&self, at: u64, value: u64) -> Result<(), &'static str> {
+        self.words[(at / 8) as usize].store(value, Ordering::Relaxed);
+        Ok(())
+    }
+    fn copy_in(&self, at: u64, bytes: &[u8]) -> Result<(), &'static str> {
+        for (i, chunk) in bytes.chunks(8).enumerate() {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.store(at + 8 * i as u64, u64::from_le_bytes(word))?;
+        }
+        Ok(())
+    }
+    fn copy_out(&self, at: u64, len: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
+        for i in 0..len.div_ceil(8) {
+            let word = self.load(at + 8 * i as u64)?.to_le_bytes();
+            out.extend_from_slice(&word[..(len - 8 * i).min(8)]);
+        }
+        Ok(())
+    }
+    fn check(&self, c: Cursor) -> Result<(), &'static str> {
+        if c.segment() >= SEGMENT { Ok(()) } else { Err("a cursor to nowhere") }
+    }
+    fn note_given(&self, _: Cursor, _: u64) -> Result<(), &'static str> {
+        Ok(())
+    }
+    fn note_left(&self, _: Cursor, _: u64) -> Result<(), &'static str> {
+        Ok(())
+    }
+    fn note_taken(&self, _: BlockRef, _: u64) -> Result<(), &'static str> {
+        Ok(())
+    }
+    fn corrupt(&self, what: &'static str) -> &'static str {
+        what
+    }
+}
+
+struct Fifo {
+    how: Model,
+    words: Words,
+    tail_lock: Lock,
+    head_lock: Lock,
+    tail: Tail,
+    head: Head,
+    items: WaitWord,
+    room: WaitWord,
+    capacity: u64,
+}
+
+impl Fifo {
+    fn new(capacity: u64) -> Arc<Fifo> {
+        Arc::new(Fifo {
+            how: Model::new(0),
+            words: Words::new(),
+            tail_lock: Lock::new(),
+            head_lock: Lock::new(),
+            tail: Tail::new(),
+            head: Head::new(),
+            items: WaitWord::new(),
+            room: WaitWord::new(),
+            capacity,
+        })
+    }
+
+    fn try_put(&self, me: Serial, value: u64) -> bool {
+        let bytes = [value.to_le_bytes(), (!value).to_le_bytes()].concat();
+        let record = Record { kind: 1, inline: &bytes, block: None };
+        let mut fresh = None;
+        loop {
+            let held = self.tail_lock.lock(me, &self.how);
+            let pushed = self.tail.push(&self.words, &self.head, self.capacity, &record, &mut fresh);
+            drop(held);
+            match pushed {
+                Ok(_) => break,
+                Err(PushError::Full) => return false,
+                Err(PushError::NeedSegment(_)) => fresh = Some(self.words.fresh()),
+                Err(PushError::Memory(e)) => panic!("{e}"),
+            }
+        }
+        self.items.wake_one(&self.how);
+        true
+    }
+
+    fn put(&self, me: Serial, value: u64) {
+        while !self.try_put(me, value) {
+            let room = || self.tail.count() - self.head.count() < self.capacity;
+            self.room.sleep(&self.how, Duration::MAX, room);
+        }
+    }
+
+    fn try_get(&self, me: Serial) -> Option<u64> {
+        let mut out = Vec::new();
+        let held = self.head_lock.lock(me, &self.how);
+        let popped = self.head.pop(&self.words, &self.tail, &mut out).unwrap();
+        drop(held);
+        popped?;
+        if self.capacity != 0 {
+            self.room.wake_one(&self.how);
+        }
+        if self.items.has_sleepers() && self.tail.count() != self.head.count() {
+            self.items.wake_one(&self.how);
+        }
+        let value = u64::from_le_bytes(out[..8].try_into().unwrap());
+        assert_eq!(out[8..], (!value).to_le_bytes(), "torn");
+        Some(value)
+    }
+
+    fn get(&self, me: Serial) -> u64 {
+        loop {
+            if let Some(value) = self.try_get(me) {
+                return value;
+            }
+            let ready = || self.tail.count() != self.head.count();
+            self.items.sleep(&self.how, Duration::MAX, ready);
+        }
+    }
+}
+
+#[test]
+fn one_to_one_across_segments() {
+    loom::model(|| {
+        let q = Fifo::new(0);
+        let p = q.clone();
+        let producer = thread::spawn(move || (1..=3).for_each(|i| p.put(1, i)));
+        assert_eq!([q.get(2), q.get(2), q.get(2)], [1, 2, 3]);
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn bounded_by_one() {
+    loom::model(|| {
+        let q = Fifo::new(1);
+        let p = q.clone();
+        let producer = thread::spawn(move || (1..=2).for_each(|i| p.put(1, i)));
+        assert_eq!([q.get(2), q.get(2)], [1, 2]);
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn two_producers() {
+    loom::model(|| {
+        let q = Fifo::new(0);
+        let (a, b) = (q.clone(), q.clone());
+        let one = thread::spawn(move || a.put(1, 1));
+        let two = thread::spawn(move || b.put(2, 2));
+        let mut got = [q.get(3), q.get(3)];
+        got.sort_unstable();
+        assert_eq!(got, [1, 2]);
+        one.join().unwrap();
+        two.join().unwrap();
+    });
+}
+
+#[test]
+fn two_consumers() {
+    loom::model(|| {
+        let q = Fifo::new(0);
+        let (a, b) = (q.clone(), q.clone());
+        let one = thread::spawn(move || a.get(1));
+        let two = thread::spawn(move || b.get(2));
+        q.put(3, 1);
+        q.put(3, 2);
+        assert_eq!(one.join().unwrap() + two.join().unwrap(), 3);
+    });
+}
+
+#[test]
+fn lock_excludes() {
+    loom::model(|| {
+        let shared = Arc::new((Lock::new(), AtomicU64::new(0), Model::new(0)));
+        let other = shared.clone();
+        let add = |s: &(Lock, AtomicU64, Model), me| {
+            let _held = s.0.lock(me, &s.2);
+            // Not atomic: only the lock makes it so.
+            s.1.store(s.1.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        };
+        let thread = thread::spawn(move || add(&other, 1));
+        add(&shared, 2);
+        thread.join().unwrap();
+        assert_eq!(shared.1.load(Ordering::Relaxed), 2);
+    });
+}
+
+#[test]
+fn lock_of_the_dead_is_taken_over_once() {
+    loom::model(|| {
+        let shared = Arc::new((Lock::new(), AtomicU64::new(0), AtomicU64::new(0), Model::new(9)));
+        std::mem::forget(shared.0.lock(9, &shared.3)); // its owner dies
+        let other = shared.clone();
+        let take = |s: &(Lock, AtomicU64, AtomicU64, Model), me| {
+            let held = s.0.lock(me, &s.3);
+            s.1.store(s.1.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            if held.inherited {
+                s.2.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let thread = thread::spawn(move || take(&other, 1));
+        take(&shared, 2);
+        thread.join().unwrap();
+        assert_eq!(shared.1.load(Ordering::Relaxed), 2);
+        assert_eq!(shared.2.load(Ordering::Relaxed), 1, "inherited by one");
+    });
+}
