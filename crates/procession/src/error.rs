@@ -104,7 +104,10 @@ impl<T> PutError<T> {
     /// ```
     pub fn into_inner(self) -> T {
         match self {
-            PutError::Full(v) | PutError::Closed(v) | PutError::Arena(v, _) | PutError::Encode(v, _) => v,
+            PutError::Full(v)
+            | PutError::Closed(v)
+            | PutError::Arena(v, _)
+            | PutError::Encode(v, _) => v,
         }
     }
 

@@ -76,8 +76,10 @@ fn find(handle: &Parsed) -> Result<OwnedFd, HandleError> {
         return Err(outside("that process has ended, or runs in another pid namespace".into()));
     }
     let path = format!("/proc/{}/fd/{}", handle.pid, handle.fd);
-    let fd = rustix::fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| outside(format!("{path}: {e}; /proc must be mounted and readable for this user")))?;
+    let fd =
+        rustix::fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|e| {
+            outside(format!("{path}: {e}; /proc must be mounted and readable for this user"))
+        })?;
     if memory::identity(&fd) != Some(handle.file) {
         return Err(outside(format!("{path} is another file by now")));
     }

@@ -57,7 +57,7 @@ pub(crate) struct Held<'a, O: Owners> {
 }
 
 impl Lock {
-    #[cfg(any(loom, test))]
+    #[cfg(loom)]
     pub(crate) fn new() -> Lock {
         Lock(AtomicU32::new(0))
     }
@@ -95,7 +95,10 @@ impl Lock {
             }
             let marked = seen | CONTENDED;
             if seen != marked
-                && self.0.compare_exchange(seen, marked, Ordering::Relaxed, Ordering::Relaxed).is_err()
+                && self
+                    .0
+                    .compare_exchange(seen, marked, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_err()
             {
                 continue;
             }
@@ -103,7 +106,10 @@ impl Lock {
             if woken == crate::wait::Woken::TimedOut {
                 patience = PATIENCE;
                 if owners.is_dead(seen & !CONTENDED)
-                    && self.0.compare_exchange(marked, mine, Ordering::Acquire, Ordering::Relaxed).is_ok()
+                    && self
+                        .0
+                        .compare_exchange(marked, mine, Ordering::Acquire, Ordering::Relaxed)
+                        .is_ok()
                 {
                     crash_point!("lock.taken_over");
                     return true;

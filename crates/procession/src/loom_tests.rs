@@ -38,7 +38,7 @@ impl Sleep for Model {
         }
         *sleepers += 1;
         drop(self.bell.wait(sleepers).unwrap());
-        Woken::Woken
+        Woken::Wake
     }
 
     fn wake(&self, _word: &AtomicU32, count: u32) -> u32 {
@@ -154,7 +154,8 @@ impl Fifo {
         let mut fresh = None;
         loop {
             let held = self.tail_lock.lock(me, &self.how);
-            let pushed = self.tail.push(&self.words, &self.head, self.capacity, &record, &mut fresh);
+            let pushed =
+                self.tail.push(&self.words, &self.head, self.capacity, &record, &mut fresh);
             drop(held);
             match pushed {
                 Ok(_) => break,

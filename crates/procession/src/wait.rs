@@ -35,7 +35,7 @@ pub(crate) const SLICE: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Woken {
     /// By a wake-up.
-    Woken,
+    Wake,
     /// The word had changed before the sleep began.
     Changed,
     /// By a signal.
@@ -61,7 +61,7 @@ pub(crate) struct Futex;
 impl Sleep for Futex {
     fn sleep(&self, word: &AtomicU32, expected: u32, limit: Duration) -> Woken {
         match futex::wait(word, expected, limit) {
-            Ok(()) => Woken::Woken,
+            Ok(()) => Woken::Wake,
             Err(rustix::io::Errno::AGAIN) => Woken::Changed,
             Err(rustix::io::Errno::INTR) => Woken::Interrupted,
             Err(_) => Woken::TimedOut,
@@ -80,7 +80,7 @@ pub(crate) struct WaitWord(AtomicU32);
 
 impl WaitWord {
     /// A word nobody waits on. (In the arena, zeroed memory is the same.)
-    #[cfg(any(loom, test))]
+    #[cfg(loom)]
     pub(crate) fn new() -> WaitWord {
         WaitWord(AtomicU32::new(0))
     }
@@ -88,7 +88,12 @@ impl WaitWord {
     /// Sleeps until a wake-up, a signal or `limit`, unless `ready` is already true.
     ///
     /// May return for no reason; the caller looks again. `ready` must not block.
-    pub(crate) fn sleep(&self, how: &impl Sleep, limit: Duration, ready: impl Fn() -> bool) -> Woken {
+    pub(crate) fn sleep(
+        &self,
+        how: &impl Sleep,
+        limit: Duration,
+        ready: impl Fn() -> bool,
+    ) -> Woken {
         let seen = self.0.fetch_or(SLEEPERS, Ordering::SeqCst) | SLEEPERS;
         fence(Ordering::SeqCst); // pairs with the fence in `wake_one`
         if ready() {

@@ -75,7 +75,9 @@ const SCENARIOS: &[Scenario] = &[
 
 #[test]
 fn child() {
-    let Some(role) = role().filter(|r| r != "survivor") else { return };
+    let Some(role) = role().filter(|r| r != "survivor") else {
+        return;
+    };
     fault::arm(&argument("PLAN"));
     let queue: Queue<Vec<u8>> = Queue::from_handle(&unhex(&argument("QUEUE"))).unwrap();
     let size: usize = argument("SIZE").parse().unwrap();
@@ -153,7 +155,9 @@ fn destroy() {
 
 /// A child is born that has a copy of a received block and of all handles; both let go of them.
 fn fork(queue: &Queue<Vec<u8>>) {
-    let Ok(Some(received)) = queue.raw().try_get(&mut Vec::new()) else { return };
+    let Ok(Some(received)) = queue.raw().try_get(&mut Vec::new()) else {
+        return;
+    };
     say("taken");
     let block = received.block;
     // SAFETY: the child uses only this library and then leaves at once.
@@ -193,7 +197,8 @@ struct Stage {
 
 impl Stage {
     fn set(s: &Scenario) -> Stage {
-        let queue = if s.bound == 0 { Queue::unbounded() } else { Queue::bounded(s.bound) }.unwrap();
+        let queue =
+            if s.bound == 0 { Queue::unbounded() } else { Queue::bounded(s.bound) }.unwrap();
         (0..s.before).for_each(|i| queue.try_put(message(i, s.size)).unwrap());
         Stage { queue, there: (0..s.before).collect() }
     }
@@ -326,7 +331,11 @@ fn account(s: &Scenario, stage: &Stage, said: &Said, dead: u64) {
     let missing = wanted.iter().filter(|i| !once.contains(i)).count() as u64;
     // A killed consumer may have had one message that it could not tell of, or a batch.
     let had = if s.name == "get_many" { 12 } else { 1 };
-    assert!(missing <= said.taken + dead * had, "{}: lost {missing} of {wanted:?}: {once:?}", s.name);
+    assert!(
+        missing <= said.taken + dead * had,
+        "{}: lost {missing} of {wanted:?}: {once:?}",
+        s.name
+    );
 }
 
 fn passes(index: usize) -> BTreeMap<String, u64> {

@@ -75,7 +75,8 @@ impl Inner {
         if slot.bells.load(Ordering::Acquire) == 0 {
             self.new_bell_list(slot, id)?;
         }
-        let bell = Bell::new().map_err(|e| ArenaError::Detached(format!("no pipe could be made: {e}")))?;
+        let bell =
+            Bell::new().map_err(|e| ArenaError::Detached(format!("no pipe could be made: {e}")))?;
         let list = slot.bells.load(Ordering::Acquire);
         let held = self.lock_tail(slot, id, me)?;
         let mut free = None;
@@ -118,7 +119,10 @@ impl Inner {
         let base = self.map.layout.object(u64::from(id.index));
         guard.commit(&[
             set(base + std::mem::offset_of!(Object, bells) as u64, at),
-            set(self.map.layout.desc(at / PAGE) + std::mem::offset_of!(Desc, owner) as u64, owned(0)),
+            set(
+                self.map.layout.desc(at / PAGE) + std::mem::offset_of!(Desc, owner) as u64,
+                owned(0),
+            ),
         ])
     }
 
@@ -191,7 +195,9 @@ impl Inner {
         }
         if let std::collections::hash_map::Entry::Vacant(v) = bells.others.entry(key) {
             let pid = self.participant(serial).pid.load(Ordering::Relaxed);
-            let Some(opened) = bell::open(pid, fd, inode) else { return false };
+            let Some(opened) = bell::open(pid, fd, inode) else {
+                return false;
+            };
             v.insert(opened);
         }
         if let Some(f) = bells.others.get(&key) {
@@ -203,7 +209,9 @@ impl Inner {
     /// Closes this process's bell for a queue.
     pub(crate) fn close_bell(&self, slot: &Object, id: ObjectId) -> Result<(), ArenaError> {
         let me = self.me()?;
-        let Some(own) = self.bells().own.remove(&id.pack()) else { return Ok(()) };
+        let Some(own) = self.bells().own.remove(&id.pack()) else {
+            return Ok(());
+        };
         let _held = self.lock_tail(slot, id, me)?;
         self.bell_entry(own.entry)?.serial.store(0, Ordering::Release);
         Ok(())

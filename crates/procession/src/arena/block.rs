@@ -9,9 +9,9 @@ use std::sync::PoisonError;
 
 use super::blocks::{owned, owner_of};
 use super::family::Inner;
-use super::objects::ObjectId;
 use super::layout::{EXTENT, PAGE};
 use super::map::corrupt;
+use super::objects::ObjectId;
 use crate::error::ArenaError;
 use crate::ring::fifo::BlockRef;
 use crate::sys::atomic::Ordering;
@@ -114,9 +114,16 @@ impl Block {
     /// # Panics
     /// If they don't fit.
     pub fn write(&mut self, at: usize, bytes: &[u8]) {
-        assert!(at <= self.len && bytes.len() <= self.len - at, "{} bytes at {at} of a block of {}", bytes.len(), self.len);
+        assert!(
+            at <= self.len && bytes.len() <= self.len - at,
+            "{} bytes at {at} of a block of {}",
+            bytes.len(),
+            self.len
+        );
         // SAFETY: in range of this block's own mapping, by the assertion and the invariant.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.ptr.as_ptr().add(at), bytes.len()) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.ptr.as_ptr().add(at), bytes.len());
+        };
     }
 
     /// Copies bytes from position `at` on into `out`.
@@ -124,9 +131,16 @@ impl Block {
     /// # Panics
     /// If there are not so many.
     pub fn read(&self, at: usize, out: &mut [u8]) {
-        assert!(at <= self.len && out.len() <= self.len - at, "{} bytes at {at} of a block of {}", out.len(), self.len);
+        assert!(
+            at <= self.len && out.len() <= self.len - at,
+            "{} bytes at {at} of a block of {}",
+            out.len(),
+            self.len
+        );
         // SAFETY: in range of this block's own mapping; `out` is not in shared memory.
-        unsafe { std::ptr::copy_nonoverlapping(self.ptr.as_ptr().add(at), out.as_mut_ptr(), out.len()) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.ptr.as_ptr().add(at), out.as_mut_ptr(), out.len());
+        };
     }
 
     /// The address of its first byte, valid and this process's own while the `Block` lives.
@@ -146,7 +160,7 @@ impl Block {
 
     /// The block went into a queue: only this process's mapping of it ends.
     pub(crate) fn given_away(self) {
-        self.inner.unmap_block(self.ptr, self.len as u64);
+        unmap_block(self.ptr, self.len as u64);
         std::mem::forget(self);
     }
 }
@@ -160,6 +174,14 @@ impl Drop for Block {
         };
         // Nothing can be done about an error here; the sweep finds what is left.
         let _ = self.inner.let_go(self.at, self.ptr, self.len as u64, kept);
+    }
+}
+
+/// Ends this process's mapping of a block, if it has one of its own.
+fn unmap_block(ptr: NonNull<u8>, len: u64) {
+    if is_long_run(len) {
+        // SAFETY: such a block's mapping was made for it alone, by `map_block`.
+        unsafe { memory::unmap(ptr, len.next_multiple_of(PAGE)) };
     }
 }
 
@@ -182,13 +204,6 @@ impl Inner {
             self.map.map_run(at, len.next_multiple_of(PAGE))
         } else {
             self.map.ptr(at, len)
-        }
-    }
-
-    fn unmap_block(&self, ptr: NonNull<u8>, len: u64) {
-        if is_long_run(len) {
-            // SAFETY: such a block's mapping was made for it alone, by `map_block`.
-            unsafe { memory::unmap(ptr, len.next_multiple_of(PAGE)) };
         }
     }
 
@@ -215,12 +230,11 @@ impl Inner {
         {
             // SAFETY: the block's own pages, which nothing refers to any more; they become what the
             // rest of their extent is.
-            let shared = unsafe {
-                memory::remap(self.map.fd(), ptr, at, len.next_multiple_of(PAGE), false)
-            };
+            let shared =
+                unsafe { memory::remap(self.map.fd(), ptr, at, len.next_multiple_of(PAGE), false) };
             shared.map_err(|_| super::map::no_address_space(len))?;
         }
-        self.unmap_block(ptr, len);
+        unmap_block(ptr, len);
         if let Some(k) = kept
             && k.entry != 0
         {

@@ -17,7 +17,6 @@
 //! Cells are virtual memory; pages are backed when first asked for and given back when a lot is idle.
 //! A span that was cut into cells keeps its class: the file is far larger than memory.
 
-use std::ptr::NonNull;
 use std::sync::PoisonError;
 
 use super::family::Inner;
@@ -28,7 +27,6 @@ use crate::error::ArenaError;
 use crate::lock::Serial;
 use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::fault::crash_point;
-use crate::sys::{limits, memory, process};
 
 pub(crate) const OWNED: u64 = 1;
 pub(crate) const TRANSIT: u64 = 2;
@@ -37,11 +35,6 @@ pub(crate) const TRANSIT: u64 = 2;
 pub(crate) const TAG_CLASS: u64 = 1;
 pub(crate) const TAG_RUN: u64 = 2;
 pub(crate) const TAG_BODY: u64 = 3;
-
-/// This much may lie idle before freed blocks are given back to the kernel.
-const IDLE_KEEP: u64 = 256 << 20;
-/// Smaller blocks are not worth the system call.
-const GIVE_BACK_MIN: u64 = 64 << 10;
 
 pub(crate) fn owned(serial: Serial) -> u64 {
     u64::from(serial) << 32 | OWNED
@@ -75,7 +68,9 @@ impl Inner {
         let word = self.span_word(at / SPAN)?.load(Ordering::Acquire);
         let (value, tag) = (word >> 8, word & 0xff);
         match tag {
-            TAG_CLASS if value <= u64::from(MAX_CLASS) && at.is_multiple_of(1 << value) => Ok(1 << value),
+            TAG_CLASS if value <= u64::from(MAX_CLASS) && at.is_multiple_of(1 << value) => {
+                Ok(1 << value)
+            }
             TAG_RUN if at.is_multiple_of(SPAN) => Ok(value * SPAN),
             _ => Err(corrupt(format!("no block begins at {at:#x}"))),
         }
@@ -112,71 +107,6 @@ impl Inner {
         Ok(at)
     }
 
-    /// Gives the bytes `had..len` of the block memory.
-    fn back(&self, at: u64, desc: &Desc, had: u64, len: u64) -> Result<(), ArenaError> {
-        let to = len.next_multiple_of(PAGE);
-        let more = to - had;
-        let header = self.header();
-        let backed = header.backed.fetch_add(more, Ordering::Relaxed) + more;
-        crash_point!("alloc.charged");
-        let limit = self.limit(backed);
-        let full = |free, why| ArenaError::Full { requested: len, free, why };
-        let done = if backed > limit {
-            Err(full(limit.saturating_sub(backed - more), "memory limit"))
-        } else {
-            self.with_mapping(at, len, |p| {
-                // SAFETY: `had <= len`, both within the block's mapping.
-                let p = unsafe { p.add(had as usize) };
-                memory::populate(self.map.fd(), p, at + had, more)
-            })?
-            .map_err(|_| full(0, "the kernel has no more pages"))
-        };
-        if done.is_err() {
-            header.backed.fetch_sub(more, Ordering::Relaxed);
-            return done;
-        }
-        desc.backed.store(to, Ordering::Relaxed);
-        crash_point!("alloc.backed");
-        Ok(())
-    }
-
-    /// Runs `f` with the block's address: an extent's, or a mapping for the moment.
-    fn with_mapping<T>(
-        &self,
-        at: u64,
-        len: u64,
-        f: impl FnOnce(NonNull<u8>) -> T,
-    ) -> Result<T, ArenaError> {
-        if !super::block::is_long_run(len) {
-            return Ok(f(self.map.ptr(at, len)?));
-        }
-        let p = self.map.map_run(at, len.next_multiple_of(PAGE))?;
-        let done = f(p);
-        // SAFETY: mapped above, and `f` is done with it.
-        unsafe { memory::unmap(p, len.next_multiple_of(PAGE)) };
-        Ok(done)
-    }
-
-    /// The limit in force: the one set, or most of what is left, read again as the arena grows.
-    pub(crate) fn limit(&self, backed: u64) -> u64 {
-        let set = self.header().limit.load(Ordering::Relaxed);
-        if set != 0 {
-            return set;
-        }
-        let (known, valid_to) =
-            (self.auto_limit.load(Ordering::Relaxed), self.auto_valid.load(Ordering::Relaxed));
-        if known != 0 && backed <= valid_to && process::now_ms() / 256 == self.auto_at.load(Ordering::Relaxed)
-        {
-            return known;
-        }
-        let left = limits::memory_left();
-        let limit = backed.saturating_add(left - left / 8);
-        self.auto_limit.store(limit, Ordering::Relaxed);
-        self.auto_valid.store(backed.saturating_add(left / 16), Ordering::Relaxed);
-        self.auto_at.store(process::now_ms() / 256, Ordering::Relaxed);
-        limit
-    }
-
     fn alloc_cell(&self, class: u32) -> Result<u64, ArenaError> {
         let _one = self.alloc_lock.lock().unwrap_or_else(PoisonError::into_inner);
         let hint = &self.header().span_hint[(class - MIN_CLASS) as usize];
@@ -185,7 +115,8 @@ impl Inner {
             let from = hint.load(Ordering::Relaxed).max(self.map.layout.first_span());
             let end = self.header().spans_used.load(Ordering::Acquire);
             for span in from..end {
-                if self.span_word(span)?.load(Ordering::Acquire) == u64::from(class) << 8 | TAG_CLASS
+                if self.span_word(span)?.load(Ordering::Acquire)
+                    == u64::from(class) << 8 | TAG_CLASS
                     && let Some(at) = self.take_cell(span, class, me)?
                 {
                     if span > from {
@@ -205,7 +136,9 @@ impl Inner {
     fn advance_hint(&self, class: u32, from: u64, to: u64) -> Result<(), ArenaError> {
         let hint = &self.header().span_hint[(class - MIN_CLASS) as usize];
         let seen = hint.load(Ordering::Relaxed);
-        if seen > from || hint.compare_exchange(seen, to, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+        if seen > from
+            || hint.compare_exchange(seen, to, Ordering::SeqCst, Ordering::Relaxed).is_err()
+        {
             return Ok(());
         }
         // Who frees sets the bit, then lowers the hint: it was lowered after our change, or the bit
@@ -220,24 +153,6 @@ impl Inner {
                     return Ok(());
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// Counts anew what is backed and idle, and looks for free cells from the start: the dead may have
-    /// been killed between a change and its entry in the books.
-    pub(crate) fn recount(&self) -> Result<(), ArenaError> {
-        let (mut backed, mut idle) = (0, 0);
-        self.each_block(|_, desc| {
-            let has = desc.backed.load(Ordering::Relaxed);
-            backed += has;
-            idle += if desc.owner.load(Ordering::Relaxed) == 0 { has } else { 0 };
-            Ok(())
-        })?;
-        self.header().backed.store(backed, Ordering::Relaxed);
-        self.header().idle.store(idle, Ordering::Relaxed);
-        for hint in &self.header().span_hint {
-            hint.store(0, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -262,7 +177,8 @@ impl Inner {
                 bits.fetch_and(!(1 << (cell % 64)), Ordering::AcqRel);
                 crash_point!("alloc.hint_taken");
                 let owner = &self.desc(at)?.owner;
-                if owner.compare_exchange(0, owned(me), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                if owner.compare_exchange(0, owned(me), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                {
                     return Ok(Some(at));
                 }
             }
@@ -310,10 +226,14 @@ impl Inner {
         desc.queue.store(0, Ordering::Relaxed);
         desc.taker.store(0, Ordering::Relaxed);
         let backed = desc.backed.load(Ordering::Relaxed);
-        let keep = IDLE_KEEP.min(self.limit(self.header().backed.load(Ordering::Relaxed)) / 4);
+        let keep = super::backing::IDLE_KEEP
+            .min(self.limit(self.header().backed.load(Ordering::Relaxed)) / 4);
         let idle = self.header().idle.load(Ordering::Relaxed).saturating_add(backed);
         let mut kept = backed;
-        if backed >= GIVE_BACK_MIN && idle > keep && self.give_back(at, desc, backed) {
+        if backed >= super::backing::GIVE_BACK_MIN
+            && idle > keep
+            && self.give_back(at, desc, backed)
+        {
             kept = 0;
             if room > SPAN {
                 return self.free_run(at, room / SPAN);
@@ -355,50 +275,6 @@ impl Inner {
         let low = &self.header().span_hint[(class - MIN_CLASS) as usize];
         let bit = bits.load(Ordering::Relaxed) >> (cell % 64) & 1 == 1;
         Ok(bit && low.load(Ordering::Relaxed) <= at / SPAN)
-    }
-
-    pub(crate) fn give_back(&self, at: u64, desc: &Desc, backed: u64) -> bool {
-        if !memory::give_back(self.map.fd(), at, backed.next_multiple_of(PAGE)) {
-            return false;
-        }
-        desc.backed.store(0, Ordering::Relaxed);
-        self.header().backed.fetch_sub(backed, Ordering::Relaxed);
-        crash_point!("free.given_back");
-        true
-    }
-
-    /// Takes idle memory of other blocks, until `wanted` bytes were found.
-    fn reclaim(&self, wanted: u64) -> Result<(), ArenaError> {
-        let mut found = 0;
-        let me = self.me()?;
-        let mut idle = Vec::new();
-        self.each_block(|at, desc| {
-            if desc.owner.load(Ordering::Relaxed) == 0 && desc.backed.load(Ordering::Relaxed) > 0 {
-                idle.push(at);
-            }
-            Ok(())
-        })?;
-        for at in idle {
-            if found >= wanted {
-                break;
-            }
-            let desc = self.desc(at)?;
-            let got = {
-                let _one = self.alloc_lock.lock().unwrap_or_else(PoisonError::into_inner);
-                self.participant(me).log.store(at / PAGE + 1, Ordering::Relaxed);
-                desc.owner.compare_exchange(0, owned(me), Ordering::AcqRel, Ordering::Relaxed).is_ok()
-            };
-            if got {
-                let backed = desc.backed.load(Ordering::Relaxed);
-                self.header().idle.fetch_sub(backed, Ordering::Relaxed);
-                if backed > 0 && self.give_back(at, desc, backed) {
-                    found += backed;
-                }
-                let room = self.block_room(at)?;
-                if room > SPAN { self.free_run(at, room / SPAN)? } else { self.free_block(at)? }
-            }
-        }
-        Ok(())
     }
 
     /// Visits every block, free ones included.

@@ -163,13 +163,16 @@ impl Check {
         for (key, n) in &refs {
             let c = counted.remove(key).unwrap_or(0);
             if c != *n {
-                self.wrong.push(format!("object {}: {n} references counted, {c} found", *key as u32));
+                self.wrong
+                    .push(format!("object {}: {n} references counted, {c} found", *key as u32));
             }
         }
         for key in counted.keys() {
-            self.wrong.push(format!("a hold entry names object {}, which is no queue", *key as u32));
+            self.wrong
+                .push(format!("a hold entry names object {}, which is no queue", *key as u32));
         }
-        for (name, book, real) in [("backed", &header.backed, backed), ("idle", &header.idle, idle)] {
+        for (name, book, real) in [("backed", &header.backed, backed), ("idle", &header.idle, idle)]
+        {
             let book = book.load(Ordering::Relaxed);
             if book != real {
                 self.wrong.push(format!("{book} bytes are booked as {name}, {real} are"));
@@ -257,7 +260,8 @@ impl Check {
             (OWNED, None) => {
                 let word = self.inner.participant(serial).state.load(Ordering::Relaxed);
                 if unpack(word) != (serial, ALIVE) {
-                    self.wrong.push(format!("the block at {at:#x} belongs to {serial}, who is gone"));
+                    self.wrong
+                        .push(format!("the block at {at:#x} belongs to {serial}, who is gone"));
                 }
             }
             (_, how) => self.wrong.push(format!(

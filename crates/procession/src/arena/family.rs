@@ -282,7 +282,9 @@ impl Family {
         let file = memory::identity(&fd);
         let known = registry.all.iter().copied().find(|i| Some(i.file) == file);
         match (registry.current, known) {
-            (Some(current), Some(known)) if std::ptr::eq(current, known) => return Ok(Family(known)),
+            (Some(current), Some(known)) if std::ptr::eq(current, known) => {
+                return Ok(Family(known));
+            }
             (Some(_), _) => return Err(FamilyError::AlreadyMember),
             _ => {}
         }

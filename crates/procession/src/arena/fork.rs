@@ -144,7 +144,9 @@ impl Plan {
         let blocks: Vec<u64> = self.kept.keys().copied().collect();
         for at in blocks {
             let entry = self.next_entry();
-            let Some(kept) = self.kept.get_mut(&at) else { continue };
+            let Some(kept) = self.kept.get_mut(&at) else {
+                continue;
+            };
             if !kept.private {
                 let len = kept.len.next_multiple_of(PAGE);
                 // SAFETY: the block's own pages; other threads of this process may be reading them,

@@ -173,7 +173,9 @@ impl Inner {
         desc.holds.store(holds.len() as u64, Ordering::Release);
         for (i, id) in holds.iter().enumerate() {
             if !self.hold_object(*id, at + data + 8 * i as u64)? {
-                return Err(ArenaError::Detached("a handle in the message is of a dead queue".into()));
+                return Err(ArenaError::Detached(
+                    "a handle in the message is of a dead queue".into(),
+                ));
             }
             crash_point!("hold.message");
         }

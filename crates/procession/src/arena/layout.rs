@@ -207,16 +207,9 @@ impl Layout {
         let span_bits = (span_words + spans * 8).next_multiple_of(PAGE);
         let descs = (span_bits + spans * 128).next_multiple_of(PAGE);
         let data = (descs + (size / PAGE) * size_of::<Desc>() as u64).next_multiple_of(EXTENT);
-        (data + EXTENT <= size && size <= FILE_SIZE && size.is_multiple_of(EXTENT)).then_some(Layout {
-            size,
-            participants,
-            objects,
-            max_objects,
-            span_words,
-            span_bits,
-            descs,
-            data,
-        })
+        (data + EXTENT <= size && size <= FILE_SIZE && size.is_multiple_of(EXTENT)).then_some(
+            Layout { size, participants, objects, max_objects, span_words, span_bits, descs, data },
+        )
     }
 
     pub(crate) fn first_span(&self) -> u64 {

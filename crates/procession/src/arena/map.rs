@@ -101,7 +101,12 @@ impl Map {
         Ok(())
     }
 
-    pub(crate) fn copy_out(&self, at: u64, len: usize, out: &mut Vec<u8>) -> Result<(), ArenaError> {
+    pub(crate) fn copy_out(
+        &self,
+        at: u64,
+        len: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ArenaError> {
         let p = self.ptr(at, len as u64)?;
         out.reserve(len);
         // SAFETY: the source is mapped; the destination has room for `len` more bytes and is not

@@ -1,7 +1,8 @@
-//! Layer 1: memory that a family of processes shares, and who owns what in it.
+//! Memory that a family of processes shares, and who owns what in it.
 
 pub(crate) mod layout;
 
+pub(crate) mod backing;
 pub(crate) mod bells;
 pub(crate) mod block;
 pub(crate) mod blocks;

@@ -125,8 +125,7 @@ impl Inner {
     /// Frees the last segment and the list of bells of an empty queue.
     fn strip(&self, slot: &Object, index: u32) -> Result<(), ArenaError> {
         let mine = super::blocks::owned(self.me()?);
-        let desc_owner =
-            |at: u64| self.map.layout.desc(at / PAGE) + offset_of!(Desc, owner) as u64;
+        let desc_owner = |at: u64| self.map.layout.desc(at / PAGE) + offset_of!(Desc, owner) as u64;
         let base = self.map.layout.object(u64::from(index));
         let bells = slot.bells.load(Ordering::Relaxed);
         if bells != 0 {

@@ -83,7 +83,8 @@ impl Inner {
         p.fd.store(self.fd_number(), Ordering::Relaxed);
         crash_point!("attach.identified");
         let (from, to) = (pack(serial, EMBRYO), pack(serial, ALIVE));
-        let entered = p.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let entered =
+            p.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         crash_point!("attach.alive");
         entered
     }

@@ -55,7 +55,8 @@ impl Inner {
             if self.span_word(span)?.load(Ordering::Acquire) == n << 8 | TAG_RUN {
                 let owner = &self.desc(span * SPAN)?.owner;
                 self.participant(me).log.store(span * SPAN / PAGE + 1, Ordering::Relaxed);
-                if owner.compare_exchange(0, owned(me), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                if owner.compare_exchange(0, owned(me), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                {
                     // The word may have changed before the owner did: then it is another's by now.
                     if self.span_word(span)?.load(Ordering::Acquire) == n << 8 | TAG_RUN {
                         return Ok(Some(span * SPAN));

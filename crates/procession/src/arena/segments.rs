@@ -195,7 +195,9 @@ impl Inner {
         crash_point!("get.start");
         let popped = slot.head.pop(&mem, &slot.tail, out);
         drop(held);
-        let Some(popped) = popped? else { return Ok(None) };
+        let Some(popped) = popped? else {
+            return Ok(None);
+        };
         crash_point!("get.unlocked");
         Ok(Some(Taken { popped, mapped: mem.mapped.get() }))
     }

@@ -99,7 +99,9 @@ impl Inner {
         let me = self.me()?;
         let desc = self.desc(at)?;
         let id = ObjectId::unpack(desc.queue.load(Ordering::Acquire));
-        let Ok(slot) = self.object(id.index) else { return Ok(()) };
+        let Ok(slot) = self.object(id.index) else {
+            return Ok(());
+        };
         // Both locks: a block may be given and taken by the dead.
         let _tail = self.lock_tail(slot, id, me)?;
         let _head = slot.head_lock.lock(me, self);
@@ -165,7 +167,8 @@ impl Inner {
             } else if let Ok(desc) = self.desc(at) {
                 // An idle run that was cut up while the dead tried to take it.
                 let (mine, free) = (super::blocks::owned(dead), 0);
-                let _ = desc.owner.compare_exchange(mine, free, Ordering::AcqRel, Ordering::Relaxed);
+                let _ =
+                    desc.owner.compare_exchange(mine, free, Ordering::AcqRel, Ordering::Relaxed);
             }
             log.store(0, Ordering::Relaxed);
         }

@@ -1,4 +1,4 @@
-//! Layer 2: messages as bytes.
+//! Messages as bytes.
 //!
 //! A message's kind says its format. The core knows [`PLAIN`] only: MessagePack, which any language
 //! reads. Structs are written as maps with their fields' names, so that a Python process sees a dict.

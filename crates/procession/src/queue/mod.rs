@@ -1,4 +1,4 @@
-//! Layer 3: queues between processes.
+//! Queues between processes.
 //!
 //! [`Queue`] carries values; [`RawQueue`] beneath it carries bytes and blocks, and is what bindings
 //! build on.
@@ -19,6 +19,8 @@
 
 mod raw;
 mod typed;
+mod waiting;
 
-pub use raw::{RawQueue, Received, TryPutError, Wait};
+pub use raw::{RawQueue, Received, TryPutError};
 pub use typed::Queue;
+pub use waiting::Wait;

@@ -2,24 +2,18 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
-use std::os::fd::RawFd;
-use std::time::{Duration, Instant};
 
+use super::waiting::Spin;
 use crate::arena::block::Block;
 use crate::arena::family::{Family, Inner};
 use crate::arena::layout::Object;
 use crate::arena::objects::ObjectId;
 use crate::arena::segments::RingMemory;
-use crate::error::{ArenaError, HandleError, TooManyDone};
+use crate::error::{ArenaError, HandleError};
 use crate::ring::fifo::{INLINE_MAX, PushError, Record};
-use crate::sys::atomic::{AtomicU32, Ordering, spin_hint};
+use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
-use crate::sys::process;
-use crate::wait::{Futex, SLICE, WaitWord, Woken};
-
-/// Bounds of the adaptive spin, in looks at the condition (some 40 ns each).
-const SPIN_MIN: u32 = 16;
-const SPIN_MAX: u32 = 2000;
+use crate::wait::Futex;
 
 /// What a message brought, beside its inline bytes.
 #[derive(Debug)]
@@ -42,44 +36,6 @@ pub enum TryPutError {
     Arena(ArenaError, Option<Block>),
 }
 
-/// How a wait ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// Something may have changed: try again.
-    Again,
-    /// The deadline passed.
-    TimedOut,
-    /// A signal came.
-    Interrupted,
-}
-
-/// How long spinning pays, learned from how often it did.
-#[derive(Debug)]
-struct Spin(AtomicU32);
-
-impl Spin {
-    const fn new() -> Spin {
-        Spin(AtomicU32::new(SPIN_MAX / 4))
-    }
-
-    /// Looks at `ready` for a while; true as soon as it is.
-    fn until(&self, ready: impl Fn() -> bool) -> bool {
-        if !process::many_cores() {
-            return false;
-        }
-        let budget = self.0.load(Ordering::Relaxed);
-        for _ in 0..budget {
-            if ready() {
-                self.0.store((budget * 2).min(SPIN_MAX), Ordering::Relaxed);
-                return true;
-            }
-            spin_hint();
-        }
-        self.0.store((budget / 2).max(SPIN_MIN), Ordering::Relaxed);
-        false
-    }
-}
-
 /// A queue of messages of up to 32 KiB inline and a [`Block`] of any size.
 ///
 /// A `RawQueue` is a counted handle; the queue lives as long as any process, or any message under
@@ -97,12 +53,12 @@ impl Spin {
 /// # Ok(()) }
 /// ```
 pub struct RawQueue {
-    inner: &'static Inner,
-    slot: &'static Object,
-    id: ObjectId,
+    pub(super) inner: &'static Inner,
+    pub(super) slot: &'static Object,
+    pub(super) id: ObjectId,
     capacity: u64,
-    item_spin: Spin,
-    room_spin: Spin,
+    pub(super) item_spin: Spin,
+    pub(super) room_spin: Spin,
 }
 
 impl fmt::Debug for RawQueue {
@@ -228,8 +184,17 @@ impl RawQueue {
     /// # Ok(()) }
     /// ```
     #[inline]
-    pub fn try_put(&self, kind: u8, inline: &[u8], block: Option<Block>) -> Result<(), TryPutError> {
-        assert!((1..15).contains(&kind) && inline.len() <= INLINE_MAX, "kind {kind}, {} bytes", inline.len());
+    pub fn try_put(
+        &self,
+        kind: u8,
+        inline: &[u8],
+        block: Option<Block>,
+    ) -> Result<(), TryPutError> {
+        assert!(
+            (1..15).contains(&kind) && inline.len() <= INLINE_MAX,
+            "kind {kind}, {} bytes",
+            inline.len()
+        );
         if let Some(b) = &block {
             assert!(b.belongs_to(self.inner), "the block is another family's, or was received");
         }
@@ -343,90 +308,12 @@ impl RawQueue {
         Ok(Some(Received { kind: popped.kind, block }))
     }
 
-    fn has_items(&self) -> bool {
+    pub(super) fn has_items(&self) -> bool {
         self.slot.tail.count() != self.slot.head.count()
     }
 
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.capacity == 0 || self.len() < self.capacity
-    }
-
-    /// Waits until there may be a message, the queue is closed, the deadline passes, a signal comes,
-    /// or a slice of 250 ms is over.
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use procession::{Family, RawQueue, Wait};
-    /// let q = RawQueue::create(Family::current()?, None)?;
-    /// assert_eq!(q.wait_for_item(Some(std::time::Instant::now())), Wait::TimedOut);
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn wait_for_item(&self, deadline: Option<Instant>) -> Wait {
-        let ready = || self.has_items() || self.is_closed();
-        self.wait(&self.slot.items, Some(&self.item_spin), deadline, ready)
-    }
-
-    /// Waits until there may be room, or as [`RawQueue::wait_for_item`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use procession::{Family, RawQueue, Wait};
-    /// let q = RawQueue::create(Family::current()?, None)?;
-    /// assert_eq!(q.wait_for_room(None), Wait::Again);
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn wait_for_room(&self, deadline: Option<Instant>) -> Wait {
-        let ready = || self.has_room() || self.is_closed();
-        self.wait(&self.slot.room, Some(&self.room_spin), deadline, ready)
-    }
-
-    /// Waits until every message that was put may be reported as done, or as
-    /// [`RawQueue::wait_for_item`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use procession::{Family, RawQueue, Wait};
-    /// let q = RawQueue::create(Family::current()?, None)?;
-    /// assert_eq!(q.wait_done(None), Wait::Again);
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn wait_done(&self, deadline: Option<Instant>) -> Wait {
-        self.wait(&self.slot.all_done, None, deadline, || self.unfinished() == 0)
-    }
-
-    fn wait(
-        &self,
-        word: &WaitWord,
-        spin: Option<&Spin>,
-        deadline: Option<Instant>,
-        ready: impl Fn() -> bool,
-    ) -> Wait {
-        if spin.is_some_and(|s| s.until(&ready)) || ready() {
-            return Wait::Again;
-        }
-        let left = deadline.map_or(SLICE, |d| d.saturating_duration_since(Instant::now()));
-        if left == Duration::ZERO {
-            return Wait::TimedOut;
-        }
-        let Ok(me) = self.inner.me() else { return Wait::Again };
-        let waiting_on = &self.inner.participant(me).waiting_on;
-        waiting_on.store(self.id.index + 1, Ordering::Relaxed);
-        let woken = word.sleep(&Futex, left.min(SLICE), ready);
-        waiting_on.store(0, Ordering::Relaxed);
-        match woken {
-            Woken::Interrupted => Wait::Interrupted,
-            Woken::TimedOut => {
-                self.inner.sweep_if_due();
-                Wait::Again
-            }
-            Woken::Woken | Woken::Changed => Wait::Again,
-        }
     }
 
     /// How many messages are in the queue: exact at an instant of the call.
@@ -515,93 +402,6 @@ impl RawQueue {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.slot.closed.load(Ordering::Relaxed) != 0
-    }
-
-    /// Reports one message as done.
-    ///
-    /// # Errors
-    /// [`TooManyDone`] if every message that was put is done already.
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use procession::{Family, RawQueue};
-    /// let q = RawQueue::create(Family::current()?, None)?;
-    /// q.try_put(1, b"", None).unwrap();
-    /// q.done()?;
-    /// assert!(q.done().is_err());
-    /// # Ok(()) }
-    /// ```
-    pub fn done(&self) -> Result<(), TooManyDone> {
-        let done = &self.slot.done;
-        let mut seen = done.load(Ordering::SeqCst);
-        loop {
-            let put = self.slot.tail.count();
-            if seen >= put {
-                return Err(TooManyDone);
-            }
-            match done.compare_exchange(seen, seen + 1, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => break,
-                Err(now) => seen = now,
-            }
-        }
-        crash_point!("done.counted");
-        if self.unfinished() == 0 {
-            self.slot.all_done.wake_all(&Futex);
-        }
-        Ok(())
-    }
-
-    /// How many messages were put and not yet reported as done.
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use procession::{Family, RawQueue};
-    /// let q = RawQueue::create(Family::current()?, None)?;
-    /// q.try_put(1, b"", None).unwrap();
-    /// assert_eq!(q.unfinished(), 1);
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn unfinished(&self) -> u64 {
-        // Done first: it never overtakes the puts.
-        let done = self.slot.done.load(Ordering::SeqCst);
-        self.slot.tail.count().saturating_sub(done)
-    }
-
-    /// A descriptor that is readable while there is something to get, for `poll`, `select` or an event
-    /// loop. It belongs to this process; ask again after a fork and before each wait that is not
-    /// level-triggered.
-    ///
-    /// # Errors
-    /// [`ArenaError`] if no pipe can be made, or 128 processes select on the queue already.
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use procession::{Family, RawQueue};
-    /// let q = RawQueue::create(Family::current()?, None)?;
-    /// assert_eq!(q.bell()?, q.bell()?);
-    /// q.close_bell();
-    /// # Ok(()) }
-    /// ```
-    pub fn bell(&self) -> Result<RawFd, ArenaError> {
-        self.inner.bell(self.slot, self.id)
-    }
-
-    /// Closes the descriptor of [`RawQueue::bell`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use procession::{Family, RawQueue};
-    /// RawQueue::create(Family::current()?, None)?.close_bell();
-    /// # Ok(()) }
-    /// ```
-    pub fn close_bell(&self) {
-        // An entry that stays behind is cleared by the next one who rings it in vain.
-        let _ = self.inner.close_bell(self.slot, self.id);
     }
 }
 

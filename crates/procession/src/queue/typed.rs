@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::raw::{RawQueue, Received, TryPutError, Wait};
+use super::raw::{RawQueue, Received, TryPutError};
+use super::waiting::Wait;
 use crate::arena::family::Family;
 use crate::codec;
 use crate::error::{FamilyError, GetError, HandleError, PutError};
@@ -458,4 +459,3 @@ fn decode<T: DeserializeOwned>(message: &Received, inline: &[u8]) -> Result<T, G
     block.read(0, &mut bytes);
     codec::decode(&bytes).map_err(GetError::Decode)
 }
-

@@ -156,7 +156,7 @@ pub(crate) struct Popped {
 }
 
 impl Tail {
-    #[cfg(any(loom, test))]
+    #[cfg(loom)]
     pub(crate) fn new() -> Tail {
         Tail {
             count: AtomicU64::new(0),
@@ -209,7 +209,7 @@ impl Tail {
         let size = record.size();
         let mut cursor = Cursor(self.cursor[(n & 1) as usize].load(Ordering::Relaxed));
         if cursor.0 == 0 || !cursor.fits(size) {
-            cursor = self.next_segment(mem, head, n, cursor, size, fresh)?;
+            cursor = Self::next_segment(mem, head, n, cursor, size, fresh)?;
         } else {
             mem.check(cursor)?;
         }
@@ -225,7 +225,6 @@ impl Tail {
 
     #[cold]
     fn next_segment<M: Memory>(
-        &self,
         mem: &M,
         head: &Head,
         n: u64,
@@ -279,7 +278,7 @@ fn write<M: Memory>(mem: &M, at: u64, record: &Record<'_>) -> Result<(), M::Erro
 }
 
 impl Head {
-    #[cfg(any(loom, test))]
+    #[cfg(loom)]
     pub(crate) fn new() -> Head {
         Head {
             count: AtomicU64::new(0),

@@ -1,3 +1,3 @@
-//! Layer 2: the order of messages in shared memory.
+//! The order of messages in shared memory.
 
 pub(crate) mod fifo;

@@ -1,6 +1,5 @@
 //! The only file that knows where atomics come from: `std`, or the model checker under `cfg(loom)`.
-//! `clippy.toml` forbids naming `std::sync::atomic` anywhere else.
-#![allow(clippy::disallowed_types)]
+//! `ci/layers.py` forbids naming `std::sync::atomic` anywhere else.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};

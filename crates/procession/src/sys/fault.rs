@@ -9,7 +9,8 @@ macro_rules! crash_point {
     ($name:literal) => {{
         #[cfg(feature = "fault")]
         {
-            const _: () = assert!($crate::sys::fault::known($name), "name it in sys::fault::POINTS");
+            const _: () =
+                assert!($crate::sys::fault::known($name), "name it in sys::fault::POINTS");
             $crate::sys::fault::hit($name);
         }
     }};

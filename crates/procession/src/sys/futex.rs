@@ -19,5 +19,6 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, limit: Duration) -> Result<(
 
 /// Wakes up to `count` sleepers and says how many there were.
 pub(crate) fn wake(word: &AtomicU32, count: u32) -> u32 {
-    futex::wake(word, futex::Flags::empty(), count).map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
+    futex::wake(word, futex::Flags::empty(), count)
+        .map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
 }

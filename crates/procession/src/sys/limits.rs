@@ -12,7 +12,8 @@ fn group_left(root: &str, path: &str, limit: &str, usage: &str) -> Option<u64> {
     let mut path = path.trim_end_matches('/');
     loop {
         let dir = format!("{root}{path}");
-        if let (Some(l), Some(u)) = (number(&format!("{dir}/{limit}")), number(&format!("{dir}/{usage}")))
+        if let (Some(l), Some(u)) =
+            (number(&format!("{dir}/{limit}")), number(&format!("{dir}/{usage}")))
         {
             let here = l.saturating_sub(u);
             left = Some(left.map_or(here, |x| x.min(here)));
@@ -29,7 +30,8 @@ fn cgroup_left() -> Option<u64> {
     let mut left: Option<u64> = None;
     for line in groups.lines() {
         let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
+        else {
             continue;
         };
         let here = if controllers.is_empty() {

@@ -27,11 +27,9 @@ fn refused(call: &'static str) -> impl Fn(Errno) -> Refused {
 /// A new, sparse, anonymous file of about `wish` bytes: less if `RLIMIT_FSIZE` is lower, since
 /// growing a file past that limit is a signal (setrlimit(2)).
 pub(crate) fn create_file(wish: u64, granule: u64) -> Result<(OwnedFd, u64), Refused> {
-    let fd = rustix::fs::memfd_create(
-        c"procession",
-        MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
-    )
-    .map_err(refused("memfd_create"))?;
+    let fd =
+        rustix::fs::memfd_create(c"procession", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+            .map_err(refused("memfd_create"))?;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
     let size = limit.map_or(wish, |l| wish.min(l)) / granule * granule;
     rustix::fs::ftruncate(&fd, size).map_err(refused("ftruncate"))?;
@@ -54,7 +52,11 @@ pub(crate) fn identity(fd: impl AsFd) -> Option<(u64, u64)> {
 
 /// Maps `len` bytes at `offset`, shared, and keeps them out of core dumps: dumping a sparse file
 /// would allocate its holes.
-pub(crate) fn map_shared(fd: BorrowedFd<'_>, offset: u64, len: u64) -> Result<NonNull<u8>, Refused> {
+pub(crate) fn map_shared(
+    fd: BorrowedFd<'_>,
+    offset: u64,
+    len: u64,
+) -> Result<NonNull<u8>, Refused> {
     // SAFETY: a fresh mapping at an address of the kernel's choice aliases no Rust object.
     let p = unsafe {
         rustix::mm::mmap(

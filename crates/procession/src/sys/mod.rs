@@ -1,4 +1,4 @@
-//! Layer 0: the operating system. Every system call is made here and nowhere else, so that a port
+//! The operating system. Every system call is made here and nowhere else, so that a port
 //! to another system is the work of one folder.
 
 #[cfg(not(target_endian = "little"))]

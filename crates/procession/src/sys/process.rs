@@ -1,5 +1,7 @@
 //! Who a process is, and whether it still lives: proc(5), pidfd_open(2).
 
+use std::sync::OnceLock;
+
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 #[cfg(feature = "fault")]
@@ -18,7 +20,7 @@ pub(crate) struct Identity {
 
 /// This process.
 pub(crate) fn identity() -> Identity {
-    let pid = rustix::process::getpid().as_raw_pid() as u32;
+    let pid = rustix::process::getpid().as_raw_pid().cast_unsigned();
     Identity { pid, start: start_time(pid).unwrap_or(0), namespace: namespace() }
 }
 
@@ -101,15 +103,17 @@ pub(crate) fn is_zombie(pid: u32) -> bool {
     })
 }
 
-/// Whether another core can make progress while this one spins.
+/// Whether another core can make progress while this one spins. Asked once: the answer takes several
+/// system calls, and who is confined to one core later merely spins in vain a few times.
 pub(crate) fn many_cores() -> bool {
-    std::thread::available_parallelism().is_ok_and(|n| n.get() > 1)
+    static MANY: OnceLock<bool> = OnceLock::new();
+    *MANY.get_or_init(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1))
 }
 
 /// Milliseconds of the clock that all processes share.
 pub(crate) fn now_ms() -> u64 {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    (t.tv_sec as u64) * 1000 + (t.tv_nsec as u64) / 1_000_000
+    t.tv_sec.cast_unsigned() * 1000 + t.tv_nsec.cast_unsigned() / 1_000_000
 }
 
 /// 16 random bytes.

@@ -2,7 +2,13 @@
 //!
 //! A child is told by the environment what to do, and answers in lines that begin with `@`. Each has
 //! a time limit, after which it is killed and the test fails.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::missing_panics_doc, clippy::must_use_candidate)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate
+)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
@@ -95,9 +101,11 @@ impl Running {
         while let Ok(line) = self.lines.recv() {
             lines.push(line);
         }
-        if !status.success() && status.signal() != Some(9) {
-            panic!("the child failed ({status}): {}", self.complaint());
-        }
+        assert!(
+            status.success() || status.signal() == Some(9),
+            "the child failed ({status}): {}",
+            self.complaint()
+        );
         (lines, status)
     }
 
