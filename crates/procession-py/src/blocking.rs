@@ -1,0 +1,88 @@
+//! The one way to wait.
+//!
+//! Try; if that fails, let go of the interpreter and sleep in the core; look whether a signal came
+//! in (Ctrl-C ends the wait at once); try again, to the same deadline. The caller's time-out
+//! becomes a deadline once, at the outermost call.
+
+use std::time::{Duration, Instant};
+
+use procession::Wait;
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+
+/// How long a caller is ready to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// Until then; without a deadline for ever.
+    Until(Option<Instant>),
+}
+
+impl Patience {
+    /// From `block=True, timeout=None` as `multiprocessing` has them: any truth value; seconds, a
+    /// negative number of which is none. A time-out beyond what the clock can say is no time-out.
+    #[inline]
+    pub(crate) fn from_args(
+        block: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        if let Some(block) = block
+            && !block.is_truthy()?
+        {
+            return Ok(Self::None);
+        }
+        match timeout {
+            None => Ok(Self::Until(None)),
+            Some(timeout) => Self::from_timeout(timeout),
+        }
+    }
+
+    /// From `timeout=None` alone.
+    pub(crate) fn from_timeout(timeout: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if timeout.is_none() {
+            return Ok(Self::Until(None));
+        }
+        let seconds = match timeout.extract::<f64>() {
+            Ok(seconds) => seconds,
+            // An int too big for a float.
+            Err(error) if error.is_instance_of::<PyOverflowError>(timeout.py()) => {
+                if timeout.lt(0)? { 0.0 } else { f64::INFINITY }
+            }
+            Err(error) => return Err(error),
+        };
+        if seconds.is_nan() {
+            return Err(PyValueError::new_err("Invalid value NaN (not a number) for timeout"));
+        }
+        if seconds <= 0.0 {
+            return Ok(Self::None);
+        }
+        let deadline = Duration::try_from_secs_f64(seconds)
+            .ok()
+            .and_then(|duration| Instant::now().checked_add(duration));
+        Ok(Self::Until(deadline))
+    }
+}
+
+/// Calls `attempt` until it gives something or patience ends (`None`), sleeping in between.
+///
+/// `attempt` runs with the interpreter, `sleep` without it.
+pub(crate) fn wait<T>(
+    py: Python<'_>,
+    patience: Patience,
+    mut attempt: impl FnMut() -> PyResult<Option<T>>,
+    sleep: impl Fn(Option<Instant>) -> Wait + Sync,
+) -> PyResult<Option<T>> {
+    loop {
+        if let Some(value) = attempt()? {
+            return Ok(Some(value));
+        }
+        let Patience::Until(deadline) = patience else {
+            return Ok(None);
+        };
+        match py.detach(|| sleep(deadline)) {
+            Wait::TimedOut => return attempt(),
+            Wait::Again | Wait::Interrupted => py.check_signals()?,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Python objects ⇄ messages.
+//!
+//! A message is a kind (below), some bytes that travel inline in the queue's ring, and perhaps a
+//! block. What comes out is what pickle would have given; the ways differ in speed only:
+//!
+//! | kind | what | inline | block |
+//! |---|---|---|---|
+//! | `Plain` | builtin types, see [`plain`] | the MessagePack, if it fits | else it |
+//! | `Pickle` | anything else | the pickle, if it fits | else it |
+//! | `Buffers` | a pickle with out-of-band buffers | table, and the pickle if it fits | (pickle,) buffers |
+//! | `SmallBuffers` | the same, small | table, pickle, buffers | – |
+//!
+//! Large bytes and strings of ASCII are copied once, from the object into the block, and once more
+//! out of it.
+//!
+//! A message that carries handles has a block in any case, if of no bytes: the block counts them.
+//! So *an empty inline part* says that the body is in the block, and not the block's presence.
+//!
+//! Encoding has two steps: [`prepare`] may run Python code, and its errors are the object's;
+//! [`Prepared::pack`] runs none, and its errors are the arena's. Nothing of the core is locked in
+//! either.
+
+#![allow(unsafe_code)]
+
+pub(crate) mod handles;
+mod keys;
+mod pickle;
+mod plain;
+pub(crate) mod python;
+mod scratch;
+mod seen;
+mod text;
+mod writer;
+
+use procession::{Block, Family, RawQueue, Received};
+use pyo3::exceptions::PyMemoryError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::error::CorruptArenaError;
+use crate::memory;
+use pickle::Pickled;
+use scratch::Buffers;
+pub(crate) use scratch::Scratch;
+
+/// Up to here a body travels inline; above, in a block of its own.
+const INLINE_MAX: usize = RawQueue::INLINE_MAX;
+
+/// How a message is written. The numbers are the wire format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Plain = 1,
+    Pickle = 2,
+    Buffers = 3,
+    SmallBuffers = 4,
+}
+
+impl Kind {
+    fn from_wire(kind: u8) -> Option<Self> {
+        [Self::Plain, Self::Pickle, Self::Buffers, Self::SmallBuffers]
+            .into_iter()
+            .find(|known| *known as u8 == kind)
+    }
+}
+
+/// An object made ready to be sent: no Python code needs to run any more.
+pub(crate) enum Prepared<'py> {
+    /// The MessagePack stands in the scratch, but for what is large.
+    Plain,
+    Pickle(Pickled<'py>),
+}
+
+/// Encodes `obj`, into `scratch` as far as it is small. The errors are what pickle says about the
+/// object.
+#[inline]
+pub(crate) fn prepare<'py>(
+    obj: &Bound<'py, PyAny>,
+    scratch: &mut Buffers,
+) -> PyResult<Prepared<'py>> {
+    match plain::encode(obj, scratch) {
+        Ok(()) => Ok(Prepared::Plain),
+        Err(plain::Unplain::Other) => Ok(Prepared::Pickle(Pickled::of(obj)?)),
+        Err(plain::Unplain::NoMemory) => Err(PyMemoryError::new_err(())),
+    }
+}
+
+impl Prepared<'_> {
+    /// Whether the message is small plain data, which needs no packing: `Kind::Plain` and
+    /// `scratch.bytes` are it.
+    #[inline]
+    pub(crate) fn is_inline(&self, scratch: &Buffers) -> bool {
+        matches!(self, Self::Plain) && scratch.bytes.len() <= INLINE_MAX && scratch.large.is_empty()
+    }
+
+    /// Gives the message its kind and its block, if it needs one. The inline part is
+    /// `scratch.bytes`.
+    pub(crate) fn pack(
+        self,
+        py: Python<'_>,
+        family: Family,
+        scratch: &mut Buffers,
+    ) -> PyResult<(Kind, Option<Block>)> {
+        match self {
+            Self::Plain if self.is_inline(scratch) => Ok((Kind::Plain, None)),
+            Self::Plain => {
+                let block = plain::pack(py, family, scratch)?;
+                Ok((Kind::Plain, Some(block)))
+            }
+            Self::Pickle(pickled) => pickled.pack(py, family, &mut scratch.bytes),
+        }
+    }
+}
+
+/// What is wrong with a message that no Procession can have written.
+#[derive(Debug)]
+pub(crate) enum DecodeError {
+    /// Not what the format says.
+    Corrupt(&'static str),
+    /// Python code that the message named has failed, or memory is short.
+    Python(PyErr),
+}
+
+impl From<PyErr> for DecodeError {
+    fn from(error: PyErr) -> Self {
+        Self::Python(error)
+    }
+}
+
+impl From<DecodeError> for PyErr {
+    #[cold]
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Corrupt(what) => {
+                CorruptArenaError::new_err(format!("not a message of Procession: {what}"))
+            }
+            DecodeError::Python(error) => error,
+        }
+    }
+}
+
+/// Whether a message is small plain data: what [`decode_inline`] is for.
+#[inline]
+pub(crate) fn is_inline(message: &Received) -> bool {
+    message.kind == Kind::Plain as u8 && message.block.is_none()
+}
+
+/// The object that a message of small plain data stands for.
+#[inline]
+pub(crate) fn decode_inline<'py>(
+    py: Python<'py>,
+    scratch: &mut Buffers,
+) -> Result<Bound<'py, PyAny>, DecodeError> {
+    plain::decode(py, scratch)
+}
+
+/// The object that a message stands for. Its inline part is `scratch.bytes`.
+pub(crate) fn decode<'py>(
+    py: Python<'py>,
+    message: Received,
+    scratch: &mut Buffers,
+) -> Result<Bound<'py, PyAny>, DecodeError> {
+    if is_inline(&message) {
+        return decode_inline(py, scratch);
+    }
+    let kind = Kind::from_wire(message.kind).ok_or(DecodeError::Corrupt("unknown kind"))?;
+    let inline = &scratch.bytes;
+    match (kind, message.block) {
+        (Kind::Plain, Some(block)) if inline.is_empty() => plain::decode_block(py, &block, scratch),
+        (Kind::Pickle, Some(block)) if inline.is_empty() => {
+            // The block goes last: it holds the handles that loading counts anew.
+            pickle::loads(&bytes_of(py, &block, 0, block.len())?)
+        }
+        (Kind::Pickle, _block) => pickle::loads(&PyBytes::new(py, inline)),
+        (Kind::Buffers, Some(block)) => pickle::loads_over_block(py, inline, block),
+        (Kind::SmallBuffers, _block) => pickle::loads_inline(py, inline),
+        _ => Err(DecodeError::Corrupt("a part is missing")),
+    }
+}
+
+/// `block[from..from + len]` as a new bytes object.
+fn bytes_of<'py>(
+    py: Python<'py>,
+    block: &Block,
+    from: usize,
+    len: usize,
+) -> Result<Bound<'py, PyBytes>, DecodeError> {
+    let size = isize::try_from(len).map_err(|_| DecodeError::Corrupt("length"))?;
+    // SAFETY: a new bytes object of `len` bytes that nobody else has seen; all of them are written
+    // below.
+    unsafe {
+        let object = ffi::PyBytes_FromStringAndSize(std::ptr::null(), size);
+        let bytes = Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked::<PyBytes>();
+        let target = ffi::PyBytes_AS_STRING(bytes.as_ptr()).cast_mut().cast();
+        memory::copy_out(py, block, from, target, len);
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,79 @@
+//! The functions about this process's family and its memory.
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use procession::Family;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::error::Raise;
+use crate::memory;
+
+fn current() -> PyResult<Family> {
+    Family::current().map_err(Raise::raise)
+}
+
+/// The descriptor of the family's arena, to be inherited by a child; makes the family if there is
+/// none.
+#[pyfunction]
+pub(crate) fn family_fd() -> PyResult<RawFd> {
+    Ok(current()?.fd().as_raw_fd())
+}
+
+/// Makes this process a member of the family behind an inherited descriptor.
+///
+/// It must come before anything makes a family. The descriptor stays the caller's.
+#[pyfunction]
+pub(crate) fn attach_family(fd: RawFd) -> PyResult<()> {
+    let own = memory::duplicate(fd)?;
+    Family::attach_fd(own).map_err(Raise::raise)?;
+    Ok(())
+}
+
+/// The family's name in hexadecimal, or None as long as there is none.
+#[pyfunction]
+pub(crate) fn family_id() -> Option<String> {
+    Family::existing().map(|family| family.id().to_string())
+}
+
+/// Sets how many bytes the family's arena may take; None is the default limit.
+#[pyfunction]
+#[pyo3(signature = (limit))]
+pub(crate) fn set_memory_limit(limit: Option<u64>) -> PyResult<()> {
+    current()?.set_memory_limit(limit);
+    Ok(())
+}
+
+/// How many bytes the family's arena may take.
+#[pyfunction]
+pub(crate) fn memory_limit() -> PyResult<u64> {
+    Ok(current()?.memory_limit())
+}
+
+/// What the family uses: a dict of `arena_bytes`, `idle_bytes`, `limit`, `queues`, `participants`.
+#[pyfunction]
+pub(crate) fn stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let stats = current()?.stats();
+    let participants = PyList::empty(py);
+    for participant in &stats.participants {
+        let entry = PyDict::new(py);
+        entry.set_item("pid", participant.pid)?;
+        entry.set_item("serial", participant.serial)?;
+        entry.set_item("waiting_on", participant.waiting_on)?;
+        participants.append(entry)?;
+    }
+    let result = PyDict::new(py);
+    result.set_item("arena_bytes", stats.arena_bytes)?;
+    result.set_item("idle_bytes", stats.idle_bytes)?;
+    result.set_item("limit", stats.limit)?;
+    result.set_item("queues", stats.queues)?;
+    result.set_item("participants", participants)?;
+    Ok(result)
+}
+
+/// What is wrong in the arena, as sentences; an empty list means that it is sound. Call it when
+/// quiet.
+#[pyfunction]
+pub(crate) fn check(py: Python<'_>) -> Vec<String> {
+    Family::existing().map_or_else(Vec::new, |family| py.detach(|| family.check()))
+}

@@ -1,0 +1,50 @@
+//! The Python face of Procession: the extension module `procession._core`.
+//!
+//! A method converts its arguments, releases the interpreter where it may sleep, calls the core
+//! crate and converts the result back; there is no policy here. One class a file:
+//!
+//! - [`queue`]: `QueueBase`, the base of `procession.queues`' classes; [`lease`]: what keeps a
+//!   queue alive;
+//! - [`family`]: the functions about the process's family and its memory;
+//! - [`codec`]: Python objects ⇄ messages; [`memory`]: memory that is shared with Python objects;
+//! - [`blocking`]: the one way to wait; [`error`]: the one table from core errors to exceptions.
+//!
+//! `unsafe` is at home in `codec` and `memory`, and nowhere else.
+
+#![deny(unsafe_code)]
+
+mod blocking;
+mod codec;
+mod error;
+mod family;
+mod lease;
+mod memory;
+mod queue;
+
+/// The native part of Procession. Use `procession`; this module's names are its own business.
+#[pyo3::pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use crate::codec::python::{decode, encode};
+    #[pymodule_export]
+    use crate::error::{CorruptArenaError, LayoutError};
+    #[pymodule_export]
+    use crate::family::{
+        attach_family, check, family_fd, family_id, memory_limit, set_memory_limit, stats,
+    };
+    #[pymodule_export]
+    use crate::lease::PyLease;
+    #[pymodule_export]
+    use crate::memory::PySharedBlock;
+    #[pymodule_export]
+    use crate::queue::PyQueueBase;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("debug_build", cfg!(debug_assertions))?;
+        module.add("fault_build", cfg!(feature = "fault"))
+    }
+}

@@ -1,0 +1,295 @@
+//! Memory that is shared with Python objects, and the little else that needs `unsafe` outside the
+//! codec.
+//!
+//! - [`PySharedBlock`]: a piece of a received block as a Python buffer. The array that is built
+//!   over it *is* the block: nothing is copied, and the block is freed when the last piece is
+//!   collected.
+//! - [`filled_block`]: the one way from Python's memory into a block.
+//! - [`Shelf`]: holds a queue's handle so that it can be given back early, at no cost for put and
+//!   get.
+
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::ffi::c_int;
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ops::{Deref, Range};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use procession::{ArenaError, Block, Family, RawQueue};
+use pyo3::exceptions::{PyBufferError, PyOSError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::error::Raise;
+
+/// From this size on, copies are made without the interpreter: below it, letting go costs more than
+/// it gives.
+const DETACH_FROM: usize = 256 << 10;
+
+/// A new block of `len` bytes with `parts` copied to their positions; what lies between stays as it
+/// was.
+///
+/// `holds` are the handles inside the message: they are counted into the block.
+pub(crate) fn filled_block(
+    py: Python<'_>,
+    family: Family,
+    len: usize,
+    holds: &[RawQueue],
+    parts: &[(usize, &[u8])],
+) -> PyResult<Block> {
+    let holds: Vec<&RawQueue> = holds.iter().collect();
+    let fill = || {
+        let mut block = family.alloc(len, &holds)?;
+        for &(at, bytes) in parts {
+            block.write(at, bytes);
+        }
+        Ok(block)
+    };
+    let filled: Result<Block, ArenaError> =
+        if len >= DETACH_FROM { py.detach(fill) } else { fill() };
+    filled.map_err(Raise::raise)
+}
+
+/// Copies `block[from..from + len]` to `target`.
+///
+/// # Safety
+///
+/// `target` must be valid for writes of `len` bytes and be nobody else's for the time of the call.
+///
+/// # Panics
+///
+/// If the range does not lie in the block.
+pub(crate) unsafe fn copy_out(
+    py: Python<'_>,
+    block: &Block,
+    from: usize,
+    target: *mut u8,
+    len: usize,
+) {
+    assert!(from <= block.len() && len <= block.len() - from, "range of a block");
+    let target = Target(target);
+    let copy = || {
+        // SAFETY: the block is ours alone and holds the range (asserted above); the caller vouches
+        // for the target.
+        unsafe { ptr::copy_nonoverlapping(block.as_mut_ptr().add(from), target.get(), len) };
+    };
+    if len >= DETACH_FROM {
+        py.detach(copy);
+    } else {
+        copy();
+    }
+}
+
+struct Target(*mut u8);
+
+impl Target {
+    fn get(&self) -> *mut u8 {
+        self.0
+    }
+}
+
+// SAFETY: the pointer is only used by the one copy that `copy_out` makes, whose caller owns the
+// memory.
+unsafe impl Send for Target {}
+// SAFETY: as above.
+unsafe impl Sync for Target {}
+
+/// A piece of a received message's block: writable memory that is this process's own.
+#[pyclass(frozen, name = "SharedBlock", module = "procession._core")]
+pub(crate) struct PySharedBlock {
+    block: Arc<Block>,
+    range: Range<usize>,
+}
+
+impl PySharedBlock {
+    /// The piece `range` of `block`, or None if the block is not that long.
+    pub(crate) fn new(block: &Arc<Block>, range: Range<usize>) -> Option<Self> {
+        (range.start <= range.end && range.end <= block.len())
+            .then(|| Self { block: Arc::clone(block), range })
+    }
+}
+
+#[pymethods]
+impl PySharedBlock {
+    fn __len__(&self) -> usize {
+        self.range.len()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<SharedBlock of {} bytes>", self.range.len())
+    }
+
+    unsafe fn __getbuffer__(
+        slf: &Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        if view.is_null() {
+            return Err(PyBufferError::new_err("view is null"));
+        }
+        let piece = slf.get();
+        // SAFETY: `new` has checked the range against the block.
+        let start = unsafe { piece.block.as_mut_ptr().add(piece.range.start) };
+        let len = isize::try_from(piece.range.len())?;
+        // SAFETY: the memory lives as long as `slf`, which the view holds a reference to; it is
+        // written through raw pointers only, never through a Rust reference.
+        let status =
+            unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start.cast(), len, 0, flags) };
+        if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    }
+}
+
+/// A descriptor of our own for what the caller's descriptor names.
+pub(crate) fn duplicate(fd: RawFd) -> PyResult<OwnedFd> {
+    if fd < 0 {
+        let bad = io::Error::from_raw_os_error(9);
+        return Err(PyOSError::new_err((9, bad.to_string())));
+    }
+    // SAFETY: only borrowed for the call, which fails cleanly if nothing is open there.
+    let theirs = unsafe { BorrowedFd::borrow_raw(fd) };
+    Ok(theirs.try_clone_to_owned()?)
+}
+
+/// Holds a value that is set once, used by many, and taken away once: when the last user has left.
+///
+/// The state word:
+///
+/// | bits | meaning |
+/// |---|---|
+/// | `SETTING`, `READY` | a value is being stored; a value is there |
+/// | `GONE` | taken away: nobody may enter any more |
+/// | `DROPPED` | the value was dropped; set by exactly one |
+/// | the rest | how many are using it, in units of `USER` |
+///
+/// Under the GIL the count is kept by plain loads and stores: guards begin and end attached.
+pub(crate) struct Shelf<T> {
+    state: AtomicUsize,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+const SETTING: usize = 1;
+const READY: usize = 2;
+const GONE: usize = 4;
+const DROPPED: usize = 8;
+const USER: usize = 16;
+
+// SAFETY: the value is reached by shared reference only, from any thread (`T: Sync`), and may be
+// dropped by any (`T: Send`).
+unsafe impl<T: Send + Sync> Sync for Shelf<T> {}
+
+impl<T> Shelf<T> {
+    /// With nothing on it.
+    pub(crate) const fn new() -> Self {
+        Self { state: AtomicUsize::new(0), value: UnsafeCell::new(MaybeUninit::uninit()) }
+    }
+
+    /// Puts the value there; gives it back if there is or was one already.
+    pub(crate) fn set(&self, _py: Python<'_>, value: T) -> Result<(), T> {
+        let begun = self.state.fetch_update(Ordering::Acquire, Ordering::Relaxed, |state| {
+            (state & (SETTING | READY | GONE) == 0).then_some(state | SETTING)
+        });
+        if begun.is_err() {
+            return Err(value);
+        }
+        // SAFETY: `SETTING` is ours alone, and nobody reads before `READY`.
+        unsafe { (*self.value.get()).write(value) };
+        self.state.fetch_or(READY, Ordering::Release);
+        Ok(())
+    }
+
+    /// The value, for as long as the guard lives; None if there is none (any more).
+    #[inline]
+    pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> Option<Held<'a, T>> {
+        let before = self.add_user();
+        let held = Held { shelf: self, _attached: py };
+        (before & (READY | GONE) == READY).then_some(held)
+    }
+
+    /// Whether the value was there and has been taken away.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & GONE != 0
+    }
+
+    /// Takes the value away, at once or when its last user leaves.
+    pub(crate) fn take(&self, _py: Python<'_>) {
+        let before = self.state.fetch_or(GONE, Ordering::AcqRel);
+        if before / USER == 0 {
+            self.drop_value();
+        }
+    }
+
+    #[inline]
+    fn add_user(&self) -> usize {
+        if cfg!(Py_GIL_DISABLED) {
+            return self.state.fetch_add(USER, Ordering::Acquire);
+        }
+        let before = self.state.load(Ordering::Relaxed);
+        self.state.store(before + USER, Ordering::Relaxed);
+        before
+    }
+
+    #[inline]
+    fn remove_user(&self) -> usize {
+        if cfg!(Py_GIL_DISABLED) {
+            return self.state.fetch_sub(USER, Ordering::Release) - USER;
+        }
+        let after = self.state.load(Ordering::Relaxed) - USER;
+        self.state.store(after, Ordering::Relaxed);
+        after
+    }
+
+    #[cold]
+    fn drop_value(&self) {
+        let before = self.state.fetch_or(DROPPED, Ordering::AcqRel);
+        if before & (READY | DROPPED) == READY {
+            // SAFETY: ready, gone and without users; `DROPPED` lets only one come here.
+            unsafe { (*self.value.get()).assume_init_drop() };
+        }
+    }
+}
+
+impl<T> Drop for Shelf<T> {
+    fn drop(&mut self) {
+        self.drop_value();
+    }
+}
+
+impl<T> fmt::Debug for Shelf<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shelf").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// A use of a shelf's value. Ends attached to the interpreter, as it began (the token makes it
+/// `!Send`).
+pub(crate) struct Held<'a, T> {
+    shelf: &'a Shelf<T>,
+    _attached: Python<'a>,
+}
+
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: `enter` gives a guard out only when the value is ready, and it stays while there
+        // are users.
+        unsafe { (*self.shelf.value.get()).assume_init_ref() }
+    }
+}
+
+impl<T> Drop for Held<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let after = self.shelf.remove_user();
+        if after & GONE != 0 && after / USER == 0 {
+            self.shelf.drop_value();
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! `QueueBase`: what `procession.queues`' classes are made of.
+//!
+//! Put encodes before it touches the queue, and get decodes after it has let go of it: no Python
+//! code ever runs while the core holds anything. The common path neither releases the interpreter
+//! nor allocates.
+
+use std::num::NonZeroU64;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use procession::{Block, Family, RawQueue, Received, TryPutError};
+use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use crate::blocking::{self, Patience};
+use crate::codec::{self, Kind, Prepared, Scratch};
+use crate::error::{self, Raise};
+use crate::lease::PyLease;
+use crate::memory::{Held, Shelf};
+
+/// The native part of a queue. Use `procession.Queue`.
+#[pyclass(frozen, subclass, weakref, name = "QueueBase", module = "procession._core")]
+#[derive(Debug)]
+pub(crate) struct PyQueueBase {
+    queue: Shelf<RawQueue>,
+    closed: AtomicBool,
+}
+
+/// An optional argument.
+type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+
+#[pymethods]
+impl PyQueueBase {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { queue: Shelf::new(), closed: AtomicBool::new(false) }
+    }
+
+    /// Makes a new queue in this process's family; a maxsize of zero or less is no bound.
+    fn _create(&self, maxsize: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = maxsize.py();
+        let capacity = capacity(maxsize)?;
+        let family = Family::current().map_err(Raise::raise)?;
+        self.begin(py, RawQueue::create(family, capacity).map_err(Raise::raise)?)
+    }
+
+    /// Becomes the queue that a handle names.
+    fn _attach(&self, py: Python<'_>, handle: &[u8]) -> PyResult<()> {
+        self.begin(py, RawQueue::from_handle(handle).map_err(Raise::raise)?)
+    }
+
+    /// A few bytes that name the queue anywhere in its family. A message under way in this thread
+    /// counts it.
+    fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let queue = self.held(py)?;
+        codec::handles::note(&queue);
+        Ok(PyBytes::new(py, &queue.handle()))
+    }
+
+    /// Puts an object into the queue; when this returns, the object is in it.
+    ///
+    /// If the queue is full and block is true, waits for room, at most timeout seconds; then raises
+    /// queue.Full.
+    #[pyo3(signature = (obj, block=None, timeout=None), text_signature = "($self, obj, block=True, timeout=None)")]
+    fn put(
+        slf: &Bound<'_, Self>,
+        obj: &Bound<'_, PyAny>,
+        block: Arg,
+        timeout: Arg,
+    ) -> PyResult<()> {
+        let queue = Self::open(slf)?;
+        let patience = Patience::from_args(block, timeout)?;
+        if Self::put_one(slf, &queue, obj, patience)? {
+            Ok(())
+        } else {
+            Err(error::full(slf.py(), None))
+        }
+    }
+
+    /// Takes the oldest object out of the queue and returns it.
+    ///
+    /// If the queue is empty and block is true, waits for one, at most timeout seconds; then raises
+    /// queue.Empty.
+    #[pyo3(signature = (block=None, timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn get<'py>(slf: &Bound<'py, Self>, block: Arg, timeout: Arg) -> PyResult<Bound<'py, PyAny>> {
+        let queue = Self::open(slf)?;
+        let patience = Patience::from_args(block, timeout)?;
+        match Self::get_one(slf, &queue, patience)? {
+            Some(object) => Ok(object),
+            None => Err(error::empty(slf.py())),
+        }
+    }
+
+    /// The same as put(obj, False).
+    fn put_nowait<'py>(
+        slf: &Bound<'py, Self>,
+        obj: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.call_method1(intern!(slf.py(), "put"), (obj, false))
+    }
+
+    /// The same as get(False).
+    fn get_nowait<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.call_method1(intern!(slf.py(), "get"), (false,))
+    }
+
+    /// Puts each of some objects, in their order; timeout is for all of them.
+    ///
+    /// If an exception ends it, those before are in the queue; queue.Full says how many.
+    #[pyo3(signature = (objs, block=None, timeout=None), text_signature = "($self, objs, block=True, timeout=None)")]
+    fn put_many(
+        slf: &Bound<'_, Self>,
+        objs: &Bound<'_, PyAny>,
+        block: Arg,
+        timeout: Arg,
+    ) -> PyResult<()> {
+        let queue = Self::open(slf)?;
+        let patience = Patience::from_args(block, timeout)?;
+        for (done, obj) in objs.try_iter()?.enumerate() {
+            if !Self::put_one(slf, &queue, &obj?, patience)? {
+                let message = format!("{done} objects were put, then the queue was full");
+                return Err(error::full(slf.py(), Some(message)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is there, at most max objects, and returns it as a list; waits for the first
+    /// only.
+    ///
+    /// If an exception comes after the first, those taken before are its attribute `received`.
+    #[pyo3(signature = (max=None, block=None, timeout=None), text_signature = "($self, max=None, block=True, timeout=None)")]
+    fn get_many<'py>(
+        slf: &Bound<'py, Self>,
+        max: Option<usize>,
+        block: Arg,
+        timeout: Arg,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        let queue = Self::open(slf)?;
+        let patience = Patience::from_args(block, timeout)?;
+        let objects = PyList::empty(py);
+        if max == Some(0) {
+            return Ok(objects);
+        }
+        let first = Self::get_one(slf, &queue, patience)?.ok_or_else(|| error::empty(py))?;
+        objects.append(first)?;
+        // A producer that never rests must not keep us here.
+        let there = queue.len() as usize + 1;
+        while objects.len() < max.unwrap_or(there).min(there) {
+            match Self::get_one(slf, &queue, Patience::None) {
+                Ok(Some(object)) => objects.append(object)?,
+                Ok(None) => break,
+                Err(error) => {
+                    error.value(py).setattr(intern!(py, "received"), objects)?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(objects)
+    }
+
+    /// How many objects are in the queue at this moment.
+    fn qsize(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.held(py)?.len())
+    }
+
+    /// Whether there is nothing to get at this moment.
+    fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(slf.get().held(slf.py())?.is_empty())
+    }
+
+    /// Whether there is no room at this moment.
+    fn full(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.held(py)?.is_full())
+    }
+
+    /// This process's queue is closed: put and get raise ValueError from now on.
+    fn _close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Gives the handle back now; the object is of no use afterwards.
+    fn _drop(&self, py: Python<'_>) {
+        self.queue.take(py);
+    }
+
+    #[getter]
+    fn _closed(&self) -> bool {
+        self.is_closed()
+    }
+
+    /// Zero means no bound.
+    #[getter]
+    fn _maxsize(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.held(py)?.capacity().map_or(0, NonZeroU64::get))
+    }
+
+    /// task_done().
+    fn _put_done(&self, py: Python<'_>) -> PyResult<()> {
+        self.held(py)?.done().map_err(Raise::raise)
+    }
+
+    /// Waits until task_done() was called for every object that was put; False if time ran out.
+    #[pyo3(signature = (timeout=None))]
+    fn _join(&self, py: Python<'_>, timeout: Arg) -> PyResult<bool> {
+        let queue = self.held(py)?;
+        let queue = &*queue;
+        let done = blocking::wait(
+            py,
+            Patience::from_args(None, timeout)?,
+            || Ok((queue.unfinished() == 0).then_some(())),
+            |deadline| queue.wait_done(deadline),
+        )?;
+        Ok(done.is_some())
+    }
+
+    /// A file descriptor that is readable while there is something to get.
+    fn _bell(&self, py: Python<'_>) -> PyResult<RawFd> {
+        self.held(py)?.bell().map_err(Raise::raise)
+    }
+
+    fn _bell_close(&self, py: Python<'_>) -> PyResult<()> {
+        self.held(py)?.close_bell();
+        Ok(())
+    }
+
+    /// An object that keeps the queue alive while it is referenced.
+    fn _lease(&self, py: Python<'_>) -> PyResult<PyLease> {
+        Ok(PyLease::on(&*self.held(py)?))
+    }
+}
+
+impl PyQueueBase {
+    fn begin(&self, py: Python<'_>, queue: RawQueue) -> PyResult<()> {
+        self.queue
+            .set(py, queue)
+            .map_err(|_| PyRuntimeError::new_err("the queue has begun already"))
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The queue, whether closed or not.
+    #[inline]
+    fn held<'a>(&'a self, py: Python<'a>) -> PyResult<Held<'a, RawQueue>> {
+        self.queue.enter(py).ok_or_else(|| self.missing())
+    }
+
+    #[cold]
+    fn missing(&self) -> PyErr {
+        PyRuntimeError::new_err(if self.queue.is_gone() {
+            "the queue's handle was given back"
+        } else {
+            "Queue.__init__() was not called"
+        })
+    }
+
+    /// The queue, to put or get.
+    #[inline]
+    fn open<'a>(slf: &'a Bound<'_, Self>) -> PyResult<Held<'a, RawQueue>> {
+        let queue = slf.get().held(slf.py())?;
+        if slf.get().is_closed() {
+            return Err(error::closed(slf));
+        }
+        Ok(queue)
+    }
+
+    /// Whether another thread has closed the queue or given its handle back while this one waited.
+    fn still_open(slf: &Bound<'_, Self>) -> PyResult<()> {
+        if slf.get().is_closed() {
+            return Err(error::closed(slf));
+        }
+        if slf.get().queue.is_gone() {
+            return Err(slf.get().missing());
+        }
+        Ok(())
+    }
+
+    /// Puts one object; false if patience ended first.
+    #[inline]
+    fn put_one(
+        slf: &Bound<'_, Self>,
+        queue: &RawQueue,
+        obj: &Bound<'_, PyAny>,
+        patience: Patience,
+    ) -> PyResult<bool> {
+        let mut scratch = Scratch::take();
+        let prepared = match codec::prepare(obj, &mut scratch) {
+            Ok(prepared) => prepared,
+            Err(error) => return feeder_error(slf, obj, error).map(|()| true),
+        };
+        if !prepared.is_inline(&scratch) {
+            return Self::put_packed(slf, queue, prepared, &mut scratch, patience);
+        }
+        match queue.try_put(Kind::Plain as u8, &scratch.bytes, None) {
+            Ok(()) => Ok(true),
+            Err(error) => Self::put_slow(slf, queue, Kind::Plain, &scratch.bytes, error, patience),
+        }
+    }
+
+    /// Puts what is not small and plain.
+    #[cold]
+    fn put_packed(
+        slf: &Bound<'_, Self>,
+        queue: &RawQueue,
+        prepared: Prepared<'_>,
+        scratch: &mut Scratch,
+        patience: Patience,
+    ) -> PyResult<bool> {
+        let (kind, block) = prepared.pack(slf.py(), queue.family(), scratch)?;
+        match queue.try_put(kind as u8, &scratch.bytes, block) {
+            Ok(()) => Ok(true),
+            Err(error) => Self::put_slow(slf, queue, kind, &scratch.bytes, error, patience),
+        }
+    }
+
+    #[cold]
+    fn put_slow(
+        slf: &Bound<'_, Self>,
+        queue: &RawQueue,
+        kind: Kind,
+        inline: &[u8],
+        error: TryPutError,
+        patience: Patience,
+    ) -> PyResult<bool> {
+        let mut block = Self::refused(slf, error)?;
+        let put = blocking::wait(
+            slf.py(),
+            patience,
+            || {
+                Self::still_open(slf)?;
+                match queue.try_put(kind as u8, inline, block.take()) {
+                    Ok(()) => Ok(Some(())),
+                    Err(error) => {
+                        block = Self::refused(slf, error)?;
+                        Ok(None)
+                    }
+                }
+            },
+            |deadline| queue.wait_for_room(deadline),
+        )?;
+        Ok(put.is_some())
+    }
+
+    /// Gets the block back if the queue is only full.
+    fn refused(slf: &Bound<'_, Self>, error: TryPutError) -> PyResult<Option<Block>> {
+        match error {
+            TryPutError::Full(block) => Ok(block),
+            TryPutError::Closed(_) => Err(error::closed(slf)),
+            TryPutError::Arena(error, _) => Err(error.raise()),
+        }
+    }
+
+    /// Gets one object; None if patience ended first.
+    #[inline]
+    fn get_one<'py>(
+        slf: &Bound<'py, Self>,
+        queue: &RawQueue,
+        patience: Patience,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut scratch = Scratch::take();
+        let received = queue.try_get(&mut scratch.bytes);
+        if let Ok(Some(message)) = &received
+            && codec::is_inline(message)
+        {
+            return Ok(Some(codec::decode_inline(slf.py(), &mut scratch)?));
+        }
+        let received = received.map_err(Raise::raise)?;
+        Self::get_slow(slf, queue, received, &mut scratch, patience)
+    }
+
+    /// Waits if nothing was received; decodes what is not small and plain.
+    #[cold]
+    fn get_slow<'py>(
+        slf: &Bound<'py, Self>,
+        queue: &RawQueue,
+        mut received: Option<Received>,
+        scratch: &mut Scratch,
+        patience: Patience,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if received.is_none() {
+            received = blocking::wait(
+                slf.py(),
+                patience,
+                || {
+                    Self::still_open(slf)?;
+                    queue.try_get(&mut scratch.bytes).map_err(Raise::raise)
+                },
+                |deadline| queue.wait_for_item(deadline),
+            )?;
+        }
+        match received {
+            Some(message) => Ok(Some(codec::decode(slf.py(), message, scratch)?)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// `maxsize` as the core has it.
+fn capacity(maxsize: &Bound<'_, PyAny>) -> PyResult<Option<NonZeroU64>> {
+    let index = maxsize.call_method0(intern!(maxsize.py(), "__index__"));
+    let Ok(index) = index else {
+        let kind = maxsize.get_type();
+        return Err(PyTypeError::new_err(format!(
+            "'{}' object cannot be interpreted as an integer",
+            kind.name()?
+        )));
+    };
+    if index.le(0)? {
+        return Ok(None);
+    }
+    Ok(NonZeroU64::new(index.extract()?))
+}
+
+/// The object cannot be pickled. A class that overrides the standard library's hook for that hears
+/// of it there.
+#[cold]
+fn feeder_error(
+    slf: &Bound<'_, PyQueueBase>,
+    obj: &Bound<'_, PyAny>,
+    error: PyErr,
+) -> PyResult<()> {
+    static USUAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = slf.py();
+    let name = intern!(py, "_on_queue_feeder_error");
+    if !error.is_instance_of::<PyException>(py) {
+        return Err(error);
+    }
+    let Some(hook) = slf.get_type().getattr_opt(name)? else {
+        return Err(error);
+    };
+    let usual = USUAL.get_or_try_init(py, || {
+        let class = py.import("procession.queues")?.getattr("Queue")?;
+        class.getattr(name).map(Bound::unbind)
+    })?;
+    if hook.is(usual) {
+        return Err(error);
+    }
+    slf.call_method1(name, (error.into_value(py), obj))?;
+    Ok(())
+}
