@@ -69,7 +69,7 @@ build_extension() {
     [ "$venv" = .venv ] || target="target/${venv#.}"
     say "building the extension for $venv (release)"
     env -u CONDA_PREFIX VIRTUAL_ENV="$PWD/$venv" CARGO_TARGET_DIR="$target" \
-        "$venv/bin/maturin" develop --release --quiet "$@"
+        "$venv/bin/maturin" develop --release "$@"
 }
 
 # dev_venv [FOLDER [PYTHON]]: everything that the tests and linters need.
