@@ -1,0 +1,60 @@
+"""How a handle gets into a process that is being started.
+
+A process of Procession's contexts is a member of the family from its first line on; all it needs is
+that the object still lives when it unpickles the handle, so the starting `Popen` holds a lease.
+A process of the standard library's own contexts knows nothing of families: the family's descriptor
+travels with the first handle, by the means that the standard library has for descriptors.
+"""
+
+from multiprocessing.context import get_spawning_popen
+from multiprocessing.reduction import DupFd
+
+from . import _core
+
+
+class LeaseHolder:
+    """Mixed into the Popen classes: what the child was given lives as long as the child."""
+
+    def __init__(self, process_obj):
+        self._leases = []
+        super().__init__(process_obj)
+
+    def poll(self, *args):
+        code = super().poll(*args)
+        if code is not None:
+            self._leases.clear()
+        return code
+
+    def close(self):
+        self._leases.clear()
+        super().close()
+
+
+def papers(queue):
+    """What has to travel with `queue`'s handle: None, but when a stranger is being started."""
+    popen = get_spawning_popen()
+    if popen is None:
+        return None
+    if isinstance(popen, LeaseHolder):
+        popen._leases.append(queue._lease())
+        return None
+    # One descriptor for all handles: a Popen refuses to pass the same one twice.
+    passing = popen.__dict__.setdefault("_procession_passing", [])
+    if not passing:
+        passing.append(DupFd(_core.family_fd()))
+    passing.append(queue._lease())
+    return passing[0]
+
+
+def enter(travelled):
+    """In the receiver: joins the family whose descriptor came with a handle, if it is not in it."""
+    if travelled is not None and _core.family_id() is None:
+        attach(travelled.detach())
+
+
+def attach(fd):
+    """Joins the family behind an inherited descriptor, and closes that."""
+    import os
+
+    _core.attach_family(fd)
+    os.close(fd)

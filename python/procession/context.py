@@ -1,0 +1,220 @@
+"""Contexts: the factories of everything, one per start method, and the default one.
+
+They are subclasses of the standard library's, so that whoever takes an ``mp_context``
+(concurrent.futures, joblib, PyTorch) accepts them; `_children`, `_current_process` and the logger
+are the standard library's own, shared with it. Which start method is the default follows the
+running Python; a `set_start_method` here leaves the standard library's default alone, and the
+reverse.
+"""
+
+import sys
+from multiprocessing import context as _std
+from multiprocessing import process as _process
+from multiprocessing.context import (
+    AuthenticationError,
+    BaseContext,
+    BufferTooShort,
+    ProcessError,
+    TimeoutError,
+    assert_spawning,
+    get_spawning_popen,
+    reduction,
+    set_spawning_popen,
+)
+
+from . import _byvalue as _byvalue  # from now on it sees every fork
+from . import _docs
+
+__all__ = [
+    "AuthenticationError",
+    "BaseContext",
+    "BufferTooShort",
+    "DefaultContext",
+    "ForkContext",
+    "ForkProcess",
+    "ForkServerContext",
+    "ForkServerProcess",
+    "Process",
+    "ProcessError",
+    "SpawnContext",
+    "SpawnProcess",
+    "TimeoutError",
+    "assert_spawning",
+    "get_spawning_popen",
+    "reduction",
+    "set_spawning_popen",
+]
+
+
+class _Factories(BaseContext):
+    """What Procession's contexts do otherwise than the standard library's."""
+
+    def Queue(self, maxsize=0):
+        from .queues import Queue
+
+        return Queue(maxsize, ctx=self.get_context())
+
+    def JoinableQueue(self, maxsize=0):
+        from .queues import JoinableQueue
+
+        return JoinableQueue(maxsize, ctx=self.get_context())
+
+    def SimpleQueue(self):
+        from .queues import SimpleQueue
+
+        return SimpleQueue(ctx=self.get_context())
+
+    Queue.__doc__ = _docs.QUEUE
+    JoinableQueue.__doc__ = _docs.JOINABLE_QUEUE
+    SimpleQueue.__doc__ = _docs.SIMPLE_QUEUE
+
+    def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None):
+        """Returns a process pool: the standard library's, whose workers belong to the family."""
+        inner = _inner_contexts[self.get_context()._name]
+        return BaseContext.Pool(inner, processes, initializer, initargs, maxtasksperchild)
+
+    def Manager(self):
+        """Returns a started manager: the standard library's, whose server belongs to the family."""
+        return BaseContext.Manager(_inner_contexts[self.get_context()._name])
+
+    def freeze_support(self):
+        """Runs the child's part and exits, if this is a child of a frozen program."""
+        if getattr(sys, "frozen", False):
+            from .spawn import freeze_support
+
+            freeze_support()
+
+    def set_forkserver_preload(self, module_names):
+        """Sets the modules that the fork server tries to import before its first fork."""
+        from .forkserver import set_forkserver_preload
+
+        set_forkserver_preload(module_names)
+
+    def get_context(self, method=None):
+        """Returns the context of a start method, or this one."""
+        if method is None:
+            return self
+        try:
+            context = _concrete_contexts[method]
+        except KeyError:
+            raise ValueError(f"cannot find context for {method!r}") from None
+        context._check_available()
+        return context
+
+
+class _Bootstrap:
+    """In the child, the start method that made it becomes the default here too."""
+
+    def _bootstrap(self, parent_sentinel=None):
+        _force_start_method(self._start_method)
+        return super()._bootstrap(parent_sentinel)
+
+
+class Process(_process.BaseProcess):
+    """A process started by the default context's method, with the interface of `threading.Thread`.
+
+    Under spawn and forkserver the target and its arguments are pickled; lambdas, closures and what
+    the child cannot import go by value. See
+    https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Process
+
+    >>> import procession as mp
+    >>> child = mp.Process(target=print, args=("hello",))
+    >>> child.start()
+    >>> child.join()
+    """
+
+    _start_method = None
+
+    @staticmethod
+    def _Popen(process_obj):
+        return _default_context.get_context().Process._Popen(process_obj)
+
+    @staticmethod
+    def _after_fork():
+        return _default_context.get_context().Process._after_fork()
+
+
+class ForkProcess(_Bootstrap, _std.ForkProcess):
+    """A process started by fork."""
+
+
+class SpawnProcess(_Bootstrap, _std.SpawnProcess):
+    """A process started as a fresh interpreter."""
+
+    @staticmethod
+    def _Popen(process_obj):
+        from .popen_spawn_posix import Popen
+
+        return Popen(process_obj)
+
+
+class ForkServerProcess(_Bootstrap, _std.ForkServerProcess):
+    """A process forked by the fork server, which is started at the first use."""
+
+    @staticmethod
+    def _Popen(process_obj):
+        from .popen_forkserver import Popen
+
+        return Popen(process_obj)
+
+
+class ForkContext(_std.ForkContext, _Factories):
+    """Starts processes by fork."""
+
+    Process = ForkProcess
+
+
+class SpawnContext(_std.SpawnContext, _Factories):
+    """Starts processes as fresh interpreters."""
+
+    Process = SpawnProcess
+
+
+class ForkServerContext(_std.ForkServerContext, _Factories):
+    """Has processes forked by a server that is itself a fresh interpreter."""
+
+    Process = ForkServerProcess
+
+
+class DefaultContext(_std.DefaultContext, _Factories):
+    """The context behind the package's functions; its start method can be set once."""
+
+    Process = Process
+
+
+class _Inner(_Factories):
+    """For the standard library's Pool and Manager: their own queues, but Procession's processes,
+    which are members of the family and so can be handed a Procession queue in any way."""
+
+    Queue = BaseContext.Queue
+    JoinableQueue = BaseContext.JoinableQueue
+    SimpleQueue = BaseContext.SimpleQueue
+
+
+class _InnerFork(_Inner, ForkContext):
+    pass
+
+
+class _InnerSpawn(_Inner, SpawnContext):
+    pass
+
+
+class _InnerForkServer(_Inner, ForkServerContext):
+    pass
+
+
+_concrete_contexts = {
+    "fork": ForkContext(),
+    "spawn": SpawnContext(),
+    "forkserver": ForkServerContext(),
+}
+_inner_contexts = {
+    "fork": _InnerFork(),
+    "spawn": _InnerSpawn(),
+    "forkserver": _InnerForkServer(),
+}
+_default_context = DefaultContext(_concrete_contexts[_std._default_context._default_context._name])
+
+
+def _force_start_method(method):
+    _default_context._actual_context = _concrete_contexts[method]

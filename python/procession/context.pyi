@@ -1,0 +1,87 @@
+from collections.abc import Callable, Iterable
+from multiprocessing import context as _std
+from multiprocessing import reduction
+from multiprocessing.context import (
+    AuthenticationError,
+    BaseContext,
+    BufferTooShort,
+    ProcessError,
+    TimeoutError,
+    assert_spawning,
+    get_spawning_popen,
+    set_spawning_popen,
+)
+from multiprocessing.managers import SyncManager
+from multiprocessing.pool import Pool as _Pool
+from multiprocessing.process import BaseProcess
+from typing import Any, ClassVar, Literal, overload
+
+from . import queues
+
+__all__ = [
+    "AuthenticationError",
+    "BaseContext",
+    "BufferTooShort",
+    "DefaultContext",
+    "ForkContext",
+    "ForkProcess",
+    "ForkServerContext",
+    "ForkServerProcess",
+    "Process",
+    "ProcessError",
+    "SpawnContext",
+    "SpawnProcess",
+    "TimeoutError",
+    "assert_spawning",
+    "get_spawning_popen",
+    "reduction",
+    "set_spawning_popen",
+]
+
+class _Factories(BaseContext):
+    def Queue(self, maxsize: int = 0) -> queues.Queue[Any]: ...  # type: ignore[override]
+    def JoinableQueue(self, maxsize: int = 0) -> queues.JoinableQueue[Any]: ...  # type: ignore[override]
+    def SimpleQueue(self) -> queues.SimpleQueue[Any]: ...  # type: ignore[override]
+    def Pool(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+    ) -> _Pool: ...
+    def Manager(self) -> SyncManager: ...
+    def freeze_support(self) -> None: ...
+    def set_forkserver_preload(self, module_names: list[str]) -> None: ...
+    @overload  # type: ignore[override]
+    def get_context(self, method: None = None) -> _Factories: ...
+    @overload
+    def get_context(self, method: Literal["fork"]) -> ForkContext: ...
+    @overload
+    def get_context(self, method: Literal["spawn"]) -> SpawnContext: ...
+    @overload
+    def get_context(self, method: Literal["forkserver"]) -> ForkServerContext: ...
+    @overload
+    def get_context(self, method: str) -> _Factories: ...
+
+class Process(BaseProcess):
+    _start_method: str | None
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any: ...
+
+class ForkProcess(_std.ForkProcess): ...
+class SpawnProcess(_std.SpawnProcess): ...
+class ForkServerProcess(_std.ForkServerProcess): ...
+
+class ForkContext(_std.ForkContext, _Factories):
+    Process: ClassVar[type[ForkProcess]]
+
+class SpawnContext(_std.SpawnContext, _Factories):
+    Process: ClassVar[type[SpawnProcess]]
+
+class ForkServerContext(_std.ForkServerContext, _Factories):
+    Process: ClassVar[type[ForkServerProcess]]
+
+class DefaultContext(_std.DefaultContext, _Factories):
+    Process: ClassVar[type[Process]]  # type: ignore[assignment]
+
+_default_context: DefaultContext

@@ -1,0 +1,47 @@
+"""Has a process forked by the fork server (see forkserver.py)."""
+
+import os
+from multiprocessing import popen_forkserver, util
+from multiprocessing.connection import wait
+
+from . import forkserver, spawn
+from ._family import LeaseHolder
+
+__all__ = ["Popen"]
+
+
+class _Inherited:
+    """Pickles a descriptor as its place in the list that travels with the request."""
+
+    def __init__(self, index):
+        self.index = index
+
+    def detach(self):
+        return forkserver.get_inherited_fds()[self.index]
+
+
+class Popen(LeaseHolder, popen_forkserver.Popen):
+    """The forked process, as `Process` sees it."""
+
+    DupFd = _Inherited
+
+    def _launch(self, process_obj):
+        message = spawn.encode(self, process_obj)
+        self.pid, self.sentinel, feed = forkserver.connect_to_new_process(self._fds)
+        # A duplicate stays open until the Popen goes: the child takes its closing for the parent's
+        # end.
+        held = os.dup(feed)
+        self.finalizer = util.Finalize(self, util.close_fds, (held, self.sentinel))
+        with open(feed, "wb") as pipe:
+            pipe.write(message)
+
+    def poll(self, flag=os.WNOHANG):
+        if self.returncode is None:
+            if not wait([self.sentinel], 0 if flag == os.WNOHANG else None):
+                return None
+            try:
+                self.returncode = forkserver.read_signed(self.sentinel)
+            except (OSError, EOFError):
+                self.returncode = 255  # the server was killed, and nobody else can know
+            self._leases.clear()
+        return self.returncode

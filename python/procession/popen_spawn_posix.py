@@ -1,0 +1,43 @@
+"""Starts a process as a fresh interpreter.
+
+    parent                                             child
+    pipe ── preparation data, Process object ──►  procession.spawn.spawn_main
+    sentinel  ◄── closed by the kernel at its end      (holds the other end until then)
+
+The child inherits three descriptors beside that: its end of the pipe, the resource tracker's, and
+the family's arena.
+"""
+
+import os
+from multiprocessing import popen_spawn_posix, resource_tracker, util
+
+from . import _core, spawn
+from ._family import LeaseHolder
+
+__all__ = ["Popen"]
+
+
+class Popen(LeaseHolder, popen_spawn_posix.Popen):
+    """The started process, as `Process` sees it."""
+
+    def _launch(self, process_obj):
+        tracker_fd = resource_tracker.getfd()
+        family_fd = _core.family_fd()
+        message = spawn.encode(self, process_obj)
+        sentinel, child_w = os.pipe()
+        child_r, feed = os.pipe()
+        # Kept open until the Popen goes: the child takes its closing for the parent's end.
+        self.finalizer = util.Finalize(self, util.close_fds, (sentinel, feed))
+        try:
+            command = spawn.get_command_line(
+                tracker_fd=tracker_fd, pipe_handle=child_r, family_fd=family_fd
+            )
+            # A descriptor may stand in the list once only.
+            fds = {*self._fds, tracker_fd, family_fd, child_r, child_w}
+            self.pid = util.spawnv_passfds(spawn.get_executable(), command, sorted(fds))
+        finally:
+            os.close(child_r)
+            os.close(child_w)
+        self.sentinel = sentinel
+        with open(feed, "wb", closefd=False) as pipe:
+            pipe.write(message)

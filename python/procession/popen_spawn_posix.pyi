@@ -1,0 +1,5 @@
+from multiprocessing import popen_spawn_posix
+
+__all__ = ["Popen"]
+
+class Popen(popen_spawn_posix.Popen): ...

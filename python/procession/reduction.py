@@ -1,0 +1,86 @@
+"""Pickling for messages and for processes that are being started.
+
+`Pickler` is the standard library's ForkingPickler, with its registered reducers (also those that
+are registered later), and with one thing more: functions and classes that the receiver could not
+find by name go by value (see _byvalue.py). `dumps` is what the core calls for every message that is
+not plain data; large buffers stay out of the pickle, and are copied straight into shared memory.
+"""
+
+import io
+import pickle
+from multiprocessing.reduction import (
+    HAVE_SEND_HANDLE,
+    AbstractReducer,
+    DupFd,
+    ForkingPickler,
+    recv_handle,
+    recvfds,
+    register,
+    send_handle,
+    sendfds,
+)
+from types import FunctionType
+
+from . import _byvalue
+
+__all__ = [
+    "HAVE_SEND_HANDLE",
+    "AbstractReducer",
+    "DupFd",
+    "ForkingPickler",
+    "Pickler",
+    "dump",
+    "dumps",
+    "loads",
+    "recv_handle",
+    "recvfds",
+    "register",
+    "send_handle",
+    "sendfds",
+]
+
+loads = pickle.loads
+
+# The very table that ForkingPickler.register writes into.
+_reducers = ForkingPickler._extra_reducers
+
+
+class Pickler(ForkingPickler):
+    """ForkingPickler that sends by value what cannot be found by name.
+
+    ForkingPickler copies both tables of reducers into every instance; here the registered ones are
+    looked up when they are needed, and the pickler looks into copyreg's by itself.
+    """
+
+    __init__ = pickle.Pickler.__init__
+
+    # A cloudpickle pickler that knows how to take functions apart, from the first by value on.
+    _taking_apart = None
+    # True while an object of __main__ is itself the message: what it refers to goes inline.
+    _inline = False
+
+    def reducer_override(self, obj):
+        kind = type(obj)
+        reduce = _reducers.get(kind)
+        if reduce is not None:
+            return reduce(obj)
+        if kind is FunctionType or issubclass(kind, type):
+            return _byvalue.reduce(self, obj)
+        if self._taking_apart is not None:
+            reduce = self._taking_apart.dispatch_table.get(kind)
+            if reduce is not None:
+                return reduce(obj)
+        return NotImplemented
+
+
+def dump(obj, file, protocol=None):
+    """Pickles `obj` into a file."""
+    Pickler(file, protocol).dump(obj)
+
+
+def dumps(obj):
+    """Returns the pickle and the list of the `pickle.PickleBuffer` objects that stay outside."""
+    buffers = []
+    file = io.BytesIO()
+    Pickler(file, 5, buffer_callback=buffers.append).dump(obj)
+    return file.getvalue(), buffers

@@ -1,0 +1,123 @@
+"""The child's side of spawn and forkserver, and what is sent to it.
+
+The boot line of a spawned child is
+
+    from procession.spawn import spawn_main; spawn_main(tracker_fd=…, pipe_handle=…, family_fd=…)
+
+Before anything else the child joins the family, so that every handle which it unpickles leads
+somewhere. Then it reads two pickles: the preparation data (names, paths, what `__main__` is), which
+are the standard library's plus the start method that is the default here; and the Process object.
+"""
+
+import io
+import os
+import pickle
+import sys
+from multiprocessing import context as _std_context
+from multiprocessing import process, resource_tracker, util
+from multiprocessing import spawn as _std
+from multiprocessing.spawn import (
+    WINEXE,
+    WINSERVICE,
+    get_executable,
+    import_main_path,
+    is_forking,
+    old_main_modules,
+    set_executable,
+)
+
+from . import _family, context, reduction
+
+__all__ = [
+    "WINEXE",
+    "WINSERVICE",
+    "freeze_support",
+    "get_command_line",
+    "get_executable",
+    "get_preparation_data",
+    "import_main_path",
+    "is_forking",
+    "old_main_modules",
+    "prepare",
+    "set_executable",
+    "spawn_main",
+]
+
+
+def freeze_support():
+    """Runs the child's part and exits, if this process was started as a child."""
+    if is_forking(sys.argv):
+        pairs = (argument.split("=") for argument in sys.argv[2:])
+        spawn_main(**{name: None if value == "None" else int(value) for name, value in pairs})
+        sys.exit()
+
+
+def get_command_line(**kwds):
+    """The command line of a child."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "--multiprocessing-fork", *(f"{k}={v!r}" for k, v in kwds.items())]
+    arguments = ", ".join(f"{k}={v!r}" for k, v in kwds.items())
+    program = f"from procession.spawn import spawn_main; spawn_main({arguments})"
+    flags = util._args_from_interpreter_flags()
+    return [get_executable(), *flags, "-c", program, "--multiprocessing-fork"]
+
+
+def encode(popen, process_obj):
+    """The message to the child: preparation data and Process object, pickled for `popen`."""
+    file = io.BytesIO()
+    data = get_preparation_data(process_obj._name)
+    context.set_spawning_popen(popen)
+    try:
+        reduction.dump(data, file)
+        reduction.dump(process_obj, file)
+    finally:
+        context.set_spawning_popen(None)
+    return file.getbuffer()
+
+
+def get_preparation_data(name):
+    """What a child has to know of this process before it can unpickle the Process object."""
+    std = _std_context._default_context
+    was = std._actual_context
+    data = _std.get_preparation_data(name)
+    # Asking the standard library for its data settles its default start method: not ours to decide.
+    std._actual_context = was
+    data["start_method"] = std.get_start_method(allow_none=True)
+    data["procession_start_method"] = context._default_context.get_start_method()
+    path = data.get("init_main_from_path")
+    if path is not None and not os.path.exists(path):
+        del data["init_main_from_path"]  # "<stdin>" and the like: nothing that could be run again
+    return data
+
+
+def prepare(data):
+    """Makes this process resemble its parent, as far as unpickling needs."""
+    data = dict(data)
+    method = data.pop("procession_start_method", None)
+    if method is not None:
+        context._default_context.set_start_method(method, force=True)
+    if data.get("start_method") is None:
+        data.pop("start_method", None)
+    _std.prepare(data)
+
+
+def spawn_main(pipe_handle, parent_pid=None, tracker_fd=None, family_fd=None):
+    """Runs what comes over the pipe, and exits."""
+    assert is_forking(sys.argv), "Not forking"
+    if family_fd is not None:
+        _family.attach(family_fd)
+    resource_tracker._resource_tracker._fd = tracker_fd
+    sys.exit(_main(pipe_handle, os.dup(pipe_handle)))
+
+
+def _main(fd, parent_sentinel):
+    current = process.current_process()
+    with open(fd, "rb") as pipe:
+        # Whoever starts a process while __main__ is being imported is told what idiom is missing.
+        current._inheriting = True
+        try:
+            prepare(pickle.load(pipe))
+            process_obj = pickle.load(pipe)
+        finally:
+            del current._inheriting
+    return process_obj._bootstrap(parent_sentinel)

@@ -1,0 +1,57 @@
+"""What several test modules use."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+import procession as mp
+from procession import _core
+
+METHODS = mp.get_all_start_methods()
+each_method = pytest.mark.parametrize("method", METHODS)
+LONG = os.environ.get("PROCESSION_LONG") == "1"
+PATIENCE = 20
+
+
+def ended(*processes, code=0):
+    """Waits for processes to end, and looks at their exit codes."""
+    for process in processes:
+        process.join(PATIENCE)
+        assert process.exitcode == code, process
+        process.close()
+
+
+def until(condition, what="the condition"):
+    """Waits until something that other processes bring about holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come"
+        time.sleep(0.001)
+
+
+def until_waiting(*pids):
+    """Waits until processes are blocked in a queue."""
+
+    def waiting():
+        found = {p["pid"] for p in _core.stats()["participants"] if p["waiting_on"] is not None}
+        return found.issuperset(pids)
+
+    until(waiting, f"{pids} waiting")
+
+
+def run(*arguments, stdin=None, env=None, code=0):
+    """Runs Python with warnings as errors; returns what it wrote."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *map(str, arguments)],
+        input=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=45,
+        env={**os.environ, **(env or {})},
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout
