@@ -81,7 +81,7 @@ fn child() {
     fault::arm(&argument("PLAN"));
     let queue: Queue<Vec<u8>> = Queue::from_handle(&unhex(&argument("QUEUE"))).unwrap();
     let size: usize = argument("SIZE").parse().unwrap();
-    play(&role, queue, size);
+    play(&role, &queue, size);
     for (name, n) in fault::hits() {
         say(&format!("hit {name} {n}"));
     }
@@ -94,15 +94,15 @@ fn put(queue: &Queue<Vec<u8>>, i: u64, size: usize) {
     say(&format!("put {i}"));
 }
 
-fn play(role: &str, queue: Queue<Vec<u8>>, size: usize) {
+fn play(role: &str, queue: &Queue<Vec<u8>>, size: usize) {
     match role {
         "put" => {
             let n = if size > 1 << 20 { 2 } else { 5 };
-            (100..100 + n).for_each(|i| put(&queue, i, size));
+            (100..100 + n).for_each(|i| put(queue, i, size));
         }
         "put_full" => {
-            put(&queue, 100, size);
-            put(&queue, 101, size);
+            put(queue, 100, size);
+            put(queue, 101, size);
             assert!(queue.try_put(message(102, size)).unwrap_err().is_full());
         }
         "put_many" => {
@@ -121,19 +121,19 @@ fn play(role: &str, queue: Queue<Vec<u8>>, size: usize) {
         }
         "done" => (0..2).for_each(|_| queue.raw().done().unwrap()),
         "destroy" => destroy(),
-        "fork" => fork(&queue),
+        "fork" => fork(queue),
         "idle" => idle(),
         "recover" => {
             Family::current().unwrap().sweep().unwrap();
-            put(&queue, 500, 64);
+            put(queue, 500, 64);
         }
         "victim" => {
             (200..203).for_each(|i| {
                 let _ = queue.try_get().map(|m| say(&format!("got {}", number(&m))));
-                put(&queue, i, size);
+                put(queue, i, size);
             });
             destroy();
-            fork(&queue);
+            fork(queue);
         }
         other => panic!("no role is called {other}"),
     }
@@ -167,7 +167,7 @@ fn fork(queue: &Queue<Vec<u8>>) {
             b.read(0, &mut [0; 64]);
         }
         drop(block);
-        queue.raw().clone().len();
+        assert!(queue.raw().clone().capacity().is_none());
         // SAFETY: ends the child without running the parent's destructors.
         unsafe { libc::_exit(0) };
     }

@@ -14,6 +14,12 @@ use crate::wait::{Futex, SLICE, WaitWord, Woken};
 const SPIN_MIN: u32 = 16;
 const SPIN_MAX: u32 = 2000;
 
+/// After this many looks the core is offered to whoever wants it: the one waited for may be on it.
+const YIELD_EVERY: u32 = 40;
+
+/// A sleep shorter than this would have been better spun away: waking costs some 50 µs.
+const SHORT_SLEEP: Duration = Duration::from_micros(100);
+
 /// How a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
@@ -40,15 +46,25 @@ impl Spin {
             return false;
         }
         let budget = self.0.load(Ordering::Relaxed);
-        for _ in 0..budget {
+        for look in 1..=budget {
             if ready() {
-                self.0.store((budget * 2).min(SPIN_MAX), Ordering::Relaxed);
                 return true;
             }
-            spin_hint();
+            if look % YIELD_EVERY == 0 {
+                process::yield_core();
+            } else {
+                spin_hint();
+            }
         }
-        self.0.store((budget / 2).max(SPIN_MIN), Ordering::Relaxed);
         false
+    }
+
+    /// Learns from a sleep that came after a spin in vain: spin longer if the sleep was short, hardly
+    /// at all if it was long.
+    fn learn(&self, slept: Duration) {
+        let budget = self.0.load(Ordering::Relaxed);
+        let next = if slept < SHORT_SLEEP { budget * 4 } else { budget / 2 };
+        self.0.store(next.clamp(SPIN_MIN, SPIN_MAX), Ordering::Relaxed);
     }
 }
 
@@ -112,7 +128,8 @@ impl RawQueue {
         if spin.is_some_and(|s| s.until(&ready)) || ready() {
             return Wait::Again;
         }
-        let left = deadline.map_or(SLICE, |d| d.saturating_duration_since(Instant::now()));
+        let start = Instant::now();
+        let left = deadline.map_or(SLICE, |d| d.saturating_duration_since(start));
         if left == Duration::ZERO {
             return Wait::TimedOut;
         }
@@ -123,6 +140,9 @@ impl RawQueue {
         waiting_on.store(self.id.index + 1, Ordering::Relaxed);
         let woken = word.sleep(&Futex, left.min(SLICE), ready);
         waiting_on.store(0, Ordering::Relaxed);
+        if let Some(spin) = spin {
+            spin.learn(start.elapsed());
+        }
         match woken {
             Woken::Interrupted => Wait::Interrupted,
             Woken::TimedOut => {

@@ -110,6 +110,11 @@ pub(crate) fn many_cores() -> bool {
     *MANY.get_or_init(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1))
 }
 
+/// Lets another process run on this core, if one wants to.
+pub(crate) fn yield_core() {
+    rustix::thread::sched_yield();
+}
+
 /// Milliseconds of the clock that all processes share.
 pub(crate) fn now_ms() -> u64 {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
