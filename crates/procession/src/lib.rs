@@ -56,3 +56,8 @@ pub use queue::{Queue, RawQueue, Received, TryPutError, Wait};
 pub mod fault {
     pub use crate::sys::fault::{POINTS, arm, hits};
 }
+
+/// The README's example is a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
