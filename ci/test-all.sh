@@ -5,6 +5,7 @@ set -euo pipefail
 export PROCESSION_LONG=1
 ci/rust.sh
 ci/crash.sh
+ci/sandbox.sh
 LOOM=full ci/loom.sh
 if cargo +nightly miri --version >/dev/null 2>&1; then
     say "Miri"

@@ -8,6 +8,7 @@ import pytest
 from support import PATIENCE, each_method, ended
 
 import procession as mp
+from procession import _core
 
 MESSAGES = 6_000
 
@@ -63,6 +64,9 @@ def deliver(context, producers, consumers, maxsize, count):
             assert numbers == sorted(numbers)
 
 
+@pytest.mark.skipif(
+    _core.memory_limit() < 1 << 29, reason="64 MB messages, three times over, need 512 MB of memory"
+)
 def test_huge_messages():
     queue = mp.Queue()
     sizes = [0, 1, 2**15 - 64, 2**15, 2**20 + 1, 64 * 2**20]
