@@ -6,9 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use procession::Wait;
+use procession::{End, RawQueue, Wait};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
+
+use crate::error::Raise;
 
 /// How long a caller is ready to wait.
 #[derive(Clone, Copy, Debug)]
@@ -85,4 +87,14 @@ pub(crate) fn wait<T>(
             Wait::Again | Wait::Interrupted => py.check_signals()?,
         }
     }
+}
+
+/// Waits without the interpreter until nobody is stuck at that end of the queue, so that a process
+/// which was stopped or preempted inside it stops this thread only, and not the whole interpreter.
+#[inline]
+pub(crate) fn settle(py: Python<'_>, queue: &RawQueue, end: End) -> PyResult<()> {
+    if queue.is_stuck(end) {
+        py.detach(|| queue.settle(end)).map_err(Raise::raise)?;
+    }
+    Ok(())
 }

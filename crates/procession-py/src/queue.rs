@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use procession::{Block, Family, RawQueue, Received, TryPutError};
+use procession::{Block, End, Family, RawQueue, Received, TryPutError};
 use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -298,6 +298,7 @@ impl PyQueueBase {
         if !prepared.is_inline(&scratch) {
             return Self::put_packed(slf, queue, prepared, &mut scratch, patience);
         }
+        blocking::settle(slf.py(), queue, End::Tail)?;
         match queue.try_put(Kind::Plain as u8, &scratch.bytes, None) {
             Ok(()) => Ok(true),
             Err(error) => Self::put_slow(slf, queue, Kind::Plain, &scratch.bytes, error, patience),
@@ -314,6 +315,7 @@ impl PyQueueBase {
         patience: Patience,
     ) -> PyResult<bool> {
         let (kind, block) = prepared.pack(slf.py(), queue.family(), scratch)?;
+        blocking::settle(slf.py(), queue, End::Tail)?;
         match queue.try_put(kind as u8, &scratch.bytes, block) {
             Ok(()) => Ok(true),
             Err(error) => Self::put_slow(slf, queue, kind, &scratch.bytes, error, patience),
@@ -335,6 +337,7 @@ impl PyQueueBase {
             patience,
             || {
                 Self::still_open(slf)?;
+                blocking::settle(slf.py(), queue, End::Tail)?;
                 match queue.try_put(kind as u8, inline, block.take()) {
                     Ok(()) => Ok(Some(())),
                     Err(error) => {
@@ -365,6 +368,7 @@ impl PyQueueBase {
         patience: Patience,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut scratch = Scratch::take();
+        blocking::settle(slf.py(), queue, End::Head)?;
         let received = queue.try_get(&mut scratch.bytes);
         if let Ok(Some(message)) = &received
             && codec::is_inline(message)
@@ -390,6 +394,7 @@ impl PyQueueBase {
                 patience,
                 || {
                     Self::still_open(slf)?;
+                    blocking::settle(slf.py(), queue, End::Head)?;
                     queue.try_get(&mut scratch.bytes).map_err(Raise::raise)
                 },
                 |deadline| queue.wait_for_item(deadline),

@@ -26,7 +26,7 @@ pub(crate) fn encode(inner: &Inner, id: ObjectId) -> Vec<u8> {
     for word in [me.pid, id.index, id.generation, 0] {
         out.extend_from_slice(&word.to_le_bytes());
     }
-    for word in [me.start, inner.file.0, inner.file.1] {
+    for word in [me.start, inner.map.identity.0, inner.map.identity.1] {
         out.extend_from_slice(&word.to_le_bytes());
     }
     out

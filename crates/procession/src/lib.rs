@@ -49,7 +49,7 @@ pub use arena::{
 #[cfg(not(loom))]
 pub use error::{ArenaError, FamilyError, GetError, HandleError, PutError, TooManyDone};
 #[cfg(not(loom))]
-pub use queue::{Queue, RawQueue, Received, TryPutError, Wait};
+pub use queue::{End, Queue, RawQueue, Received, TryPutError, Wait};
 
 /// Crash points, in builds with the feature `fault` only: see [`fault::POINTS`].
 #[cfg(all(feature = "fault", not(loom)))]

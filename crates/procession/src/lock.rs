@@ -71,6 +71,25 @@ impl Lock {
         Held { lock: self, owners, inherited }
     }
 
+    /// Whether somebody holds the lock, and does not let go within a short spin.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0 && self.stays_held()
+    }
+
+    #[cfg(not(loom))]
+    #[cold]
+    fn stays_held(&self) -> bool {
+        for _ in 0..SPINS {
+            spin_hint();
+            if self.0.load(Ordering::Relaxed) == 0 {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Whether it was taken over from a dead owner.
     #[cold]
     fn lock_slow<O: Owners>(&self, me: Serial, owners: &O) -> bool {

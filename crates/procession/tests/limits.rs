@@ -182,6 +182,27 @@ alone!(no_file_at_all_is_one_sentence {
     assert!(error.contains("RLIMIT_FSIZE"), "{error}");
 });
 
+alone!(a_closed_descriptor_is_an_error_and_nobody_elses_file_is_touched {
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    let family = Family::current().unwrap();
+    let q: Queue<Vec<u8>> = Queue::unbounded().unwrap();
+    q.put(vec![1; 1 << 20]).unwrap();
+    let number = family.fd().as_raw_fd();
+    // SAFETY: what a program does that closes every descriptor; the number is another file then.
+    drop(unsafe { OwnedFd::from_raw_fd(number) });
+    let path = std::env::temp_dir().join(format!("procession-{}", std::process::id()));
+    std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+    let other = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    assert_eq!(other.as_raw_fd(), number);
+    assert_eq!(q.get().unwrap(), vec![1; 1 << 20], "what is mapped goes on");
+    q.put(vec![2; 1 << 20]).unwrap();
+    assert_eq!(q.get().unwrap(), vec![2; 1 << 20]);
+    let error = q.put(vec![2; 90 << 20]).unwrap_err().to_string();
+    assert!(error.contains("was closed by this program"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), vec![7; 1 << 20]);
+    std::fs::remove_file(path).unwrap();
+});
+
 alone!(a_scribbled_arena_is_an_error_never_a_crash {
     let family = Family::current().unwrap();
     let q = RawQueue::create(family, NonZeroU64::new(1 << 40)).unwrap();

@@ -33,12 +33,14 @@ impl Inner {
         let done = if backed > limit {
             Err(full(limit.saturating_sub(backed - more), "memory limit"))
         } else {
-            self.with_mapping(at, len, |p| {
-                // SAFETY: `had <= len`, both within the block's mapping.
-                let p = unsafe { p.add(had as usize) };
-                memory::populate(self.map.fd(), p, at + had, more)
-            })?
-            .map_err(|_| full(0, "the kernel has no more pages"))
+            self.map.file().and_then(|file| {
+                let populated = self.with_mapping(at, len, |p| {
+                    // SAFETY: `had <= len`, both within the block's mapping.
+                    let p = unsafe { p.add(had as usize) };
+                    memory::populate(file, p, at + had, more)
+                })?;
+                populated.map_err(|_| full(0, "the kernel has no more pages"))
+            })
         };
         if done.is_err() {
             header.backed.fetch_sub(more, Ordering::Relaxed);
@@ -89,7 +91,8 @@ impl Inner {
     }
 
     pub(crate) fn give_back(&self, at: u64, desc: &Desc, backed: u64) -> bool {
-        if !memory::give_back(self.map.fd(), at, backed.next_multiple_of(PAGE)) {
+        let Ok(file) = self.map.file() else { return false };
+        if !memory::give_back(file, at, backed.next_multiple_of(PAGE)) {
             return false;
         }
         desc.backed.store(0, Ordering::Relaxed);

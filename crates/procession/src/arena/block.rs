@@ -228,10 +228,10 @@ impl Inner {
             && k.private
             && !is_long_run(len)
         {
+            let file = self.map.file()?;
             // SAFETY: the block's own pages, which nothing refers to any more; they become what the
             // rest of their extent is.
-            let shared =
-                unsafe { memory::remap(self.map.fd(), ptr, at, len.next_multiple_of(PAGE), false) };
+            let shared = unsafe { memory::remap(file, ptr, at, len.next_multiple_of(PAGE), false) };
             shared.map_err(|_| super::map::no_address_space(len))?;
         }
         unmap_block(ptr, len);

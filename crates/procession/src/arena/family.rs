@@ -28,8 +28,6 @@ use crate::sys::process;
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) map: Map,
-    /// Device and inode of the file.
-    pub(crate) file: (u64, u64),
     pub(crate) id: FamilyId,
     identity: NonNull<AtomicU32>,
     pub(crate) auto_limit: AtomicU64,
@@ -166,7 +164,6 @@ impl Inner {
     fn make(map: Map) -> Result<&'static Inner, FamilyError> {
         let page = memory::wiped_page().map_err(refused)?;
         let mut inner = Inner {
-            file: memory::identity(map.fd()).unwrap_or_default(),
             map,
             id: FamilyId([0; 16]),
             identity: page.cast(),
@@ -280,7 +277,7 @@ impl Family {
     pub fn attach_fd(fd: OwnedFd) -> Result<Family, FamilyError> {
         let mut registry = registry();
         let file = memory::identity(&fd);
-        let known = registry.all.iter().copied().find(|i| Some(i.file) == file);
+        let known = registry.all.iter().copied().find(|i| Some(i.map.identity) == file);
         match (registry.current, known) {
             (Some(current), Some(known)) if std::ptr::eq(current, known) => {
                 return Ok(Family(known));

@@ -59,6 +59,11 @@ pub(crate) fn install() {
 }
 
 unsafe extern "C" fn prepare() {
+    // A program that only forks and joins would otherwise never meet its dead, and run out of slots.
+    let all = all_families().all.clone();
+    for inner in all {
+        inner.sweep_if_due();
+    }
     let registry = all_families();
     let plans = registry.all.iter().map(|inner| Plan::new(inner)).collect();
     FORK.with(|f| *f.borrow_mut() = Some(Fork { plans, _registry: registry }));
@@ -149,10 +154,11 @@ impl Plan {
             };
             if !kept.private {
                 let len = kept.len.next_multiple_of(PAGE);
+                let file = self.inner.map.file()?;
                 // SAFETY: the block's own pages; other threads of this process may be reading them,
                 // and go on reading the same bytes. What they write in this very moment into a
                 // block may be lost to neither: they write either before or after the fork.
-                unsafe { memory::remap(self.inner.map.fd(), kept.ptr, at, len, true) }
+                unsafe { memory::remap(file, kept.ptr, at, len, true) }
                     .map_err(|_| super::map::no_address_space(len))?;
                 kept.private = true;
             }

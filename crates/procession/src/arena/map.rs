@@ -8,7 +8,7 @@
 //! other processes may change them at any time.
 
 use std::mem::{align_of, size_of};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{NonNull, null_mut};
 use std::sync::Mutex;
 
@@ -20,6 +20,8 @@ use crate::sys::memory;
 #[derive(Debug)]
 pub(crate) struct Map {
     fd: OwnedFd,
+    /// Device and inode of the file.
+    pub(crate) identity: (u64, u64),
     pub(crate) layout: Layout,
     extents: Box<[AtomicPtr<u8>]>,
     growing: Mutex<()>,
@@ -32,11 +34,24 @@ pub(crate) fn corrupt(what: impl Into<String>) -> ArenaError {
 impl Map {
     pub(crate) fn new(fd: OwnedFd, layout: Layout) -> Map {
         let extents = (0..layout.size / EXTENT).map(|_| AtomicPtr::new(null_mut())).collect();
-        Map { fd, layout, extents, growing: Mutex::new(()) }
+        let identity = memory::identity(&fd).unwrap_or_default();
+        Map { fd, identity, layout, extents, growing: Mutex::new(()) }
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// The descriptor, if it still is the arena's: a program that closes all descriptors (to become a
+    /// daemon, say) closes this one too, and its number may be another file by now.
+    pub(crate) fn file(&self) -> Result<BorrowedFd<'_>, ArenaError> {
+        if memory::identity(self.fd()) == Some(self.identity) {
+            return Ok(self.fd());
+        }
+        Err(ArenaError::Detached(format!(
+            "descriptor {} of the arena was closed by this program; what is mapped already goes on",
+            self.fd.as_raw_fd()
+        )))
     }
 
     /// The address of a range that lies within one extent.
@@ -64,7 +79,7 @@ impl Map {
         if let Some(base) = NonNull::new(self.extents[index].load(Ordering::Acquire)) {
             return Ok(base);
         }
-        let base = memory::map_shared(self.fd(), index as u64 * EXTENT, EXTENT)
+        let base = memory::map_shared(self.file()?, index as u64 * EXTENT, EXTENT)
             .map_err(|_| no_address_space(EXTENT))?;
         self.extents[index].store(base.as_ptr(), Ordering::Release);
         Ok(base)
@@ -124,7 +139,7 @@ impl Map {
         if at.checked_add(len).is_none_or(|end| end > self.layout.size) || at < self.layout.data {
             return Err(corrupt(format!("a run of {len} bytes at {at:#x} is beyond the file")));
         }
-        memory::map_shared(self.fd(), at, len).map_err(|_| no_address_space(len))
+        memory::map_shared(self.file()?, at, len).map_err(|_| no_address_space(len))
     }
 }
 

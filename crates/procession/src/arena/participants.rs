@@ -105,7 +105,7 @@ impl Inner {
                     namespace: p.namespace.load(Ordering::Relaxed),
                 };
                 let gone = process::is_gone(who)
-                    || process::maps_file(who.pid, self.file, p.fd.load(Ordering::Relaxed))
+                    || process::maps_file(who.pid, self.map.identity, p.fd.load(Ordering::Relaxed))
                         == Some(false);
                 // Only the occupant of that moment was judged.
                 gone && p.state.load(Ordering::Acquire) == word
@@ -131,7 +131,7 @@ impl Inner {
         process::all_pids().into_iter().any(|pid| {
             !entered.contains(&pid)
                 && !process::is_zombie(pid)
-                && process::maps_file(pid, self.file, fd) == Some(true)
+                && process::maps_file(pid, self.map.identity, fd) == Some(true)
         })
     }
 

@@ -23,4 +23,4 @@ mod waiting;
 
 pub use raw::{RawQueue, Received, TryPutError};
 pub use typed::Queue;
-pub use waiting::Wait;
+pub use waiting::{End, Wait};

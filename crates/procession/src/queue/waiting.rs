@@ -68,7 +68,58 @@ impl Spin {
     }
 }
 
+/// The two ends of a queue, each of which has a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Where puts happen.
+    Tail,
+    /// Where gets happen.
+    Head,
+}
+
 impl RawQueue {
+    /// Whether another process or thread is inside a put or get at this end for longer than a short
+    /// spin: it was preempted there, stopped, or killed. A call would sleep; who holds a lock of his
+    /// own (an interpreter's, say) calls [`RawQueue::settle`] without it first.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{End, Family, RawQueue};
+    /// let q = RawQueue::create(Family::current()?, None)?;
+    /// assert!(!q.is_stuck(End::Tail));
+    /// # Ok(()) }
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn is_stuck(&self, end: End) -> bool {
+        match end {
+            End::Tail => self.slot.tail_lock.is_stuck(),
+            End::Head => self.slot.head_lock.is_stuck(),
+        }
+    }
+
+    /// Sleeps until that end is free; takes it back from a dead process.
+    ///
+    /// # Errors
+    /// [`ArenaError`] if the arena is damaged.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{End, Family, RawQueue};
+    /// RawQueue::create(Family::current()?, None)?.settle(End::Head)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn settle(&self, end: End) -> Result<(), ArenaError> {
+        let me = self.inner.me()?;
+        match end {
+            End::Tail => drop(self.inner.lock_tail(self.slot, self.id, me)?),
+            End::Head => drop(self.slot.head_lock.lock(me, self.inner)),
+        }
+        Ok(())
+    }
+
     /// Waits until there may be a message, the queue is closed, the deadline passes, a signal comes,
     /// or a slice of 250 ms is over.
     ///
