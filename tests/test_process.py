@@ -12,7 +12,6 @@ import pytest
 from support import METHODS, PATIENCE, each_method, ended, until
 
 import procession as mp
-from procession import context as procession_context
 from procession import forkserver
 from procession import spawn as procession_spawn
 
@@ -104,6 +103,51 @@ def test_children_are_everybodys(method):
     process.kill()
     ended(process, code=-9)
     assert process not in multiprocessing.active_children()
+
+
+@each_method
+def test_several_threads_learn_the_exit_code(method):
+    context = mp.get_context(method)
+    for code in range(5):
+        process = context.Process(target=leave, args=(code,))
+        process.start()
+        seen = []
+        threads = [
+            threading.Thread(target=lambda: seen.append((process.join(), process.exitcode)))  # noqa: B023
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        # One who comes too late for the kernel's word may see nothing, but nobody sees another.
+        assert {exitcode for _, exitcode in seen} <= {code, None}
+        assert process.exitcode == code
+        process.close()
+
+
+@each_method
+def test_a_signal_handler_asks_in_the_midst_of_asking(method):
+    """`exitcode` is asked for again and again by a handler: never is it anything but right."""
+    context = mp.get_context(method)
+    seen = set()
+    process = None
+    was = signal.signal(signal.SIGALRM, lambda *_: process and seen.add(process.exitcode))
+    try:
+        for _ in range(20 if method == "forkserver" else 3):
+            process = context.Process(target=leave, args=(7,))
+            process.start()
+            signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+            while process.exitcode is None:
+                pass
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            assert process.exitcode == 7
+            ended(process, code=7)
+            process = None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, was)
+    assert seen <= {None, 7}
 
 
 @each_method
@@ -237,38 +281,42 @@ def test_contexts():
     assert mp.cpu_count() == multiprocessing.cpu_count()
 
 
-def test_start_methods():
-    context = procession_context.DefaultContext(mp.get_context("spawn"))
-    assert context.get_all_start_methods() == multiprocessing.get_all_start_methods()
-    assert context.get_start_method(allow_none=True) is None
-    assert context.get_start_method() == "spawn"
-    with pytest.raises(RuntimeError, match="^context has already been set$"):
-        context.set_start_method("fork")
-    context.set_start_method("forkserver", force=True)
-    assert context.get_start_method() == "forkserver"
-    assert context.get_context() is mp.get_context("forkserver")
-    context.set_start_method(None, force=True)
-    assert context.get_start_method(allow_none=True) is None
+@pytest.fixture
+def undecided():
+    """No start method was set so far; what the test sets is undone."""
+    was = multiprocessing.get_start_method(allow_none=True)
+    mp.set_start_method(None, force=True)
+    yield
+    mp.set_start_method(None, force=True)
+    if was is not None:
+        mp.set_start_method(was)
+
+
+def test_start_methods(undecided):
+    default = multiprocessing.context._default_context._default_context._name
+    assert mp.get_all_start_methods() == multiprocessing.get_all_start_methods()
+    assert mp.get_start_method(allow_none=True) is None
     with pytest.raises(ValueError, match="cannot find context for 'nonsense'"):
-        context.set_start_method("nonsense")
+        mp.set_start_method("nonsense")
+    assert mp.get_start_method() == default
+    with pytest.raises(RuntimeError, match="^context has already been set$"):
+        mp.set_start_method("fork")
+    mp.set_start_method("forkserver", force=True)
+    assert mp.get_start_method() == "forkserver"
+    assert mp.get_context() is mp.get_context("forkserver")
+    mp.set_start_method(None, force=True)
+    assert mp.get_start_method(allow_none=True) is None
 
 
-def test_the_default_is_the_standard_librarys():
-    theirs = multiprocessing.context._default_context._default_context
-    assert procession_context._default_context._default_context._name == theirs._name
-
-
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_starting_leaves_the_standard_librarys_default_open(method):
-    was = multiprocessing.context._default_context._actual_context
-    multiprocessing.context._default_context._actual_context = None
-    try:
-        process = mp.get_context(method).Process(target=square, args=(1,))
-        process.start()
-        ended(process)
-        assert multiprocessing.get_start_method(allow_none=True) is None
-    finally:
-        multiprocessing.context._default_context._actual_context = was
+def test_the_start_method_is_the_standard_librarys(undecided):
+    """As for a program that had only replaced its import: concurrent.futures shall follow."""
+    mp.set_start_method("spawn")
+    assert multiprocessing.get_start_method() == "spawn"
+    with pytest.raises(RuntimeError):
+        multiprocessing.set_start_method("fork")
+    multiprocessing.set_start_method("forkserver", force=True)
+    assert mp.get_start_method() == "forkserver"
+    assert mp.get_context() is mp.get_context("forkserver")
 
 
 def test_the_executable(tmp_path):

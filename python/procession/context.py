@@ -2,9 +2,9 @@
 
 They are subclasses of the standard library's, so that whoever takes an ``mp_context``
 (concurrent.futures, joblib, PyTorch) accepts them; `_children`, `_current_process` and the logger
-are the standard library's own, shared with it. Which start method is the default follows the
-running Python; a `set_start_method` here leaves the standard library's default alone, and the
-reverse.
+are the standard library's own, shared with it. So is the start method: which one is the default
+follows the running Python, and a `set_start_method` here counts there, and the reverse, as if the
+two were one.
 """
 
 import sys
@@ -102,14 +102,6 @@ class _Factories(BaseContext):
         return context
 
 
-class _Bootstrap:
-    """In the child, the start method that made it becomes the default here too."""
-
-    def _bootstrap(self, parent_sentinel=None):
-        _force_start_method(self._start_method)
-        return super()._bootstrap(parent_sentinel)
-
-
 class Process(_process.BaseProcess):
     """A process started by the default context's method, with the interface of `threading.Thread`.
 
@@ -134,11 +126,11 @@ class Process(_process.BaseProcess):
         return _default_context.get_context().Process._after_fork()
 
 
-class ForkProcess(_Bootstrap, _std.ForkProcess):
+class ForkProcess(_std.ForkProcess):
     """A process started by fork."""
 
 
-class SpawnProcess(_Bootstrap, _std.SpawnProcess):
+class SpawnProcess(_std.SpawnProcess):
     """A process started as a fresh interpreter."""
 
     @staticmethod
@@ -148,7 +140,7 @@ class SpawnProcess(_Bootstrap, _std.SpawnProcess):
         return Popen(process_obj)
 
 
-class ForkServerProcess(_Bootstrap, _std.ForkServerProcess):
+class ForkServerProcess(_std.ForkServerProcess):
     """A process forked by the fork server, which is started at the first use."""
 
     @staticmethod
@@ -180,6 +172,21 @@ class DefaultContext(_std.DefaultContext, _Factories):
     """The context behind the package's functions; its start method can be set once."""
 
     Process = Process
+
+    @property
+    def _actual_context(self):
+        """The start method that was set, which the standard library's default context keeps."""
+        theirs = _std._default_context._actual_context
+        return None if theirs is None else _concrete_contexts[theirs._name]
+
+    @_actual_context.setter
+    def _actual_context(self, context):
+        theirs = None if context is None else _std._concrete_contexts[context._name]
+        _std._default_context._actual_context = theirs
+
+    def __init__(self, context):
+        # As in the base class, which would set the start method back.
+        self._default_context = context
 
 
 class _Inner(_Factories):
@@ -214,7 +221,3 @@ _inner_contexts = {
     "forkserver": _InnerForkServer(),
 }
 _default_context = DefaultContext(_concrete_contexts[_std._default_context._default_context._name])
-
-
-def _force_start_method(method):
-    _default_context._actual_context = _concrete_contexts[method]

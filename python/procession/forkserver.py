@@ -46,6 +46,12 @@ class ForkServer(_std.ForkServer):
     `_forkserver_alive_fd` is the clients' end of the socket pair.
     """
 
+    def set_forkserver_preload(self, modules_names):
+        """Sets the modules that the server tries to import before its first fork."""
+        if not all(type(name) is str for name in modules_names):
+            raise TypeError("module_names must be a list of strings")
+        self._preload_modules = modules_names
+
     @property
     def _running(self):
         """Whether the server is there: the other end of a dead one's socket has hung up."""

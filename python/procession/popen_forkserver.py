@@ -1,6 +1,7 @@
 """Has a process forked by the fork server (see forkserver.py)."""
 
 import os
+import threading
 from multiprocessing import popen_forkserver, util
 from multiprocessing.connection import wait
 
@@ -25,6 +26,13 @@ class Popen(LeaseHolder, popen_forkserver.Popen):
 
     DupFd = _Inherited
 
+    def __init__(self, process_obj):
+        # The exit code can be read once only: another thread, or a signal handler in the midst of
+        # it, must not take the end of the pipe for a killed server.
+        self._reading = threading.RLock()
+        self._busy = False
+        super().__init__(process_obj)
+
     def _launch(self, process_obj):
         message = spawn.encode(self, process_obj)
         self.pid, self.sentinel, feed = forkserver.connect_to_new_process(self._fds)
@@ -39,9 +47,19 @@ class Popen(LeaseHolder, popen_forkserver.Popen):
         if self.returncode is None:
             if not wait([self.sentinel], 0 if flag == os.WNOHANG else None):
                 return None
-            try:
-                self.returncode = forkserver.read_signed(self.sentinel)
-            except (OSError, EOFError):
-                self.returncode = 255  # the server was killed, and nobody else can know
-            self._leases.clear()
+            with self._reading:
+                if self.returncode is None and not self._busy:
+                    self._read_code()
         return self.returncode
+
+    def _read_code(self):
+        self._busy = True
+        try:
+            code = forkserver.read_signed(self.sentinel)
+        except (OSError, EOFError):
+            code = 255  # the server was killed, and nobody else can know
+        finally:
+            self._busy = False
+        if self.returncode is None:
+            self.returncode = code
+        self._leases.clear()

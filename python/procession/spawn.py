@@ -5,15 +5,14 @@ The boot line of a spawned child is
     from procession.spawn import spawn_main; spawn_main(tracker_fd=…, pipe_handle=…, family_fd=…)
 
 Before anything else the child joins the family, so that every handle which it unpickles leads
-somewhere. Then it reads two pickles: the preparation data (names, paths, what `__main__` is), which
-are the standard library's plus the start method that is the default here; and the Process object.
+somewhere. Then it reads two pickles, as the standard library's children do: the preparation data
+(names, paths, what `__main__` is) and the Process object.
 """
 
 import io
 import os
 import pickle
 import sys
-from multiprocessing import context as _std_context
 from multiprocessing import process, resource_tracker, util
 from multiprocessing import spawn as _std
 from multiprocessing.spawn import (
@@ -23,6 +22,7 @@ from multiprocessing.spawn import (
     import_main_path,
     is_forking,
     old_main_modules,
+    prepare,
     set_executable,
 )
 
@@ -77,28 +77,11 @@ def encode(popen, process_obj):
 
 def get_preparation_data(name):
     """What a child has to know of this process before it can unpickle the Process object."""
-    std = _std_context._default_context
-    was = std._actual_context
     data = _std.get_preparation_data(name)
-    # Asking the standard library for its data settles its default start method: not ours to decide.
-    std._actual_context = was
-    data["start_method"] = std.get_start_method(allow_none=True)
-    data["procession_start_method"] = context._default_context.get_start_method()
     path = data.get("init_main_from_path")
     if path is not None and not os.path.exists(path):
         del data["init_main_from_path"]  # "<stdin>" and the like: nothing that could be run again
     return data
-
-
-def prepare(data):
-    """Makes this process resemble its parent, as far as unpickling needs."""
-    data = dict(data)
-    method = data.pop("procession_start_method", None)
-    if method is not None:
-        context._default_context.set_start_method(method, force=True)
-    if data.get("start_method") is None:
-        data.pop("start_method", None)
-    _std.prepare(data)
 
 
 def spawn_main(pipe_handle, parent_pid=None, tracker_fd=None, family_fd=None):

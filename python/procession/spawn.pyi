@@ -1,4 +1,3 @@
-from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from multiprocessing.spawn import (
     WINEXE,
@@ -7,6 +6,7 @@ from multiprocessing.spawn import (
     import_main_path,
     is_forking,
     old_main_modules,
+    prepare,
     set_executable,
 )
 from typing import Any
@@ -30,7 +30,6 @@ def freeze_support() -> None: ...
 def get_command_line(**kwds: Any) -> list[str]: ...
 def encode(popen: Any, process_obj: BaseProcess) -> memoryview: ...
 def get_preparation_data(name: str) -> dict[str, Any]: ...
-def prepare(data: Mapping[str, Any]) -> None: ...
 def spawn_main(
     pipe_handle: int,
     parent_pid: int | None = None,
