@@ -2,6 +2,10 @@
 //!
 //! Segments are tiny (64 bytes), so that two or three messages cross a boundary. Blocking is modelled
 //! by a loom condition variable; what is checked is the production code of `wait`, `lock` and `ring`.
+//!
+//! Each algorithm alone is checked exhaustively. All three together have too many interleavings for
+//! that: those models are bounded by the number of preemptions, 2 unless `LOOM_MAX_PREEMPTIONS` says
+//! otherwise.
 
 use std::time::Duration;
 
@@ -203,9 +207,69 @@ impl Fifo {
     }
 }
 
+/// Every interleaving.
+fn exhaust(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = None;
+    builder.check(model);
+}
+
+/// Every interleaving with few preemptions.
+fn bounded(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(2);
+    builder.check(model);
+}
+
+#[test]
+fn a_wake_up_is_never_lost() {
+    exhaust(|| {
+        let shared = Arc::new((WaitWord::new(), AtomicU64::new(0), Model::new(0)));
+        let other = shared.clone();
+        let waker = thread::spawn(move || {
+            other.1.store(1, Ordering::Release);
+            other.0.wake_one(&other.2);
+        });
+        let ready = || shared.1.load(Ordering::Acquire) == 1;
+        while !ready() {
+            shared.0.sleep(&shared.2, Duration::MAX, ready);
+        }
+        waker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_ring_without_locks_has_one_writer_and_one_reader() {
+    exhaust(|| {
+        let shared = Arc::new((Tail::new(), Head::new(), Words::new()));
+        let other = shared.clone();
+        let push = |s: &(Tail, Head, Words), value: u8, fresh: &mut Option<Cursor>| {
+            let record = Record { kind: 1, inline: &[value; 30], block: None };
+            s.0.push(&s.2, &s.1, 0, &record, fresh).is_ok()
+        };
+        let (one, two) = (shared.2.fresh(), shared.2.fresh());
+        let writer = thread::spawn(move || {
+            // The second does not fit behind the first: it jumps to the second segment.
+            assert!(push(&other, 1, &mut Some(one)) && push(&other, 2, &mut Some(two)));
+        });
+        let mut got = Vec::new();
+        let mut pop = || {
+            let mut out = Vec::new();
+            if shared.1.pop(&shared.2, &shared.0, &mut out).unwrap().is_some() {
+                assert_eq!(out, [out[0]; 30], "torn");
+                got.push(out[0]);
+            }
+        };
+        (0..2).for_each(|_| pop());
+        writer.join().unwrap();
+        (0..2).for_each(|_| pop());
+        assert_eq!(got, [1, 2]);
+    });
+}
+
 #[test]
 fn one_to_one_across_segments() {
-    loom::model(|| {
+    bounded(|| {
         let q = Fifo::new(0);
         let p = q.clone();
         let producer = thread::spawn(move || (1..=3).for_each(|i| p.put(1, i)));
@@ -216,7 +280,7 @@ fn one_to_one_across_segments() {
 
 #[test]
 fn bounded_by_one() {
-    loom::model(|| {
+    bounded(|| {
         let q = Fifo::new(1);
         let p = q.clone();
         let producer = thread::spawn(move || (1..=2).for_each(|i| p.put(1, i)));
@@ -227,7 +291,7 @@ fn bounded_by_one() {
 
 #[test]
 fn two_producers() {
-    loom::model(|| {
+    bounded(|| {
         let q = Fifo::new(0);
         let (a, b) = (q.clone(), q.clone());
         let one = thread::spawn(move || a.put(1, 1));
@@ -242,7 +306,7 @@ fn two_producers() {
 
 #[test]
 fn two_consumers() {
-    loom::model(|| {
+    bounded(|| {
         let q = Fifo::new(0);
         let (a, b) = (q.clone(), q.clone());
         let one = thread::spawn(move || a.get(1));
@@ -255,7 +319,7 @@ fn two_consumers() {
 
 #[test]
 fn lock_excludes() {
-    loom::model(|| {
+    exhaust(|| {
         let shared = Arc::new((Lock::new(), AtomicU64::new(0), Model::new(0)));
         let other = shared.clone();
         let add = |s: &(Lock, AtomicU64, Model), me| {
@@ -272,7 +336,7 @@ fn lock_excludes() {
 
 #[test]
 fn lock_of_the_dead_is_taken_over_once() {
-    loom::model(|| {
+    exhaust(|| {
         let shared = Arc::new((Lock::new(), AtomicU64::new(0), AtomicU64::new(0), Model::new(9)));
         std::mem::forget(shared.0.lock(9, &shared.3)); // its owner dies
         let other = shared.clone();

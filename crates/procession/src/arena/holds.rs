@@ -132,6 +132,8 @@ impl Inner {
         }
         self.release_entry(entry)?;
         self.handles.lock().unwrap_or_else(PoisonError::into_inner).free.push(entry);
+        // If it lives on, it may be the dead who keep it.
+        self.sweep_if_due();
         Ok(())
     }
 
