@@ -134,10 +134,10 @@ def test_a_signal_handler_asks_in_the_midst_of_asking(method):
     process = None
     was = signal.signal(signal.SIGALRM, lambda *_: process and seen.add(process.exitcode))
     try:
-        for _ in range(20 if method == "forkserver" else 3):
+        for _ in range(8 if method == "forkserver" else 3):
             process = context.Process(target=leave, args=(7,))
             process.start()
-            signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+            signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
             while process.exitcode is None:
                 pass
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -167,6 +167,12 @@ def test_closed(bounded):
         assert str(caught.value) == f"Queue {q!r} is closed"
     q.join_thread()
     q.cancel_join_thread()
+    with pytest.raises(OSError, match="is closed"):
+        q.empty()
+    assert q.qsize() == 1
+    unused = bounded()
+    unused.close()
+    assert unused.empty()
 
 
 def test_closing_ends_a_wait_of_another_thread(bounded):

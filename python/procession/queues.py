@@ -167,6 +167,9 @@ class Queue(_Shared):
 
     def close(self):
         self._close()
+        if self.qsize():
+            # The standard library's reader is closed by now, unless nothing was ever put.
+            self.empty = _raise_closed
 
     def join_thread(self):
         assert self._closed, f"Queue {self!r} not closed"
