@@ -10,7 +10,7 @@ skip() {
 }
 [ "$(id -u)" = 0 ] || skip "root"
 unshare -m true 2>/dev/null || skip "mount namespaces"
-home=$("$venv/bin/python" -c 'import sys; print(sys.base_prefix)')
+home=$("${PYTHON:-python3}" -c 'import sys; print(sys.base_prefix)')
 limit=$((256 << 20))
 if [ -d /sys/fs/cgroup/memory ]; then
     group=/sys/fs/cgroup/memory/procession-test-$$ file=memory.limit_in_bytes
@@ -41,6 +41,8 @@ in_sandbox() {
         exec setpriv --reuid=65534 --regid=65534 --clear-groups \
             env HOME=/mnt TMPDIR=/mnt PYTHONDONTWRITEBYTECODE=1 "$@"' sandbox "$@"
 }
+dev_venv "$venv"
+build_extension "$venv"
 say "sandbox: the core's tests"
 cargo test -q -p procession --features fault --no-run
 for test in queue limits crash; do
