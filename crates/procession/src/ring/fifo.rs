@@ -73,23 +73,57 @@ pub(crate) struct BlockRef {
     pub(crate) len: u64,
 }
 
-/// The producers' words, on cache lines of their own.
+/// One end of a ring.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Tail {
+pub(crate) struct Side {
     count: AtomicU64,
     cursor: [AtomicU64; 2],
-    /// A head count seen once: never larger than the real one.
-    head_seen: AtomicU64,
+    /// The other side's count, seen once: never larger than the real one.
+    other_seen: AtomicU64,
 }
 
-/// The consumers' words.
+/// The producers' end, on cache lines of its own.
 #[derive(Debug)]
-#[repr(C)]
-pub(crate) struct Head {
-    count: AtomicU64,
-    cursor: [AtomicU64; 2],
-    tail_seen: AtomicU64,
+#[repr(transparent)]
+pub(crate) struct Tail(Side);
+
+/// The consumers' end.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct Head(Side);
+
+impl std::ops::Deref for Tail {
+    type Target = Side;
+    fn deref(&self) -> &Side {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for Head {
+    type Target = Side;
+    fn deref(&self) -> &Side {
+        &self.0
+    }
+}
+
+impl Side {
+    #[cfg(loom)]
+    fn new() -> Side {
+        let word = || AtomicU64::new(0);
+        Side { count: word(), cursor: [word(), word()], other_seen: word() }
+    }
+
+    /// How many messages ever passed this end.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Where the next message passes.
+    pub(crate) fn cursor(&self) -> Cursor {
+        let n = self.count.load(Ordering::Relaxed);
+        Cursor(self.cursor[(n & 1) as usize].load(Ordering::Relaxed))
+    }
 }
 
 /// Shared memory as the ring sees it. Offsets come from the ring and are checked by the memory.
@@ -158,21 +192,7 @@ pub(crate) struct Popped {
 impl Tail {
     #[cfg(loom)]
     pub(crate) fn new() -> Tail {
-        Tail {
-            count: AtomicU64::new(0),
-            cursor: [AtomicU64::new(0), AtomicU64::new(0)],
-            head_seen: AtomicU64::new(0),
-        }
-    }
-
-    /// How many messages were ever pushed.
-    pub(crate) fn count(&self) -> u64 {
-        self.count.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn cursor(&self) -> Cursor {
-        let n = self.count.load(Ordering::Relaxed);
-        Cursor(self.cursor[(n & 1) as usize].load(Ordering::Relaxed))
+        Tail(Side::new())
     }
 
     /// Whether `capacity` (0: none) is used up. Under the tail lock.
@@ -182,12 +202,12 @@ impl Tail {
             return false;
         }
         let n = self.count.load(Ordering::Relaxed);
-        if n.wrapping_sub(self.head_seen.load(Ordering::Relaxed)) < capacity {
+        if n.wrapping_sub(self.other_seen.load(Ordering::Relaxed)) < capacity {
             return false;
         }
         // pairs with the commit in `pop`: what it read is out of the segments
         let head = head.count.load(Ordering::Acquire);
-        self.head_seen.store(head, Ordering::Relaxed);
+        self.other_seen.store(head, Ordering::Relaxed);
         n.wrapping_sub(head) >= capacity
     }
 
@@ -280,21 +300,7 @@ fn write<M: Memory>(mem: &M, at: u64, record: &Record<'_>) -> Result<(), M::Erro
 impl Head {
     #[cfg(loom)]
     pub(crate) fn new() -> Head {
-        Head {
-            count: AtomicU64::new(0),
-            cursor: [AtomicU64::new(0), AtomicU64::new(0)],
-            tail_seen: AtomicU64::new(0),
-        }
-    }
-
-    /// How many messages were ever popped.
-    pub(crate) fn count(&self) -> u64 {
-        self.count.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn cursor(&self) -> Cursor {
-        let n = self.count.load(Ordering::Relaxed);
-        Cursor(self.cursor[(n & 1) as usize].load(Ordering::Relaxed))
+        Head(Side::new())
     }
 
     /// Pops one record; `out` gets its inline bytes. Under the head lock. `None`: empty.
@@ -306,9 +312,9 @@ impl Head {
         out: &mut Vec<u8>,
     ) -> Result<Option<Popped>, M::Error> {
         let n = self.count.load(Ordering::Relaxed);
-        if n == self.tail_seen.load(Ordering::Relaxed) {
+        if n == self.other_seen.load(Ordering::Relaxed) {
             let t = tail.count.load(Ordering::Acquire); // pairs with the commit in `push`
-            self.tail_seen.store(t, Ordering::Relaxed);
+            self.other_seen.store(t, Ordering::Relaxed);
             if n == t {
                 return Ok(None);
             }
@@ -430,7 +436,7 @@ pub(crate) fn reset(head: &Head, tail: &Tail) {
     for word in cursor_words(head, tail) {
         word.store(0, Ordering::Relaxed);
     }
-    for word in [&head.count, &tail.count, &head.tail_seen, &tail.head_seen] {
+    for word in [&head.count, &tail.count, &head.other_seen, &tail.other_seen] {
         word.store(0, Ordering::Relaxed);
     }
 }
