@@ -47,7 +47,7 @@ say "sandbox: the core's tests"
 cargo test -q -p procession --features fault --no-run
 for test in queue limits crash; do
     # The newest: cargo keeps older builds beside it.
-    in_sandbox "$(find target/debug/deps -name "$test-*" -perm -1 -type f -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)" -q
+    in_sandbox "$(find target/debug/deps -name "$test-*" -perm -1 -type f -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)" -q --test-threads=1
 done
 say "sandbox: the package's tests"
 in_sandbox "$PWD/$venv/bin/python" -m pytest -q -p no:cacheprovider tests --ignore tests/test_cli.py

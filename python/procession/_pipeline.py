@@ -148,7 +148,7 @@ def run_pipeline(
     for number in range(1, workers + 1):
         name = f"worker {number}"
         stages.append(mp.Process(target=worker, args=(documents, results, work), name=name))
-    watch, well = _Watch(stages), False
+    watch, well = _Watch(stages, mp.get_start_method() != "forkserver"), False
     try:
         _start(mp, stages)
         watch.start()
@@ -222,8 +222,11 @@ class _Watch(threading.Thread):
     ends of the children, and knocks at the collector by a signal, which gets into any wait.
     """
 
-    def __init__(self, stages: list[Any]) -> None:
+    def __init__(self, stages: list[Any], knocks: bool) -> None:
         super().__init__(name="watch", daemon=True)
+        # A child of the standard library's fork server must not be asked for its exit code by a
+        # signal handler that may interrupt the same question.
+        self.knocks = knocks
         self.stages = stages
         self.collector = threading.get_ident()
         self.listens = False
@@ -237,7 +240,7 @@ class _Watch(threading.Thread):
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
         """Within this a knock makes the collector look; only a main thread can be interrupted."""
-        if self.collector != threading.main_thread().ident:
+        if not self.knocks or self.collector != threading.main_thread().ident:
             yield
             return
         before = signal.signal(signal.SIGCHLD, self._look)
