@@ -175,6 +175,9 @@ fn fork(queue: &Queue<Vec<u8>>) {
     let mut status = 0;
     // SAFETY: waits for the child made above.
     unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    if libc::WIFSIGNALED(status) {
+        say("hit grandchild-killed 1");
+    }
 }
 
 /// Much memory becomes idle, so that it is given back.
@@ -413,6 +416,20 @@ fn stopped(pid: u32) -> bool {
     stat.rsplit(')').next().is_some_and(|s| s.trim_start().starts_with('T'))
 }
 
+/// Points that only a fork's child passes, who cannot tell.
+const IN_THE_CHILD: [&str; 2] = ["fork.child", "fork.child_alive"];
+
+/// The newborn is killed before, and just after, it can speak for itself; its parent goes on.
+#[test]
+fn killed_while_being_born() {
+    let index = SCENARIOS.iter().position(|s| s.name == "fork").unwrap();
+    for point in IN_THE_CHILD {
+        let (killed, hits) = run(index, &format!("{point}:1"));
+        assert!(!killed, "{point}: the parent goes on");
+        assert!(hits.contains_key("grandchild-killed"), "{point} was not passed");
+    }
+}
+
 /// A crash point that nothing passes proves nothing.
 #[test]
 fn every_point_is_passed() {
@@ -420,8 +437,8 @@ fn every_point_is_passed() {
     for index in 0..SCENARIOS.len() {
         seen.extend(passes(index).into_keys());
     }
-    // Those of a fork's child are counted by the child.
-    seen.extend(["fork.child", "fork.child_alive"].map(String::from));
+    // The two above are killed at by `killed_around_a_contended_lock`, these by `killed_while_being_born`.
+    seen.extend(IN_THE_CHILD.map(String::from));
     let missing: Vec<_> = fault::POINTS.iter().filter(|p| !seen.iter().any(|s| s == *p)).collect();
     assert!(missing.is_empty(), "no scenario passes {missing:?}");
 }
