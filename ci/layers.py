@@ -28,12 +28,13 @@ LAYERS = {
     "codec": 4,
     "handle": 4,
     "sync": 4,
-    "collections": 5,
-    "queue": 5,
-    "pipe": 5,
-    "process": 5,
-    "pool": 6,
-    "manager": 6,
+    "channel": 5,
+    "collections": 6,
+    "queue": 6,
+    "pipe": 6,
+    "process": 6,
+    "pool": 7,
+    "manager": 7,
 }
 SHARED = {"error"}
 MAY_BE_UNSAFE = [

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use procession::{End, RawQueue, Wait};
+use procession::{ArenaError, End, RawConnection, RawQueue, Wait};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 
@@ -66,7 +66,28 @@ impl Patience {
     }
 }
 
-/// Calls `attempt` until it gives something or patience ends (`None`), sleeping in between.
+/// How a wait ended.
+#[derive(Debug)]
+pub(crate) enum Waited<T> {
+    /// With what was waited for.
+    Done(T),
+    /// Patience ended first.
+    TimedOut,
+    /// It will never come: the other end of the pipe is gone.
+    HungUp,
+}
+
+impl<T> Waited<T> {
+    /// What was waited for, if it came.
+    pub(crate) fn done(self) -> Option<T> {
+        match self {
+            Self::Done(value) => Some(value),
+            Self::TimedOut | Self::HungUp => None,
+        }
+    }
+}
+
+/// Calls `attempt` until it gives something, or patience or hope ends, sleeping in between.
 ///
 /// `attempt` runs with the interpreter, `sleep` without it.
 pub(crate) fn wait<T>(
@@ -74,27 +95,63 @@ pub(crate) fn wait<T>(
     patience: Patience,
     mut attempt: impl FnMut() -> PyResult<Option<T>>,
     sleep: impl Fn(Option<Instant>) -> Wait + Sync,
-) -> PyResult<Option<T>> {
+) -> PyResult<Waited<T>> {
     loop {
         if let Some(value) = attempt()? {
-            return Ok(Some(value));
+            return Ok(Waited::Done(value));
         }
         let Patience::Until(deadline) = patience else {
-            return Ok(None);
+            return Ok(Waited::TimedOut);
         };
-        match py.detach(|| sleep(deadline)) {
-            Wait::TimedOut => return attempt(),
-            Wait::Again | Wait::Interrupted => py.check_signals()?,
-        }
+        let end = match py.detach(|| sleep(deadline)) {
+            Wait::TimedOut => Waited::TimedOut,
+            Wait::HungUp => Waited::HungUp,
+            _ => {
+                py.check_signals()?;
+                continue;
+            }
+        };
+        // What came before the end is there by now.
+        return Ok(attempt()?.map_or(end, Waited::Done));
     }
 }
 
-/// Waits without the interpreter until nobody is stuck at that end of the queue, so that a process
-/// which was stopped or preempted inside it stops this thread only, and not the whole interpreter.
+/// What has ends at which a process may be stuck.
+pub(crate) trait Ends: Sync {
+    /// Whether somebody is.
+    fn is_stuck(&self, end: End) -> bool;
+    /// Sleeps until nobody is.
+    fn settle(&self, end: End) -> Result<(), ArenaError>;
+}
+
+impl Ends for RawQueue {
+    #[inline]
+    fn is_stuck(&self, end: End) -> bool {
+        self.is_stuck(end)
+    }
+
+    fn settle(&self, end: End) -> Result<(), ArenaError> {
+        self.settle(end)
+    }
+}
+
+impl Ends for RawConnection {
+    #[inline]
+    fn is_stuck(&self, end: End) -> bool {
+        self.is_stuck(end)
+    }
+
+    fn settle(&self, end: End) -> Result<(), ArenaError> {
+        self.settle(end)
+    }
+}
+
+/// Waits without the interpreter until nobody is stuck at that end, so that a process which was
+/// stopped or preempted inside it stops this thread only, and not the whole interpreter.
 #[inline]
-pub(crate) fn settle(py: Python<'_>, queue: &RawQueue, end: End) -> PyResult<()> {
-    if queue.is_stuck(end) {
-        py.detach(|| queue.settle(end)).map_err(Raise::raise)?;
+pub(crate) fn settle(py: Python<'_>, ring: &impl Ends, end: End) -> PyResult<()> {
+    if ring.is_stuck(end) {
+        py.detach(|| ring.settle(end)).map_err(Raise::raise)?;
     }
     Ok(())
 }

@@ -4,17 +4,21 @@
 //! |---|---|
 //! | `ArenaError::Full` | `MemoryError` |
 //! | `ArenaError::Corrupt` | `CorruptArenaError` |
-//! | `FamilyError::Refused` | `OSError` |
+//! | `FamilyError::Refused`, `PipeError::Socket` | `OSError` with its number |
 //! | `FamilyError::Layout` | `LayoutError` |
-//! | the others of `ArenaError`, `FamilyError` and `HandleError` | `RuntimeError` |
+//! | the others of `ArenaError`, `FamilyError`, `HandleError` and `PipeError` | `RuntimeError` |
 //! | `TooManyDone` | `ValueError` |
 //! | a queue that is full, empty, closed | `queue.Full`, `queue.Empty`, `ValueError` |
+//! | a pipe whose other end is gone, to send and to receive | `BrokenPipeError`, `EOFError` |
+//! | a message too long for its buffer | `multiprocessing.BufferTooShort` |
 
-use procession::{ArenaError, FamilyError, HandleError, TooManyDone};
-use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
+use std::io;
+
+use procession::{ArenaError, FamilyError, HandleError, PipeError, TooManyDone};
+use pyo3::exceptions::{PyBrokenPipeError, PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyBytes, PyType};
 
 pyo3::create_exception!(
     procession,
@@ -73,6 +77,31 @@ impl Raise for HandleError {
     }
 }
 
+impl Raise for PipeError {
+    #[cold]
+    fn raise(self) -> PyErr {
+        match self {
+            PipeError::Family(error) => error.raise(),
+            PipeError::Arena(error) => error.raise(),
+            PipeError::Socket(error) => error.raise(),
+            other => PyRuntimeError::new_err(other.to_string()),
+        }
+    }
+}
+
+impl Raise for io::Error {
+    /// With the system's text alone, as Python has it.
+    #[cold]
+    fn raise(self) -> PyErr {
+        let Some(errno) = self.raw_os_error() else {
+            return PyOSError::new_err(self.to_string());
+        };
+        let text = self.to_string();
+        let plain = text.split(" (os error").next().unwrap_or(&text);
+        PyOSError::new_err((errno, plain.to_owned()))
+    }
+}
+
 impl Raise for TooManyDone {
     #[cold]
     fn raise(self) -> PyErr {
@@ -107,6 +136,23 @@ pub(crate) fn full(py: Python<'_>, message: Option<String>) -> PyErr {
 pub(crate) fn empty(py: Python<'_>) -> PyErr {
     static EMPTY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     from_queue_module(py, &EMPTY, "Empty", None)
+}
+
+/// Nobody has the other end any more.
+#[cold]
+pub(crate) fn broken_pipe() -> PyErr {
+    const EPIPE: i32 = 32;
+    PyBrokenPipeError::new_err((EPIPE, "Broken pipe"))
+}
+
+/// The message does not fit into the buffer that it was to be received into; here it is.
+#[cold]
+pub(crate) fn buffer_too_short(message: &Bound<'_, PyBytes>) -> PyErr {
+    static TOO_SHORT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    match TOO_SHORT.import(message.py(), "multiprocessing", "BufferTooShort") {
+        Ok(kind) => PyErr::from_type(kind.clone(), message.clone().unbind()),
+        Err(error) => error,
+    }
 }
 
 /// What the standard library says about a queue that this process has closed.

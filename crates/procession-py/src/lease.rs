@@ -1,26 +1,29 @@
-//! `Lease`: an opaque object that keeps a queue alive while it is referenced.
+//! `Lease`: an opaque object that keeps a queue or a pipe's rings alive while it is referenced.
 
-use procession::RawQueue;
+use procession::Lease;
 use pyo3::prelude::*;
 
-/// Keeps a queue alive while it is referenced.
+/// Keeps a queue or a pipe's rings alive while it is referenced.
 #[pyclass(frozen, name = "Lease", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyLease {
-    /// Counted in the arena; given back when the lease is collected.
-    queue: RawQueue,
+    /// Counted in the arena; given back when this object is collected.
+    leases: Vec<Lease>,
 }
 
 impl PyLease {
-    /// A lease on `queue`.
-    pub(crate) fn on(queue: &RawQueue) -> Self {
-        Self { queue: queue.clone() }
+    /// Of all that `leases` are on.
+    pub(crate) fn of(leases: Vec<Lease>) -> Self {
+        Self { leases }
     }
 }
 
 #[pymethods]
 impl PyLease {
     fn __repr__(&self) -> String {
-        format!("<Lease on a queue of {}>", self.queue.family().id())
+        match self.leases.first() {
+            Some(lease) => format!("<Lease on an object of {}>", lease.family().id()),
+            None => "<Lease on nothing>".into(),
+        }
     }
 }

@@ -3,8 +3,8 @@
 //! A method converts its arguments, releases the interpreter where it may sleep, calls the core
 //! crate and converts the result back; there is no policy here. One class a file:
 //!
-//! - [`queue`]: `QueueBase`, the base of `procession.queues`' classes; [`lease`]: what keeps a
-//!   queue alive;
+//! - [`queue`]: `QueueBase`, the base of `procession.queues`' classes; [`connection`]:
+//!   `ConnectionBase`, the base of `procession.connection`'s; [`lease`]: what keeps them alive;
 //! - [`family`]: the functions about the process's family and its memory;
 //! - [`codec`]: Python objects ⇄ messages; [`memory`]: memory that is shared with Python objects;
 //! - [`blocking`]: the one way to wait; [`error`]: the one table from core errors to exceptions.
@@ -15,6 +15,7 @@
 
 mod blocking;
 mod codec;
+mod connection;
 mod error;
 mod family;
 mod lease;
@@ -26,6 +27,8 @@ mod queue;
 mod _core {
     #[pymodule_export]
     use crate::codec::python::{decode, encode};
+    #[pymodule_export]
+    use crate::connection::PyConnectionBase;
     #[pymodule_export]
     use crate::error::{CorruptArenaError, LayoutError};
     #[pymodule_export]

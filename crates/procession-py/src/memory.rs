@@ -4,9 +4,11 @@
 //! - [`PySharedBlock`]: a piece of a received block as a Python buffer. The array that is built
 //!   over it *is* the block: nothing is copied, and the block is freed when the last piece is
 //!   collected.
-//! - [`filled_block`]: the one way from Python's memory into a block.
-//! - [`Shelf`]: holds a queue's handle so that it can be given back early, at no cost for put and
-//!   get.
+//! - [`contents`]: Python's memory as bytes; [`filled_block`]: the one way from there into a block;
+//!   [`Room`]: a piece of it to receive into.
+//! - [`duplicate`] and [`adopt`]: descriptors that come as numbers.
+//! - [`Shelf`]: holds a queue's or connection's handle so that it can be given back early, at no
+//!   cost for those who use it.
 
 #![allow(unsafe_code)]
 
@@ -16,13 +18,14 @@ use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, Range};
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use procession::{ArenaError, Block, Family, RawQueue};
-use pyo3::exceptions::{PyBufferError, PyOSError};
+use procession::{ArenaError, Block, Family, Lease};
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyBufferError, PyOSError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -32,20 +35,32 @@ use crate::error::Raise;
 /// it gives.
 const DETACH_FROM: usize = 256 << 10;
 
+/// What a buffer holds, if that is in one piece. Its owner may change it meanwhile, as with any
+/// buffer that is being copied; the copy is then of the one or the other.
+pub(crate) fn contents(buffer: &PyUntypedBuffer) -> Option<&[u8]> {
+    if !buffer.is_c_contiguous() {
+        return None;
+    }
+    if buffer.len_bytes() == 0 {
+        return Some(&[]);
+    }
+    // SAFETY: one contiguous piece, which the view keeps in place while it is held.
+    Some(unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.len_bytes()) })
+}
+
 /// A new block of `len` bytes with `parts` copied to their positions; what lies between stays as it
 /// was.
 ///
-/// `holds` are the handles inside the message: they are counted into the block.
+/// `holds` are on that whose handles the message has: they are counted into the block.
 pub(crate) fn filled_block(
     py: Python<'_>,
     family: Family,
     len: usize,
-    holds: &[RawQueue],
+    holds: &[Lease],
     parts: &[(usize, &[u8])],
 ) -> PyResult<Block> {
-    let holds: Vec<&RawQueue> = holds.iter().collect();
     let fill = || {
-        let mut block = family.alloc(len, &holds)?;
+        let mut block = family.alloc(len, holds)?;
         for &(at, bytes) in parts {
             block.write(at, bytes);
         }
@@ -83,6 +98,64 @@ pub(crate) unsafe fn copy_out(
         py.detach(copy);
     } else {
         copy();
+    }
+}
+
+/// A Python object's memory, from some byte on, to receive a message into.
+pub(crate) struct Room {
+    view: PyUntypedBuffer,
+    offset: usize,
+}
+
+impl Room {
+    /// From byte `offset` of a buffer on. None if the buffer is not an array of one dimension, in
+    /// one piece, that may be written, or does not reach so far.
+    pub(crate) fn of(buffer: &Bound<'_, PyAny>, offset: usize) -> Option<Self> {
+        let view = PyUntypedBuffer::get(buffer).ok()?;
+        let fit = view.dimensions() == 1
+            && view.item_size() > 0
+            && !view.readonly()
+            && view.is_c_contiguous()
+            && offset <= view.len_bytes();
+        fit.then_some(Self { view, offset })
+    }
+
+    /// How many bytes fit.
+    pub(crate) fn len(&self) -> usize {
+        self.view.len_bytes() - self.offset
+    }
+
+    /// Writes a message.
+    ///
+    /// # Panics
+    /// If it does not fit.
+    pub(crate) fn fill(&self, message: &[u8]) {
+        let (target, len) = self.place(message.len());
+        // SAFETY: `place` gives so many bytes of the buffer; the message, in memory of our own, has
+        // no fewer.
+        unsafe { ptr::copy_nonoverlapping(message.as_ptr(), target, len) };
+    }
+
+    /// Writes a message that is a whole block.
+    ///
+    /// # Panics
+    /// If it does not fit.
+    pub(crate) fn fill_from(&self, py: Python<'_>, block: &Block) {
+        let (target, len) = self.place(block.len());
+        // SAFETY: `place` gives so many bytes of the buffer. Its owner may look at them meanwhile,
+        // as with any buffer that is being written.
+        unsafe { copy_out(py, block, 0, target, len) };
+    }
+
+    /// Where a message of `size` bytes goes, and how many of them: as the standard library does it,
+    /// from the item that the offset lies in, up to the last one that the message fills.
+    fn place(&self, size: usize) -> (*mut u8, usize) {
+        assert!(size <= self.len(), "{size} bytes in a room for {}", self.len());
+        let to_item = |at: usize| at - at % self.view.item_size();
+        let start = to_item(self.offset);
+        // SAFETY: in the buffer, or at its end: `of` has compared the offset with its length.
+        let target = unsafe { self.view.buf_ptr().cast::<u8>().add(start) };
+        (target, (to_item(self.offset + size) - start).min(size))
     }
 }
 
@@ -143,6 +216,16 @@ impl PySharedBlock {
             unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start.cast(), len, 0, flags) };
         if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }
+}
+
+/// Takes over a descriptor that the caller gives away.
+pub(crate) fn adopt(fd: RawFd) -> PyResult<OwnedFd> {
+    if fd < 0 {
+        return Err(PyValueError::new_err("invalid handle"));
+    }
+    // SAFETY: not the one value that no `OwnedFd` has. Whether it is open and the caller's is the
+    // caller's to know, as with `os.close`.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// A descriptor of our own for what the caller's descriptor names.
@@ -207,7 +290,7 @@ impl<T> Shelf<T> {
     #[inline]
     pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> Option<Held<'a, T>> {
         let before = self.add_user();
-        let held = Held { shelf: self, _attached: py };
+        let held = Held { shelf: self, attached: py };
         (before & (READY | GONE) == READY).then_some(held)
     }
 
@@ -270,7 +353,20 @@ impl<T> fmt::Debug for Shelf<T> {
 /// `!Send`).
 pub(crate) struct Held<'a, T> {
     shelf: &'a Shelf<T>,
-    _attached: Python<'a>,
+    attached: Python<'a>,
+}
+
+impl<'a, T> Held<'a, T> {
+    /// The interpreter.
+    #[inline]
+    pub(crate) fn py(&self) -> Python<'a> {
+        self.attached
+    }
+
+    /// Whether the value was taken away meanwhile; this use of it goes on.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.shelf.is_gone()
+    }
 }
 
 impl<T> Deref for Held<'_, T> {

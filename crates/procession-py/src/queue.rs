@@ -57,7 +57,7 @@ impl PyQueueBase {
     /// counts it.
     fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let queue = self.held(py)?;
-        codec::handles::note(&queue);
+        codec::handles::note(|| [queue.lease()]);
         Ok(PyBytes::new(py, &queue.handle()))
     }
 
@@ -216,7 +216,7 @@ impl PyQueueBase {
             || Ok((queue.unfinished() == 0).then_some(())),
             |deadline| queue.wait_done(deadline),
         )?;
-        Ok(done.is_some())
+        Ok(done.done().is_some())
     }
 
     /// A file descriptor that is readable while there is something to get.
@@ -231,7 +231,7 @@ impl PyQueueBase {
 
     /// An object that keeps the queue alive while it is referenced.
     fn _lease(&self, py: Python<'_>) -> PyResult<PyLease> {
-        Ok(PyLease::on(&*self.held(py)?))
+        Ok(PyLease::of(vec![self.held(py)?.lease()]))
     }
 }
 
@@ -348,7 +348,7 @@ impl PyQueueBase {
             },
             |deadline| queue.wait_for_room(deadline),
         )?;
-        Ok(put.is_some())
+        Ok(put.done().is_some())
     }
 
     /// Gets the block back if the queue is only full.
@@ -398,7 +398,8 @@ impl PyQueueBase {
                     queue.try_get(&mut scratch.bytes).map_err(Raise::raise)
                 },
                 |deadline| queue.wait_for_item(deadline),
-            )?;
+            )?
+            .done();
         }
         match received {
             Some(message) => Ok(Some(codec::decode(slf.py(), message, scratch)?)),

@@ -59,6 +59,9 @@ pub enum HandleError {
     /// The object was destroyed: nobody held it any more.
     #[error("the object is gone: its last handle was dropped before this one was opened")]
     Gone,
+    /// The descriptor is not the one that travelled with the handle.
+    #[error("the descriptor is not an end of the pipe that the handle names")]
+    WrongSocket,
     /// The family of the handle cannot be reached from this process.
     #[error(
         "the handle belongs to a family of which no member can be reached from this process \
@@ -78,12 +81,27 @@ pub enum HandleError {
     Arena(#[from] ArenaError),
 }
 
-/// A `put` did not happen; the value comes back.
+/// A pipe could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipeError {
+    /// There can be no family.
+    #[error(transparent)]
+    Family(#[from] FamilyError),
+    /// There is no memory in the arena.
+    #[error(transparent)]
+    Arena(#[from] ArenaError),
+    /// There are no descriptors left, or the sandbox refuses `socketpair`.
+    #[error("no pair of sockets could be made: {0}")]
+    Socket(#[source] std::io::Error),
+}
+
+/// A `put` or `send` did not happen; the value comes back.
 #[non_exhaustive]
 pub enum PutError<T> {
-    /// The queue is bounded and stayed full.
+    /// There was no room.
     Full(T),
-    /// The queue was closed.
+    /// The queue was closed, or nobody has the connection's other end any more.
     Closed(T),
     /// There is no memory for the message, or the arena is damaged.
     Arena(T, ArenaError),
@@ -111,7 +129,7 @@ impl<T> PutError<T> {
         }
     }
 
-    /// Whether the queue was full.
+    /// Whether there was no room.
     ///
     /// # Examples
     /// ```
@@ -140,8 +158,8 @@ impl<T> fmt::Debug for PutError<T> {
 impl<T> fmt::Display for PutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PutError::Full(_) => f.write_str("the queue is full"),
-            PutError::Closed(_) => f.write_str("the queue is closed"),
+            PutError::Full(_) => f.write_str("there is no room"),
+            PutError::Closed(_) => f.write_str("closed: nobody will take the value"),
             PutError::Arena(_, e) => e.fmt(f),
             PutError::Encode(_, e) => write!(f, "the value could not be serialised: {e}"),
         }
@@ -150,15 +168,15 @@ impl<T> fmt::Display for PutError<T> {
 
 impl<T> std::error::Error for PutError<T> {}
 
-/// A `get` brought nothing.
+/// A `get` or `recv` brought nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GetError {
-    /// The queue stayed empty.
-    #[error("the queue is empty")]
+    /// Nothing was there, or came in time.
+    #[error("there is nothing to take")]
     Empty,
-    /// The queue is closed and empty.
-    #[error("the queue is closed and empty")]
+    /// Closed, by whoever could put or send, and empty.
+    #[error("closed, and nothing is left to take")]
     Closed,
     /// The message is not what was expected; it was taken.
     #[error("the message could not be decoded: {0}")]

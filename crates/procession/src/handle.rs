@@ -9,15 +9,17 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::arena::family::{Family, FamilyId, Inner};
+use crate::arena::family::{Family, FamilyId};
+use crate::arena::lease::Lease;
 use crate::arena::objects::ObjectId;
 use crate::error::HandleError;
 use crate::sys::{memory, process};
 
 const TAG: &[u8; 4] = b"PQ01";
-const LEN: usize = 64;
+pub(crate) const LEN: usize = 64;
 
-pub(crate) fn encode(inner: &Inner, id: ObjectId) -> Vec<u8> {
+pub(crate) fn encode(lease: &Lease) -> Vec<u8> {
+    let Lease { inner, id, .. } = lease;
     let me = process::identity();
     let mut out = Vec::with_capacity(LEN);
     out.extend_from_slice(TAG);
@@ -57,8 +59,8 @@ fn parse(bytes: &[u8]) -> Option<Parsed> {
     })
 }
 
-/// The family and object that a handle names; the object is counted for this process.
-pub(crate) fn open(bytes: &[u8]) -> Result<(&'static Inner, ObjectId), HandleError> {
+/// A lease on the object that a handle names.
+pub(crate) fn open(bytes: &[u8]) -> Result<Lease, HandleError> {
     let handle = parse(bytes).ok_or(HandleError::Malformed)?;
     let family = Family::find_or_attach(handle.family, || find(&handle))?;
     let inner = family.inner();
@@ -66,7 +68,7 @@ pub(crate) fn open(bytes: &[u8]) -> Result<(&'static Inner, ObjectId), HandleErr
         return Err(HandleError::Malformed);
     }
     inner.open_handle(handle.object)?;
-    Ok((inner, handle.object))
+    Ok(Lease::of_counted(inner, handle.object)?)
 }
 
 /// Opens the arena of the member that the handle names.

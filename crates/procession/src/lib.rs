@@ -29,11 +29,14 @@ mod wait;
 #[cfg(not(loom))]
 mod arena;
 #[cfg(not(loom))]
+mod channel;
+#[cfg(not(loom))]
 pub mod codec;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]
 mod handle;
+pub mod pipe;
 #[cfg(not(loom))]
 pub mod queue;
 
@@ -45,11 +48,16 @@ pub use arena::{
     block::Block,
     check::{ParticipantInfo, Stats},
     family::{Family, FamilyId},
+    lease::Lease,
 };
 #[cfg(not(loom))]
-pub use error::{ArenaError, FamilyError, GetError, HandleError, PutError, TooManyDone};
+pub use channel::{End, Received, Wait};
 #[cfg(not(loom))]
-pub use queue::{End, Queue, RawQueue, Received, TryPutError, Wait};
+pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutError, TooManyDone};
+#[cfg(not(loom))]
+pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
+#[cfg(not(loom))]
+pub use queue::{Queue, RawQueue, TryPutError};
 
 /// Crash points, in builds with the feature `fault` only: see [`fault::POINTS`].
 #[cfg(all(feature = "fault", not(loom)))]

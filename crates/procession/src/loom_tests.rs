@@ -1,7 +1,8 @@
 //! The algorithms under loom, which tries every interleaving: `ci/loom.sh` runs them.
 //!
 //! Segments are tiny (64 bytes), so that two or three messages cross a boundary. Blocking is modelled
-//! by a loom condition variable; what is checked is the production code of `wait`, `lock` and `ring`.
+//! by a loom condition variable; what is checked is the production code of `wait`, `lock`, `ring` and
+//! of a pipe's bell.
 //!
 //! Each algorithm alone is checked exhaustively. All three together have too many interleavings for
 //! that: those models are bounded by the number of preemptions, 2 unless `LOOM_MAX_PREEMPTIONS` says
@@ -13,7 +14,8 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use crate::lock::{Lock, Owners, Serial};
-use crate::ring::fifo::{BlockRef, Cursor, Head, Memory, PushError, Record, Tail};
+use crate::pipe::bell::{Bell, Wire};
+use crate::ring::fifo::{BlockRef, Cursor, Head, Limits, Memory, PushError, Record, Tail};
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::wait::{Sleep, WaitWord, Woken};
 
@@ -125,6 +127,8 @@ impl Memory for Words {
     }
 }
 
+const NO_LIMITS: Limits = Limits { messages: 0, bytes: 0 };
+
 struct Fifo {
     how: Model,
     words: Words,
@@ -159,7 +163,7 @@ impl Fifo {
         loop {
             let held = self.tail_lock.lock(me, &self.how);
             let pushed =
-                self.tail.push(&self.words, &self.head, self.capacity, &record, &mut fresh);
+                self.tail.push(&self.words, &self.head, self.limits(), &record, &mut fresh);
             drop(held);
             match pushed {
                 Ok(_) => break,
@@ -170,6 +174,10 @@ impl Fifo {
         }
         self.items.wake_one(&self.how);
         true
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { messages: self.capacity, ..NO_LIMITS }
     }
 
     fn put(&self, me: Serial, value: u64) {
@@ -245,7 +253,7 @@ fn a_ring_without_locks_has_one_writer_and_one_reader() {
         let other = shared.clone();
         let push = |s: &(Tail, Head, Words), value: u8, fresh: &mut Option<Cursor>| {
             let record = Record { kind: 1, inline: &[value; 30], block: None };
-            s.0.push(&s.2, &s.1, 0, &record, fresh).is_ok()
+            s.0.push(&s.2, &s.1, NO_LIMITS, &record, fresh).is_ok()
         };
         let (one, two) = (shared.2.fresh(), shared.2.fresh());
         let writer = thread::spawn(move || {
@@ -352,5 +360,97 @@ fn lock_of_the_dead_is_taken_over_once() {
         thread.join().unwrap();
         assert_eq!(shared.1.load(Ordering::Relaxed), 2);
         assert_eq!(shared.2.load(Ordering::Relaxed), 1, "inherited by one");
+    });
+}
+
+/// A pair of sockets of which only the number of bytes matters.
+struct Bytes {
+    there: Mutex<u32>,
+    arrival: Condvar,
+}
+
+impl Wire for Bytes {
+    fn ring(&self) {
+        *self.there.lock().unwrap() += 1;
+        self.arrival.notify_all();
+    }
+    fn eat(&self, all: bool) {
+        let mut there = self.there.lock().unwrap();
+        *there = if all { 0 } else { there.saturating_sub(1) };
+    }
+}
+
+/// A pipe: what the tail lock guards, messages there, the bell's word, and the socket.
+struct Pipe {
+    lock: Mutex<()>,
+    sent: AtomicU64,
+    taken: AtomicU64,
+    bell: AtomicU32,
+    socket: Bytes,
+}
+
+impl Pipe {
+    fn new() -> Arc<Pipe> {
+        Arc::new(Pipe {
+            lock: Mutex::new(()),
+            sent: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            bell: AtomicU32::new(0),
+            socket: Bytes { there: Mutex::new(1), arrival: Condvar::new() },
+        })
+    }
+
+    fn send(&self) {
+        let _held = self.lock.lock().unwrap();
+        Bell(&self.bell).ring(&self.socket);
+        self.sent.store(self.sent.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sent.load(Ordering::Acquire) == self.taken.load(Ordering::Acquire)
+    }
+
+    fn arm(&self) {
+        let _held = self.lock.lock().unwrap();
+        if self.is_empty() {
+            Bell(&self.bell).arm(&self.socket);
+        }
+    }
+
+    /// As one reader of several: takes a message, asleep in the socket until there is one.
+    fn recv(&self) {
+        loop {
+            let taken = self.taken.load(Ordering::Acquire);
+            if taken < self.sent.load(Ordering::Acquire) {
+                let next = (taken, taken + 1);
+                let order = (Ordering::AcqRel, Ordering::Relaxed);
+                if self.taken.compare_exchange(next.0, next.1, order.0, order.1).is_ok() {
+                    return;
+                }
+                continue;
+            }
+            self.arm();
+            if self.is_empty() {
+                let mut there = self.socket.there.lock().unwrap();
+                while *there == 0 {
+                    there = self.socket.arrival.wait(there).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bell_is_never_missed() {
+    bounded(|| {
+        let pipe = Pipe::new();
+        let threads = [pipe.clone(), pipe.clone()].map(|p| thread::spawn(move || p.recv()));
+        pipe.send();
+        pipe.send();
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        pipe.arm();
+        assert_eq!(*pipe.socket.there.lock().unwrap(), 0, "readable with nothing to read");
+        pipe.send();
+        assert_eq!(*pipe.socket.there.lock().unwrap(), 1);
     });
 }

@@ -66,8 +66,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "destroy", ..PLAIN },
     Scenario { name: "fork", before: 2, size: 50_000, ..PLAIN },
     Scenario { name: "idle", ..PLAIN },
-    Scenario { name: "recover", victim: "put.cursor:2", size: 40_000, ..PLAIN },
-    Scenario { name: "recover", victim: "get.cursor:2", size: 40_000, before: 3, ..PLAIN },
+    Scenario { name: "recover", victim: "ring.placed:2", size: 40_000, ..PLAIN },
+    Scenario { name: "recover", victim: "ring.placed:2", size: 40_000, before: 3, ..PLAIN },
     Scenario { name: "recover", victim: "redo.committed:2", ..PLAIN },
     Scenario { name: "recover", victim: "object.drained:1", ..PLAIN },
     Scenario { name: "recover", victim: "fork.holds_copied:1", ..PLAIN },
@@ -146,7 +146,7 @@ fn destroy() {
     let outer = RawQueue::create(family, None).unwrap();
     inner.try_put(1, &[7; 3000], None).unwrap();
     inner.try_put(1, &[7; 3000], None).unwrap();
-    let block = family.alloc(40_000, &[&inner]).unwrap();
+    let block = family.alloc(40_000, &[inner.lease()]).unwrap();
     outer.try_put(1, b"", Some(block)).unwrap();
     outer.try_put(1, b"small", None).unwrap();
     drop(inner);
@@ -382,7 +382,7 @@ scenario! {
 /// handing it on leaves it to the next.
 #[test]
 fn killed_around_a_contended_lock() {
-    for plan in ["put.cursor:1:stop,lock.before_wake:1", "put.cursor:1:stop"] {
+    for plan in ["ring.placed:1:stop,lock.before_wake:1", "ring.placed:1:stop"] {
         let stage = Stage::set(&PLAIN);
         let running = stage.child("put", &PLAIN, plan);
         let pid = rustix::process::Pid::from_raw(running.child.id().cast_signed()).unwrap();
@@ -405,7 +405,7 @@ fn killed_around_a_contended_lock() {
         assert!(got.contains(&7) && got.contains(&100), "{got:?}");
     }
     let stage = Stage::set(&PLAIN);
-    assert!(killed(stage.child("put", &PLAIN, "put.cursor:1").finish().1));
+    assert!(killed(stage.child("put", &PLAIN, "ring.placed:1").finish().1));
     assert!(killed(stage.child("put", &PLAIN, "lock.taken_over:1").finish().1));
     stage.queue.try_put(message(1, 64)).unwrap();
     assert_eq!(number(&stage.queue.try_get().unwrap()), 1);
@@ -430,6 +430,9 @@ fn killed_while_being_born() {
     }
 }
 
+/// Points of pipes alone: `crash_pipe.rs` kills there.
+const OF_PIPES: [&str; 3] = ["bell.", "pipe.", "close."];
+
 /// A crash point that nothing passes proves nothing.
 #[test]
 fn every_point_is_passed() {
@@ -439,6 +442,10 @@ fn every_point_is_passed() {
     }
     // The two above are killed at by `killed_around_a_contended_lock`, these by `killed_while_being_born`.
     seen.extend(IN_THE_CHILD.map(String::from));
-    let missing: Vec<_> = fault::POINTS.iter().filter(|p| !seen.iter().any(|s| s == *p)).collect();
+    let missing: Vec<_> = fault::POINTS
+        .iter()
+        .filter(|p| !OF_PIPES.iter().any(|of| p.starts_with(of)))
+        .filter(|p| !seen.iter().any(|s| s == *p))
+        .collect();
     assert!(missing.is_empty(), "no scenario passes {missing:?}");
 }

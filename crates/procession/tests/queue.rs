@@ -141,7 +141,7 @@ fn a_queue_inside_a_message_lives_until_it_is_read() {
     let inner = RawQueue::create(family, None).unwrap();
     inner.try_put(1, b"kept", None).unwrap();
     let handle = inner.handle();
-    let block = family.alloc(0, &[&inner]).unwrap();
+    let block = family.alloc(0, &[inner.lease()]).unwrap();
     outer.try_put(1, b"", Some(block)).unwrap();
     drop(inner);
     let received = outer.try_get(&mut Vec::new()).unwrap().unwrap();

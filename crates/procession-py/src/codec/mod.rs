@@ -9,9 +9,13 @@
 //! | `Pickle` | anything else | the pickle, if it fits | else it |
 //! | `Buffers` | a pickle with out-of-band buffers | table, and the pickle if it fits | (pickle,) buffers |
 //! | `SmallBuffers` | the same, small | table, pickle, buffers | – |
+//! | `Bytes` | somebody's own bytes | they, if they fit | else they |
 //!
 //! Large bytes and strings of ASCII are copied once, from the object into the block, and once more
 //! out of it.
+//!
+//! `Bytes` are what `Connection.send_bytes` sends: who receives an object takes them for a pickle of
+//! one. The reverse is [`whole`]: any message as bytes.
 //!
 //! A message that carries handles has a block in any case, if of no bytes: the block counts them.
 //! So *an empty inline part* says that the body is in the block, and not the block's presence.
@@ -30,6 +34,7 @@ pub(crate) mod python;
 mod scratch;
 mod seen;
 mod text;
+mod whole;
 mod writer;
 
 use procession::{Block, Family, RawQueue, Received};
@@ -43,6 +48,7 @@ use crate::memory;
 use pickle::Pickled;
 use scratch::Buffers;
 pub(crate) use scratch::Scratch;
+pub(crate) use whole::{Whole, pack_bytes};
 
 /// Up to here a body travels inline; above, in a block of its own.
 const INLINE_MAX: usize = RawQueue::INLINE_MAX;
@@ -55,11 +61,12 @@ pub(crate) enum Kind {
     Pickle = 2,
     Buffers = 3,
     SmallBuffers = 4,
+    Bytes = 5,
 }
 
 impl Kind {
     fn from_wire(kind: u8) -> Option<Self> {
-        [Self::Plain, Self::Pickle, Self::Buffers, Self::SmallBuffers]
+        [Self::Plain, Self::Pickle, Self::Buffers, Self::SmallBuffers, Self::Bytes]
             .into_iter()
             .find(|known| *known as u8 == kind)
     }
@@ -172,7 +179,8 @@ pub(crate) fn decode<'py>(
             // The block goes last: it holds the handles that loading counts anew.
             pickle::loads(&bytes_of(py, &block, 0, block.len())?)
         }
-        (Kind::Pickle, _block) => pickle::loads(&PyBytes::new(py, inline)),
+        (Kind::Bytes, Some(block)) => pickle::loads_block(py, block),
+        (Kind::Pickle | Kind::Bytes, _block) => pickle::loads(&PyBytes::new(py, inline)),
         (Kind::Buffers, Some(block)) => pickle::loads_over_block(py, inline, block),
         (Kind::SmallBuffers, _block) => pickle::loads_inline(py, inline),
         _ => Err(DecodeError::Corrupt("a part is missing")),

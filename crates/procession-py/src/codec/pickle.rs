@@ -20,7 +20,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use procession::{Block, Family, RawQueue};
+use procession::{Block, Family, Lease};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyMemoryError;
 use pyo3::intern;
@@ -39,8 +39,8 @@ const WORD: usize = size_of::<u64>();
 pub(crate) struct Pickled<'py> {
     stream: Bound<'py, PyBytes>,
     buffers: Vec<PyBuffer<u8>>,
-    /// The queues whose handles stand in the pickle.
-    handles: Vec<RawQueue>,
+    /// On that whose handles stand in the pickle.
+    handles: Vec<Lease>,
 }
 
 impl<'py> Pickled<'py> {
@@ -153,15 +153,9 @@ impl<'py> Pickled<'py> {
     }
 }
 
-/// What a buffer holds. Its owner may change it meanwhile, as with any buffer that is being copied;
-/// the copy is then of the one or the other.
+/// What a buffer holds: `PickleBuffer.raw` gives one contiguous piece.
 fn contents(buffer: &PyBuffer<u8>) -> &[u8] {
-    if buffer.len_bytes() == 0 {
-        return &[];
-    }
-    // SAFETY: `PickleBuffer.raw` gives one contiguous piece, which the view keeps in place while it
-    // is held.
-    unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.len_bytes()) }
+    memory::contents(buffer).expect("contiguous")
 }
 
 fn at_multiple(at: usize, align: usize) -> usize {
@@ -171,6 +165,22 @@ fn at_multiple(at: usize, align: usize) -> usize {
 /// Unpickles. Runs Python code.
 pub(super) fn loads<'py>(stream: &Bound<'py, PyBytes>) -> Result<Bound<'py, PyAny>, DecodeError> {
     Ok(unpickler(stream.py())?.call1((stream,))?)
+}
+
+/// Unpickles what a whole block holds, where it lies.
+pub(super) fn loads_block(py: Python<'_>, block: Block) -> Result<Bound<'_, PyAny>, DecodeError> {
+    let all = 0..block.len();
+    let block = PySharedBlock::new(&Arc::new(block), all).ok_or(DecodeError::Corrupt("length"))?;
+    Ok(unpickler(py)?.call1((block,))?)
+}
+
+/// The bytes that the standard library would send for an object. Runs Python code.
+pub(super) fn dumps<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    static PICKLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let pickler = PICKLER.import(obj.py(), "procession.reduction", "Pickler")?;
+    let stream = pickler.call_method1(intern!(obj.py(), "dumps"), (obj,))?;
+    let stream = PyBuffer::<u8>::get(&stream)?;
+    Ok(PyBytes::new(obj.py(), contents(&stream)))
 }
 
 fn loads_with<'py>(

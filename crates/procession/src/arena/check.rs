@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use super::blocks::{OWNED, TRANSIT, owner_of};
 use super::family::{Family, Inner};
 use super::layout::Desc;
-use super::objects::{FREE, ObjectId, QUEUE};
+use super::objects::{FREE, Kind, LIVE, ObjectId};
 use super::participants::{ALIVE, unpack};
 use super::segments::RingMemory;
 use crate::error::ArenaError;
-use crate::ring::fifo;
+use crate::ring::inspect;
 use crate::sys::atomic::Ordering;
 
 /// One process of the family.
@@ -53,6 +53,8 @@ pub struct Stats {
     pub limit: u64,
     /// Queues that exist.
     pub queues: u64,
+    /// Directions of pipes that exist: two for each that is duplex.
+    pub pipes: u64,
     /// The processes.
     pub participants: Vec<ParticipantInfo>,
 }
@@ -82,14 +84,18 @@ impl Family {
                 }
             })
             .collect();
-        let queues = (0..header.objects_used.load(Ordering::Acquire))
-            .filter(|&i| inner.object(i as u32).is_ok_and(|o| o.life().1 == QUEUE))
-            .count() as u64;
+        let count = |kind| {
+            (0..header.objects_used.load(Ordering::Acquire))
+                .filter_map(|i| inner.object(i as u32).ok())
+                .filter(|o| o.life().1 == LIVE && o.is(kind))
+                .count() as u64
+        };
         Stats {
             arena_bytes: header.backed.load(Ordering::Relaxed),
             idle_bytes: header.idle.load(Ordering::Relaxed),
             limit: self.memory_limit(),
-            queues,
+            queues: count(Kind::Queue),
+            pipes: count(Kind::Pipe),
             participants,
         }
     }
@@ -133,7 +139,7 @@ impl Family {
 struct Check {
     inner: &'static Inner,
     wrong: Vec<String>,
-    /// Blocks that belong to queues, and how.
+    /// Blocks that belong to objects, and how.
     reached: HashMap<u64, &'static str>,
 }
 
@@ -168,8 +174,7 @@ impl Check {
             }
         }
         for key in counted.keys() {
-            self.wrong
-                .push(format!("a hold entry names object {}, which is no queue", *key as u32));
+            self.wrong.push(format!("a hold entry names object {}, which is none", *key as u32));
         }
         for (name, book, real) in [("backed", &header.backed, backed), ("idle", &header.idle, idle)]
         {
@@ -190,13 +195,13 @@ impl Check {
         if state == FREE {
             return Ok(());
         }
-        if state != QUEUE {
+        if state != LIVE {
             self.wrong.push(format!("object {index} is in state {state}"));
             return Ok(());
         }
         let id = ObjectId { index, generation };
         if slot.tail_lock.owner() != 0 || slot.head_lock.owner() != 0 {
-            self.wrong.push(format!("queue {index}: a lock is held"));
+            self.wrong.push(format!("object {index}: a lock is held"));
         }
         refs.insert(id.pack(), slot.refs.load(Ordering::Relaxed));
         let bells = slot.bells.load(Ordering::Relaxed);
@@ -205,9 +210,9 @@ impl Check {
         }
         let mem = RingMemory::new(self.inner, slot, id, self.inner.me()?);
         let mut found = Vec::new();
-        let walked = fifo::walk(&mem, &slot.head, &slot.tail, |what| found.push(what));
+        let walked = inspect::walk(&mem, &slot.head, &slot.tail, |what| found.push(what));
         if let Err(e) = walked {
-            self.wrong.push(format!("queue {index}: {e}"));
+            self.wrong.push(format!("object {index}: {e}"));
         }
         for what in found {
             let (at, how) = match what {

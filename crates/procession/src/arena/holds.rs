@@ -16,9 +16,10 @@ use super::blocks::{OWNED, owned, owner_of};
 use super::family::Inner;
 use super::layout::{Desc, Object, PAGE};
 use super::map::corrupt;
-use super::objects::{DYING, ObjectId, QUEUE, state_word};
+use super::objects::{DYING, Kind, LIVE, ObjectId, state_word};
 use super::redo::set;
 use crate::error::{ArenaError, HandleError};
+use crate::ring::fifo::Limits;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
 
@@ -74,12 +75,13 @@ impl Inner {
         Ok(page)
     }
 
-    /// A new queue with one handle in this process.
-    pub(crate) fn create_held(&self, capacity: u64) -> Result<ObjectId, ArenaError> {
+    /// A new object with one handle in this process.
+    pub(crate) fn create_held(&self, kind: Kind, limits: Limits) -> Result<ObjectId, ArenaError> {
         self.me()?; // before any lock: a raw clone registers here
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = self.take_entry(&mut handles)?;
-        let id = self.create_object(capacity, entry).inspect_err(|_| handles.free.push(entry))?;
+        let made = self.create_object(kind, limits, entry);
+        let id = made.inspect_err(|_| handles.free.push(entry))?;
         handles.open.insert(id.index, Handle { generation: id.generation, count: 1, entry });
         Ok(id)
     }
@@ -141,7 +143,7 @@ impl Inner {
     pub(crate) fn hold_object(&self, id: ObjectId, entry: u64) -> Result<bool, ArenaError> {
         let guard = self.guard()?;
         let slot = self.object(id.index)?;
-        if slot.life() != (id.generation, QUEUE) {
+        if slot.life() != (id.generation, LIVE) {
             return Ok(false);
         }
         let refs = slot.refs.load(Ordering::Relaxed) + 1;
@@ -176,7 +178,7 @@ impl Inner {
         for (i, id) in holds.iter().enumerate() {
             if !self.hold_object(*id, at + data + 8 * i as u64)? {
                 return Err(ArenaError::Detached(
-                    "a handle in the message is of a dead queue".into(),
+                    "a handle in the message is of a dead object".into(),
                 ));
             }
             crash_point!("hold.message");
@@ -237,7 +239,7 @@ impl Inner {
         let me = self.me()?;
         let guard = self.guard()?;
         let slot = self.object(index)?;
-        if slot.life() != (generation, QUEUE) {
+        if slot.life() != (generation, LIVE) {
             return guard.commit(&[set(entry, 0)]);
         }
         let at = self.map.layout.object(u64::from(index));

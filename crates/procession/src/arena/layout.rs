@@ -1,4 +1,4 @@
-//! Where things lie in the arena's file. Layout version 1; `docs/memory-layout.md` draws it.
+//! Where things lie in the arena's file. Layout version 2; `docs/memory-layout.md` draws it.
 //!
 //! ```text
 //! 0            header: magic, version, limits, the arena lock and its redo record
@@ -29,7 +29,7 @@ pub(crate) const EXTENT: u64 = 64 << 20;
 pub(crate) const FILE_SIZE: u64 = 1 << 40;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"processn");
-pub(crate) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 2;
 
 pub(crate) const MAX_PARTICIPANTS: u64 = 4096;
 /// Size classes are powers of two from a page to a span.
@@ -143,27 +143,34 @@ pub(crate) struct Object {
     pub(crate) next_free: AtomicU64,
     /// Who is taking it apart (serial).
     pub(crate) reaper: AtomicU64,
-    pub(crate) capacity: AtomicU64,
+    /// How much may be in it: messages and bytes; 0: no bound.
+    pub(crate) capacity: [AtomicU64; 2],
     /// 1: no more puts.
     pub(crate) closed: AtomicU64,
-    pad0: [AtomicU64; 2],
+    /// What it is: see `objects.rs`.
+    pub(crate) kind: AtomicU64,
     pub(crate) items: WaitWord,
     pub(crate) room: WaitWord,
     pub(crate) all_done: WaitWord,
-    pad1: AtomicU32,
+    /// A pipe's: whether the reading socket holds the bell's byte, see `pipe/bell.rs`.
+    pub(crate) bell: AtomicU32,
     /// The block that lists the bells of those who select on this queue; 0: none.
     pub(crate) bells: AtomicU64,
-    pad2: [AtomicU64; 5],
+    /// A pipe's: how often a copy of either end was closed.
+    pub(crate) closes: AtomicU64,
+    /// A pipe's: inodes of the reading and of the writing socket.
+    pub(crate) sockets: [AtomicU64; 2],
+    pad2: [AtomicU64; 2],
     pub(crate) tail_lock: Lock,
     pad3: AtomicU32,
     pub(crate) tail: Tail,
     /// The block and the segment that the owner of the tail lock is giving to the queue.
     pub(crate) pending: [AtomicU64; 2],
-    pad4: [AtomicU64; 9],
+    pad4: [AtomicU64; 6],
     pub(crate) head_lock: Lock,
     pad5: AtomicU32,
     pub(crate) head: Head,
-    pad6: [AtomicU64; 11],
+    pad6: [AtomicU64; 8],
     /// Messages reported as done.
     pub(crate) done: AtomicU64,
     pad7: [AtomicU64; 15],

@@ -10,6 +10,7 @@ pub(crate) mod check;
 pub(crate) mod family;
 pub(crate) mod fork;
 pub(crate) mod holds;
+pub(crate) mod lease;
 pub(crate) mod map;
 pub(crate) mod objects;
 pub(crate) mod participants;

@@ -3,7 +3,7 @@
 //! | state | meaning |
 //! |---|---|
 //! | `FREE` | in the list of free slots (or never used) |
-//! | `QUEUE` | a queue; `refs` hold entries name it |
+//! | `LIVE` | in use; `kind` says as what, `refs` hold entries name it |
 //! | `DYING` | its last handle is gone; `reaper` takes it apart |
 //!
 //! Every change of state is a redo record; taking apart goes by the same steps as `get`, so that a
@@ -16,13 +16,23 @@ use super::layout::{Desc, Header, Object, PAGE};
 use super::map::corrupt;
 use super::redo::set;
 use crate::error::ArenaError;
-use crate::ring::fifo;
+use crate::ring::fifo::Limits;
+use crate::ring::inspect;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
 
 pub(crate) const FREE: u64 = 0;
-pub(crate) const QUEUE: u64 = 1;
+pub(crate) const LIVE: u64 = 1;
 pub(crate) const DYING: u64 = 2;
+
+/// What an object is. All kinds are rings of messages so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Kind {
+    Queue = 1,
+    /// One direction of a pipe.
+    Pipe = 2,
+}
 
 /// The name of an object: its slot, and which of the slot's lives is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,8 +63,13 @@ impl Inner {
         self.map.at(self.map.layout.object(u64::from(index)))
     }
 
-    /// A new queue, counted by the hold entry at `entry`.
-    pub(crate) fn create_object(&self, capacity: u64, entry: u64) -> Result<ObjectId, ArenaError> {
+    /// A new object, counted by the hold entry at `entry`.
+    pub(crate) fn create_object(
+        &self,
+        kind: Kind,
+        limits: Limits,
+        entry: u64,
+    ) -> Result<ObjectId, ArenaError> {
         let guard = self.guard()?;
         let header = self.header();
         let free = header.object_free.load(Ordering::Relaxed);
@@ -66,8 +81,8 @@ impl Inner {
         }
         let slot = self.object(index as u32)?;
         let generation = ((slot.state.load(Ordering::Relaxed) >> 8) as u32 + 1) & 0x00ff_ffff;
-        // Nobody looks at a free slot's fields, so they can be written before it is a queue.
-        slot.reset(capacity);
+        // Nobody looks at a free slot's fields, so they can be written before it is in use.
+        slot.reset(kind, limits);
         let list = if free == 0 {
             set(offset_of!(Header, objects_used) as u64, used + 1)
         } else {
@@ -79,7 +94,7 @@ impl Inner {
             list,
             set(at + offset_of!(Object, refs) as u64, 1),
             set(entry, super::holds::object_entry(id)),
-            set(at + offset_of!(Object, state) as u64, state_word(generation, QUEUE)),
+            set(at + offset_of!(Object, state) as u64, state_word(generation, LIVE)),
         ])?;
         crash_point!("object.created");
         Ok(id)
@@ -144,7 +159,7 @@ impl Inner {
             self.desc(segment)?;
             let guard = self.guard()?;
             let mut changes = vec![set(desc_owner(segment), mine)];
-            for word in fifo::cursor_words(&slot.head, &slot.tail) {
+            for word in inspect::cursor_words(&slot.head, &slot.tail) {
                 let inside = std::ptr::from_ref(word) as usize - std::ptr::from_ref(slot) as usize;
                 changes.push(set(base + inside as u64, 0));
             }
@@ -158,13 +173,17 @@ impl Inner {
 }
 
 impl Object {
-    fn reset(&self, capacity: u64) {
-        self.capacity.store(capacity, Ordering::Relaxed);
-        self.closed.store(0, Ordering::Relaxed);
-        self.bells.store(0, Ordering::Relaxed);
+    fn reset(&self, kind: Kind, limits: Limits) {
+        self.kind.store(kind as u64, Ordering::Relaxed);
+        self.capacity[0].store(limits.messages, Ordering::Relaxed);
+        self.capacity[1].store(limits.bytes, Ordering::Relaxed);
+        for word in [&self.closed, &self.bells, &self.closes].into_iter().chain(&self.sockets) {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.bell.store(0, Ordering::Relaxed);
         self.pending.iter().for_each(|p| p.store(0, Ordering::Relaxed));
         self.done.store(0, Ordering::Relaxed);
-        fifo::reset(&self.head, &self.tail);
+        inspect::reset(&self.head, &self.tail);
     }
 
     /// Generation and state.
@@ -173,8 +192,17 @@ impl Object {
         ((word >> 8) as u32, word & 0xff)
     }
 
-    /// Messages in the queue, exact at an instant of the call.
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.kind.load(Ordering::Relaxed) == kind as u64
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        let [messages, bytes] = self.capacity.each_ref().map(|c| c.load(Ordering::Relaxed));
+        Limits { messages, bytes }
+    }
+
+    /// Messages in it, exact at an instant of the call.
     pub(crate) fn len(&self) -> u64 {
-        fifo::len(&self.head, &self.tail)
+        inspect::len(&self.head, &self.tail)
     }
 }

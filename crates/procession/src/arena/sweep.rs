@@ -6,7 +6,7 @@
 use super::blocks::{OWNED, TRANSIT, owner_of};
 use super::family::Inner;
 use super::layout::{Object, PAGE};
-use super::objects::{DYING, ObjectId, QUEUE};
+use super::objects::{DYING, LIVE, ObjectId};
 use super::participants::{ALIVE, EMBRYO, FREE, SWEPT, pack, unpack};
 use crate::error::ArenaError;
 use crate::lock::Serial;
@@ -109,7 +109,7 @@ impl Inner {
         if state != TRANSIT || desc.queue.load(Ordering::Acquire) != id.pack() {
             return Ok(());
         }
-        let lives = slot.life().0 == id.generation && matches!(slot.life().1, QUEUE | DYING);
+        let lives = slot.life().0 == id.generation && matches!(slot.life().1, LIVE | DYING);
         let arrived = lives && slot.tail.count() > desc.given.load(Ordering::Relaxed);
         let took = desc.taker.load(Ordering::Relaxed) == u64::from(dead)
             && slot.head.count() > desc.taken.load(Ordering::Relaxed);

@@ -21,6 +21,5 @@ mod raw;
 mod typed;
 mod waiting;
 
-pub use raw::{RawQueue, Received, TryPutError};
+pub use raw::{RawQueue, TryPutError};
 pub use typed::Queue;
-pub use waiting::{End, Wait};

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::raw::{RawQueue, Received, TryPutError};
-use super::waiting::Wait;
+use super::raw::{RawQueue, TryPutError};
 use crate::arena::family::Family;
+use crate::channel::message::{self, Patience};
 use crate::codec;
 use crate::error::{FamilyError, GetError, HandleError, PutError};
 
@@ -38,33 +38,6 @@ pub struct Queue<T> {
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
         Queue { raw: self.raw.clone(), values: PhantomData }
-    }
-}
-
-/// When a blocking call gives up.
-#[derive(Clone, Copy)]
-enum Patience {
-    None,
-    Until(Instant),
-    Endless,
-}
-
-impl Patience {
-    fn of(timeout: Duration) -> Patience {
-        // A time-out beyond the clock's range is none.
-        Instant::now().checked_add(timeout).map_or(Patience::Endless, Patience::Until)
-    }
-
-    /// Waits once; false if there is no more patience.
-    fn wait(self, wait: impl Fn(Option<Instant>) -> Wait) -> bool {
-        match self {
-            Patience::None => false,
-            Patience::Endless => {
-                let _ = wait(None);
-                true
-            }
-            Patience::Until(deadline) => wait(Some(deadline)) != Wait::TimedOut,
-        }
     }
 }
 
@@ -302,24 +275,9 @@ impl<T: Serialize> Queue<T> {
     }
 
     fn put_with(&self, value: T, patience: Patience) -> Result<(), PutError<T>> {
-        let bytes = match codec::encode(&value) {
-            Ok(bytes) => bytes,
-            Err(e) => return Err(PutError::Encode(value, e)),
-        };
-        let mut block = None;
-        let mut inline = &bytes[..];
-        if bytes.len() > RawQueue::INLINE_MAX {
-            match self.raw.family().alloc(bytes.len(), &[]) {
-                Ok(mut b) => {
-                    b.write(0, &bytes);
-                    block = Some(b);
-                }
-                Err(e) => return Err(PutError::Arena(value, e)),
-            }
-            inline = &[];
-        }
+        let (inline, mut block, value) = message::pack(self.raw.family(), value)?;
         loop {
-            match self.raw.try_put(codec::PLAIN, inline, block) {
+            match self.raw.try_put(codec::PLAIN, &inline, block) {
                 Ok(()) => return Ok(()),
                 Err(TryPutError::Closed(_)) => return Err(PutError::Closed(value)),
                 Err(TryPutError::Arena(e, _)) => return Err(PutError::Arena(value, e)),
@@ -435,7 +393,7 @@ impl<T: DeserializeOwned> Queue<T> {
             // Closed is asked before empty: what was put before the closing is there by then.
             let closed = self.raw.is_closed();
             if let Some(message) = self.raw.try_get(&mut inline)? {
-                return decode(&message, &inline);
+                return message::unpack(&message, &inline);
             }
             if closed {
                 return Err(GetError::Closed);
@@ -445,17 +403,4 @@ impl<T: DeserializeOwned> Queue<T> {
             }
         }
     }
-}
-
-fn decode<T: DeserializeOwned>(message: &Received, inline: &[u8]) -> Result<T, GetError> {
-    if message.kind != codec::PLAIN {
-        let text = format!("kind {} is not plain data; a Python process pickled it", message.kind);
-        return Err(GetError::Decode(text));
-    }
-    let Some(block) = &message.block else {
-        return codec::decode(inline).map_err(GetError::Decode);
-    };
-    let mut bytes = vec![0; block.len()];
-    block.read(0, &mut bytes);
-    codec::decode(&bytes).map_err(GetError::Decode)
 }

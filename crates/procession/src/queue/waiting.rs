@@ -1,81 +1,14 @@
 //! Waiting on a queue: for messages, for room, until all is done, or by a descriptor.
 
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::raw::RawQueue;
+use crate::channel::{End, Wait};
 use crate::error::{ArenaError, TooManyDone};
-use crate::sys::atomic::{AtomicU32, Ordering, spin_hint};
+use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
-use crate::sys::process;
-use crate::wait::{Futex, SLICE, WaitWord, Woken};
-
-/// Bounds of the adaptive spin, in looks at the condition (some 40 ns each).
-const SPIN_MIN: u32 = 16;
-const SPIN_MAX: u32 = 2000;
-
-/// After this many looks the core is offered to whoever wants it: the one waited for may be on it.
-const YIELD_EVERY: u32 = 40;
-
-/// A sleep shorter than this would have been better spun away: waking costs some 50 µs.
-const SHORT_SLEEP: Duration = Duration::from_micros(100);
-
-/// How a wait ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// Something may have changed: try again.
-    Again,
-    /// The deadline passed.
-    TimedOut,
-    /// A signal came.
-    Interrupted,
-}
-
-/// How long spinning pays, learned from how often it did.
-#[derive(Debug)]
-pub(super) struct Spin(AtomicU32);
-
-impl Spin {
-    pub(super) const fn new() -> Spin {
-        Spin(AtomicU32::new(SPIN_MAX / 4))
-    }
-
-    /// Looks at `ready` for a while; true as soon as it is.
-    fn until(&self, ready: impl Fn() -> bool) -> bool {
-        if !process::many_cores() {
-            return false;
-        }
-        let budget = self.0.load(Ordering::Relaxed);
-        for look in 1..=budget {
-            if ready() {
-                return true;
-            }
-            if look % YIELD_EVERY == 0 {
-                process::yield_core();
-            } else {
-                spin_hint();
-            }
-        }
-        false
-    }
-
-    /// Learns from a sleep that came after a spin in vain: spin longer if the sleep was short, hardly
-    /// at all if it was long.
-    fn learn(&self, slept: Duration) {
-        let budget = self.0.load(Ordering::Relaxed);
-        let next = if slept < SHORT_SLEEP { budget * 4 } else { budget / 2 };
-        self.0.store(next.clamp(SPIN_MIN, SPIN_MAX), Ordering::Relaxed);
-    }
-}
-
-/// The two ends of a queue, each of which has a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Where puts happen.
-    Tail,
-    /// Where gets happen.
-    Head,
-}
+use crate::wait::{Futex, SLICE};
 
 impl RawQueue {
     /// Whether another process or thread is inside a put or get at this end for longer than a short
@@ -93,10 +26,7 @@ impl RawQueue {
     #[inline]
     #[must_use]
     pub fn is_stuck(&self, end: End) -> bool {
-        match end {
-            End::Tail => self.slot.tail_lock.is_stuck(),
-            End::Head => self.slot.head_lock.is_stuck(),
-        }
+        self.channel.is_stuck(end)
     }
 
     /// Sleeps until that end is free; takes it back from a dead process.
@@ -112,12 +42,7 @@ impl RawQueue {
     /// # Ok(()) }
     /// ```
     pub fn settle(&self, end: End) -> Result<(), ArenaError> {
-        let me = self.inner.me()?;
-        match end {
-            End::Tail => drop(self.inner.lock_tail(self.slot, self.id, me)?),
-            End::Head => drop(self.slot.head_lock.lock(me, self.inner)),
-        }
-        Ok(())
+        self.channel.settle(end)
     }
 
     /// Waits until there may be a message, the queue is closed, the deadline passes, a signal comes,
@@ -133,8 +58,7 @@ impl RawQueue {
     /// ```
     #[must_use]
     pub fn wait_for_item(&self, deadline: Option<Instant>) -> Wait {
-        let ready = || self.has_items() || self.is_closed();
-        self.wait(&self.slot.items, Some(&self.item_spin), deadline, ready)
+        self.channel.wait_for_item(deadline, || self.channel.has_items() || self.is_closed())
     }
 
     /// Waits until there may be room, or as [`RawQueue::wait_for_item`].
@@ -150,7 +74,7 @@ impl RawQueue {
     #[must_use]
     pub fn wait_for_room(&self, deadline: Option<Instant>) -> Wait {
         let ready = || self.has_room() || self.is_closed();
-        self.wait(&self.slot.room, Some(&self.room_spin), deadline, ready)
+        self.channel.wait_for_room(deadline, SLICE, ready)
     }
 
     /// Waits until every message that was put may be reported as done, or as
@@ -166,42 +90,8 @@ impl RawQueue {
     /// ```
     #[must_use]
     pub fn wait_done(&self, deadline: Option<Instant>) -> Wait {
-        self.wait(&self.slot.all_done, None, deadline, || self.unfinished() == 0)
-    }
-
-    fn wait(
-        &self,
-        word: &WaitWord,
-        spin: Option<&Spin>,
-        deadline: Option<Instant>,
-        ready: impl Fn() -> bool,
-    ) -> Wait {
-        if spin.is_some_and(|s| s.until(&ready)) || ready() {
-            return Wait::Again;
-        }
-        let start = Instant::now();
-        let left = deadline.map_or(SLICE, |d| d.saturating_duration_since(start));
-        if left == Duration::ZERO {
-            return Wait::TimedOut;
-        }
-        let Ok(me) = self.inner.me() else {
-            return Wait::Again;
-        };
-        let waiting_on = &self.inner.participant(me).waiting_on;
-        waiting_on.store(self.id.index + 1, Ordering::Relaxed);
-        let woken = word.sleep(&Futex, left.min(SLICE), ready);
-        waiting_on.store(0, Ordering::Relaxed);
-        if let Some(spin) = spin {
-            spin.learn(start.elapsed());
-        }
-        match woken {
-            Woken::Interrupted => Wait::Interrupted,
-            Woken::TimedOut => {
-                self.inner.sweep_if_due();
-                Wait::Again
-            }
-            Woken::Wake | Woken::Changed => Wait::Again,
-        }
+        let word = &self.channel.slot().all_done;
+        self.channel.wait(word, None, deadline, SLICE, || self.unfinished() == 0)
     }
 
     /// Reports one message as done.
@@ -220,10 +110,10 @@ impl RawQueue {
     /// # Ok(()) }
     /// ```
     pub fn done(&self) -> Result<(), TooManyDone> {
-        let done = &self.slot.done;
+        let done = &self.channel.slot().done;
         let mut seen = done.load(Ordering::SeqCst);
         loop {
-            let put = self.slot.tail.count();
+            let put = self.channel.slot().tail.count();
             if seen >= put {
                 return Err(TooManyDone);
             }
@@ -234,7 +124,7 @@ impl RawQueue {
         }
         crash_point!("done.counted");
         if self.unfinished() == 0 {
-            self.slot.all_done.wake_all(&Futex);
+            self.channel.slot().all_done.wake_all(&Futex);
         }
         Ok(())
     }
@@ -253,8 +143,8 @@ impl RawQueue {
     #[must_use]
     pub fn unfinished(&self) -> u64 {
         // Done first: it never overtakes the puts.
-        let done = self.slot.done.load(Ordering::SeqCst);
-        self.slot.tail.count().saturating_sub(done)
+        let done = self.channel.slot().done.load(Ordering::SeqCst);
+        self.channel.slot().tail.count().saturating_sub(done)
     }
 
     /// A descriptor that is readable while there is something to get, for `poll`, `select` or an event
@@ -274,7 +164,7 @@ impl RawQueue {
     /// # Ok(()) }
     /// ```
     pub fn bell(&self) -> Result<RawFd, ArenaError> {
-        self.inner.bell(self.slot, self.id)
+        self.channel.inner().bell(self.channel.slot(), self.channel.id())
     }
 
     /// Closes the descriptor of [`RawQueue::bell`].
@@ -288,6 +178,6 @@ impl RawQueue {
     /// ```
     pub fn close_bell(&self) {
         // An entry that stays behind is cleared by the next one who rings it in vain.
-        let _ = self.inner.close_bell(self.slot, self.id);
+        let _ = self.channel.inner().close_bell(self.channel.slot(), self.channel.id());
     }
 }

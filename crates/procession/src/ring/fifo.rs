@@ -6,13 +6,13 @@
 //!
 //! ```text
 //! { head: n, tail: m }        n..m are the messages that are in
-//! push: record written, cursor[(m + 1) & 1] written, then  tail: m + 1
-//! pop:  record copied,  cursor[(n + 1) & 1] written, then  head: n + 1
+//! push: record written, place[(m + 1) & 1] written, then  tail: m + 1
+//! pop:  record copied,  place[(n + 1) & 1] written, then  head: n + 1
 //! ```
 //!
-//! The byte position that belongs to a count is kept twice and chosen by the count's lowest bit, so
-//! that the store of the count switches both at once. Who is killed before that store has done
-//! nothing; who is killed after it has done all.
+//! The place and the byte total that belong to a count are kept twice and chosen by the count's
+//! lowest bit, so that the store of the count switches all at once. Who is killed before that store
+//! has done nothing; who is killed after it has done all.
 //!
 //! A record is a 4-byte header (length, kind, flags), the names of its block if it has one, and the
 //! inline bytes, padded to 8. A record that does not fit ends its segment with a jump to the next.
@@ -25,7 +25,7 @@ use crate::sys::fault::crash_point;
 pub(crate) const INLINE_MAX: usize = 32 * 1024;
 
 const JUMP_SIZE: u64 = 16;
-const JUMP_KIND: u32 = 0xf;
+pub(super) const JUMP_KIND: u32 = 0xf;
 const HAS_BLOCK: u32 = 1 << 4;
 
 /// Header: `length << 8 | flags << 4 | kind`; a kind of 0 is none.
@@ -57,7 +57,7 @@ impl Cursor {
     pub(crate) fn end(self) -> u64 {
         self.segment() + self.size()
     }
-    fn advanced(self, by: u64) -> Cursor {
+    pub(super) fn advanced(self, by: u64) -> Cursor {
         Cursor(self.0 + (by << 8))
     }
     /// Room for `size` bytes and a jump behind them.
@@ -77,21 +77,31 @@ pub(crate) struct BlockRef {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Side {
-    count: AtomicU64,
-    cursor: [AtomicU64; 2],
-    /// The other side's count, seen once: never larger than the real one.
-    other_seen: AtomicU64,
+    pub(super) count: AtomicU64,
+    pub(super) cursor: [AtomicU64; 2],
+    /// Bytes that ever passed this end.
+    pub(super) bytes: [AtomicU64; 2],
+    /// The other side's count and bytes, seen once: never larger than the real ones.
+    pub(super) other_seen: AtomicU64,
+    pub(super) other_bytes: AtomicU64,
+}
+
+/// How much may be in a ring; 0: no bound. A message that is alone may be of any size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The producers' end, on cache lines of its own.
 #[derive(Debug)]
 #[repr(transparent)]
-pub(crate) struct Tail(Side);
+pub(crate) struct Tail(pub(super) Side);
 
 /// The consumers' end.
 #[derive(Debug)]
 #[repr(transparent)]
-pub(crate) struct Head(Side);
+pub(crate) struct Head(pub(super) Side);
 
 impl std::ops::Deref for Tail {
     type Target = Side;
@@ -111,7 +121,13 @@ impl Side {
     #[cfg(loom)]
     fn new() -> Side {
         let word = || AtomicU64::new(0);
-        Side { count: word(), cursor: [word(), word()], other_seen: word() }
+        Side {
+            count: word(),
+            cursor: [word(), word()],
+            bytes: [word(), word()],
+            other_seen: word(),
+            other_bytes: word(),
+        }
     }
 
     /// How many messages ever passed this end.
@@ -123,6 +139,24 @@ impl Side {
     pub(crate) fn cursor(&self) -> Cursor {
         let n = self.count.load(Ordering::Relaxed);
         Cursor(self.cursor[(n & 1) as usize].load(Ordering::Relaxed))
+    }
+
+    /// How many bytes ever passed this end; under its lock exact, else one message behind or ahead.
+    pub(super) fn bytes(&self) -> u64 {
+        let n = self.count.load(Ordering::Acquire);
+        self.bytes[(n & 1) as usize].load(Ordering::Relaxed)
+    }
+
+    /// The commit of message `n`, of `size` bytes: the next one's place is `cursor`. Who sees the
+    /// count sees all that came before.
+    #[inline]
+    fn commit(&self, n: u64, cursor: Cursor, size: u64) {
+        let (now, next) = ((n & 1) as usize, ((n + 1) & 1) as usize);
+        let bytes = self.bytes[now].load(Ordering::Relaxed).wrapping_add(size);
+        self.bytes[next].store(bytes, Ordering::Relaxed);
+        self.cursor[next].store(cursor.0, Ordering::Relaxed);
+        crash_point!("ring.placed");
+        self.count.store(n + 1, Ordering::Release);
     }
 }
 
@@ -178,6 +212,16 @@ impl Record<'_> {
     fn size(&self) -> u64 {
         (self.lead() + self.inline.len() as u64).next_multiple_of(8)
     }
+    /// What counts against [`Limits::bytes`]: the record and its block.
+    pub(crate) fn weight(&self) -> u64 {
+        self.size() + self.block.map_or(0, |b| b.len)
+    }
+}
+
+/// [`Record::weight`] of a message of these lengths, or a little more.
+#[cfg(not(loom))]
+pub(crate) fn weight(inline: usize, block: usize) -> u64 {
+    (24 + inline as u64).next_multiple_of(8) + block as u64
 }
 
 /// What a pop brought, beside the inline bytes.
@@ -195,20 +239,31 @@ impl Tail {
         Tail(Side::new())
     }
 
-    /// Whether `capacity` (0: none) is used up. Under the tail lock.
+    /// Whether there is no room for `weight` bytes more. Under the tail lock.
     #[inline]
-    pub(crate) fn is_full(&self, head: &Head, capacity: u64) -> bool {
-        if capacity == 0 {
+    pub(crate) fn is_full(&self, head: &Head, limits: Limits, weight: u64) -> bool {
+        if limits == (Limits { messages: 0, bytes: 0 }) {
             return false;
         }
         let n = self.count.load(Ordering::Relaxed);
-        if n.wrapping_sub(self.other_seen.load(Ordering::Relaxed)) < capacity {
+        let bytes = self.bytes[(n & 1) as usize].load(Ordering::Relaxed);
+        let is_full = |count: u64, seen: u64| {
+            let there = n.wrapping_sub(count);
+            let after = bytes.wrapping_sub(seen).saturating_add(weight);
+            (limits.messages != 0 && there >= limits.messages)
+                || (limits.bytes != 0 && there != 0 && after > limits.bytes)
+        };
+        let seen = (&self.other_seen, &self.other_bytes);
+        if !is_full(seen.0.load(Ordering::Relaxed), seen.1.load(Ordering::Relaxed)) {
             return false;
         }
         // pairs with the commit in `pop`: what it read is out of the segments
-        let head = head.count.load(Ordering::Acquire);
-        self.other_seen.store(head, Ordering::Relaxed);
-        n.wrapping_sub(head) >= capacity
+        let count = head.count.load(Ordering::Acquire);
+        // One that is newer than the count is as good.
+        let gone = head.bytes[(count & 1) as usize].load(Ordering::Relaxed);
+        seen.0.store(count, Ordering::Relaxed);
+        seen.1.store(gone, Ordering::Relaxed);
+        is_full(count, gone)
     }
 
     /// Pushes one record. Under the tail lock. `fresh` is a segment to use if one is needed; it is
@@ -218,12 +273,12 @@ impl Tail {
         &self,
         mem: &M,
         head: &Head,
-        capacity: u64,
+        limits: Limits,
         record: &Record<'_>,
         fresh: &mut Option<Cursor>,
     ) -> Result<u64, PushError<M::Error>> {
         let n = self.count.load(Ordering::Relaxed);
-        if self.is_full(head, capacity) {
+        if self.is_full(head, limits, record.weight()) {
             return Err(PushError::Full);
         }
         let size = record.size();
@@ -235,10 +290,7 @@ impl Tail {
         }
         write(mem, cursor.at(), record)?;
         crash_point!("put.copied");
-        self.cursor[((n + 1) & 1) as usize].store(cursor.advanced(size).0, Ordering::Relaxed);
-        crash_point!("put.cursor");
-        // The commit. Pairs with the load in `pop`: who sees the count sees the record.
-        self.count.store(n + 1, Ordering::Release);
+        self.commit(n, cursor.advanced(size), record.weight());
         crash_point!("put.committed");
         Ok(n)
     }
@@ -313,7 +365,7 @@ impl Head {
     ) -> Result<Option<Popped>, M::Error> {
         let n = self.count.load(Ordering::Relaxed);
         if n == self.other_seen.load(Ordering::Relaxed) {
-            let t = tail.count.load(Ordering::Acquire); // pairs with the commit in `push`
+            let t = tail.count.load(Ordering::Acquire); // pairs with the commit
             self.other_seen.store(t, Ordering::Relaxed);
             if n == t {
                 return Ok(None);
@@ -338,16 +390,14 @@ impl Head {
             mem.note_taken(b, n)?;
             crash_point!("get.block_noted");
         }
-        self.cursor[((n + 1) & 1) as usize].store(cursor.advanced(size).0, Ordering::Relaxed);
-        crash_point!("get.cursor");
-        // The commit. Pairs with the load in `is_full`.
-        self.count.store(n + 1, Ordering::Release);
+        let weight = size + popped.block.map_or(0, |b| b.len);
+        self.commit(n, cursor.advanced(size), weight);
         crash_point!("get.committed");
         Ok(Some(Popped { left, ..popped }))
     }
 }
 
-fn read<M: Memory>(
+pub(super) fn read<M: Memory>(
     mem: &M,
     cursor: Cursor,
     first: u64,
@@ -376,67 +426,4 @@ fn read<M: Memory>(
         }
     }
     Ok((Popped { kind, block, left: None }, size))
-}
-
-/// The number of messages between the two, exact at an instant of this call.
-pub(crate) fn len(head: &Head, tail: &Tail) -> u64 {
-    loop {
-        let before = head.count.load(Ordering::SeqCst);
-        let t = tail.count.load(Ordering::SeqCst);
-        if head.count.load(Ordering::SeqCst) == before {
-            return t.wrapping_sub(before);
-        }
-    }
-}
-
-/// Forgets the cursors of a ring that is being taken apart: the addresses of the words to clear.
-#[cfg(not(loom))]
-pub(crate) fn cursor_words<'a>(head: &'a Head, tail: &'a Tail) -> [&'a AtomicU64; 4] {
-    [&head.cursor[0], &head.cursor[1], &tail.cursor[0], &tail.cursor[1]]
-}
-
-/// Visits what lies in a ring that nobody changes: segments, and the blocks of messages.
-#[cfg(not(loom))]
-pub(crate) fn walk<M: Memory>(
-    mem: &M,
-    head: &Head,
-    tail: &Tail,
-    mut visit: impl FnMut(Result<BlockRef, Cursor>),
-) -> Result<(), M::Error> {
-    let mut cursor = head.cursor();
-    let mut sink = Vec::new();
-    if cursor.0 != 0 {
-        visit(Err(cursor));
-    }
-    for _ in head.count()..tail.count() {
-        mem.check(cursor)?;
-        let mut first = mem.load(cursor.at())?;
-        if first as u32 == JUMP_KIND {
-            cursor = Cursor(mem.load(cursor.at() + 8)?);
-            mem.check(cursor)?;
-            visit(Err(cursor));
-            first = mem.load(cursor.at())?;
-        }
-        sink.clear();
-        let (popped, size) = read(mem, cursor, first, &mut sink)?;
-        if let Some(b) = popped.block {
-            visit(Ok(b));
-        }
-        cursor = cursor.advanced(size);
-    }
-    if cursor != tail.cursor() {
-        return Err(mem.corrupt("the last record does not end where the tail begins"));
-    }
-    Ok(())
-}
-
-/// Makes a ring that nobody uses empty again.
-#[cfg(not(loom))]
-pub(crate) fn reset(head: &Head, tail: &Tail) {
-    for word in cursor_words(head, tail) {
-        word.store(0, Ordering::Relaxed);
-    }
-    for word in [&head.count, &tail.count, &head.other_seen, &tail.other_seen] {
-        word.store(0, Ordering::Relaxed);
-    }
 }

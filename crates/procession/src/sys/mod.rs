@@ -12,6 +12,8 @@ pub(crate) mod fault;
 #[cfg(not(loom))]
 pub(crate) mod bell;
 #[cfg(not(loom))]
+pub(crate) mod clock;
+#[cfg(not(loom))]
 pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod futex;
@@ -21,3 +23,5 @@ pub(crate) mod limits;
 pub(crate) mod memory;
 #[cfg(not(loom))]
 pub(crate) mod process;
+#[cfg(not(loom))]
+pub(crate) mod socket;

@@ -11,7 +11,8 @@
 )]
 
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -36,6 +37,14 @@ pub fn argument(name: &str) -> String {
     std::env::var(format!("PROCESSION_TEST_{name}")).unwrap_or_default()
 }
 
+/// The descriptor that [`start_with`] left to this child.
+pub fn inherited() -> OwnedFd {
+    // SAFETY: it was made for this process, and this is called once.
+    let fd = unsafe { OwnedFd::from_raw_fd(argument("FD").parse().unwrap()) };
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).unwrap();
+    fd
+}
+
 /// Answers the parent.
 pub fn say(line: &str) {
     use std::io::Write;
@@ -52,6 +61,16 @@ pub struct Running {
 
 /// Starts this binary's test `entry` in a role.
 pub fn start(entry: &str, role: &str, arguments: &[(&str, String)]) -> Running {
+    start_with(entry, role, arguments, None)
+}
+
+/// As [`start`]; the child inherits `fd` under its number.
+pub fn start_with(
+    entry: &str,
+    role: &str,
+    arguments: &[(&str, String)],
+    fd: Option<BorrowedFd<'_>>,
+) -> Running {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([entry, "--exact", "--nocapture", "--test-threads=1"])
@@ -61,6 +80,17 @@ pub fn start(entry: &str, role: &str, arguments: &[(&str, String)]) -> Running {
         .stderr(Stdio::piped());
     for (name, value) in arguments {
         command.env(format!("PROCESSION_TEST_{name}"), value);
+    }
+    if let Some(fd) = fd {
+        let number = fd.as_raw_fd();
+        command.env("PROCESSION_TEST_FD", number.to_string());
+        // SAFETY: between fork and exec only fcntl(2) is called, on a descriptor that is open.
+        unsafe {
+            command.pre_exec(move || {
+                let failed = libc::fcntl(number, libc::F_SETFD, 0) < 0;
+                if failed { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+            });
+        }
     }
     let mut child = command.spawn().unwrap();
     let out = child.stdout.take().unwrap();

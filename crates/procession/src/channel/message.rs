@@ -1,0 +1,78 @@
+//! Values as messages, and how long their senders and receivers wait.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Received, Wait};
+use crate::arena::block::Block;
+use crate::arena::family::Family;
+use crate::codec;
+use crate::error::{GetError, PutError};
+use crate::ring::fifo::INLINE_MAX;
+
+/// When a blocking call gives up.
+#[derive(Clone, Copy)]
+pub(crate) enum Patience {
+    None,
+    Until(Instant),
+    Endless,
+}
+
+impl Patience {
+    pub(crate) fn of(timeout: Duration) -> Patience {
+        // A time-out beyond the clock's range is none.
+        Instant::now().checked_add(timeout).map_or(Patience::Endless, Patience::Until)
+    }
+
+    /// Waits once; false if there is no more patience.
+    pub(crate) fn wait(self, wait: impl Fn(Option<Instant>) -> Wait) -> bool {
+        match self {
+            Patience::None => false,
+            Patience::Endless => {
+                let _ = wait(None);
+                true
+            }
+            Patience::Until(deadline) => wait(Some(deadline)) != Wait::TimedOut,
+        }
+    }
+}
+
+/// A value's inline bytes and block, and the value itself, in case that it must be given back.
+pub(crate) fn pack<T: Serialize>(
+    family: Family,
+    value: T,
+) -> Result<(Vec<u8>, Option<Block>, T), PutError<T>> {
+    let bytes = match codec::encode(&value) {
+        Ok(bytes) => bytes,
+        Err(e) => return Err(PutError::Encode(value, e)),
+    };
+    if bytes.len() <= INLINE_MAX {
+        return Ok((bytes, None, value));
+    }
+    match family.alloc(bytes.len(), &[]) {
+        Ok(mut block) => {
+            block.write(0, &bytes);
+            Ok((Vec::new(), Some(block), value))
+        }
+        Err(e) => Err(PutError::Arena(value, e)),
+    }
+}
+
+/// The value of a message.
+pub(crate) fn unpack<T: DeserializeOwned>(
+    message: &Received,
+    inline: &[u8],
+) -> Result<T, GetError> {
+    if message.kind != codec::PLAIN {
+        let text = format!("kind {} is not plain data; a Python process pickled it", message.kind);
+        return Err(GetError::Decode(text));
+    }
+    let Some(block) = &message.block else {
+        return codec::decode(inline).map_err(GetError::Decode);
+    };
+    let mut bytes = vec![0; block.len()];
+    block.read(0, &mut bytes);
+    codec::decode(&bytes).map_err(GetError::Decode)
+}

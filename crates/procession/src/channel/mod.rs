@@ -1,0 +1,260 @@
+//! One direction of messages: a ring in the arena with its locks, its life and its waiting. What a
+//! queue and each direction of a pipe are made of.
+
+pub(crate) mod message;
+mod waiting;
+
+use std::fmt;
+
+pub(crate) use waiting::Spin;
+pub use waiting::{End, Wait};
+
+use crate::arena::block::Block;
+use crate::arena::family::Family;
+use crate::arena::family::Inner;
+use crate::arena::layout::Object;
+use crate::arena::lease::Lease;
+use crate::arena::objects::{Kind, ObjectId};
+use crate::arena::segments::RingMemory;
+use crate::error::{ArenaError, HandleError};
+use crate::ring::fifo::{Cursor, INLINE_MAX, Limits, PushError, Record};
+use crate::ring::inspect;
+use crate::sys::atomic::Ordering;
+use crate::sys::fault::crash_point;
+use crate::wait::Futex;
+
+/// What a message brought, beside its inline bytes.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Received {
+    /// The sender's kind, 1 to 14.
+    pub kind: u8,
+    /// Its block, now this process's own.
+    pub block: Option<Block>,
+}
+
+/// Why a message was not pushed.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Full,
+    /// What came before the push said so.
+    Stopped,
+    /// What came before the push wants to be asked again.
+    Again,
+    Arena(ArenaError),
+}
+
+impl From<ArenaError> for Refusal {
+    fn from(e: ArenaError) -> Refusal {
+        Refusal::Arena(e)
+    }
+}
+
+/// A counted handle of a ring.
+#[derive(Clone)]
+pub(crate) struct Channel {
+    pub(crate) lease: Lease,
+    pub(crate) limits: Limits,
+    item_spin: Spin,
+    room_spin: Spin,
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("index", &self.lease.id.index)
+            .field("len", &self.len())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Channel {
+    fn over(lease: Lease) -> Channel {
+        let limits = lease.slot.limits();
+        Channel { lease, limits, item_spin: Spin::new(), room_spin: Spin::new() }
+    }
+
+    pub(crate) fn create(
+        family: Family,
+        kind: Kind,
+        limits: Limits,
+    ) -> Result<Channel, ArenaError> {
+        Ok(Channel::over(Lease::create(family, kind, limits)?))
+    }
+
+    pub(crate) fn from_handle(bytes: &[u8], kind: Kind) -> Result<Channel, HandleError> {
+        let lease = crate::handle::open(bytes)?;
+        if !lease.slot.is(kind) {
+            return Err(HandleError::Malformed);
+        }
+        Ok(Channel::over(lease))
+    }
+
+    /// The ring of an object that is in use.
+    pub(crate) fn open(inner: &'static Inner, id: ObjectId) -> Result<Channel, HandleError> {
+        inner.open_handle(id)?;
+        Ok(Channel::over(Lease::of_counted(inner, id)?))
+    }
+
+    pub(crate) fn handle(&self) -> Vec<u8> {
+        crate::handle::encode(&self.lease)
+    }
+
+    #[inline]
+    pub(crate) fn inner(&self) -> &'static Inner {
+        self.lease.inner
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> &'static Object {
+        self.lease.slot
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> ObjectId {
+        self.lease.id
+    }
+
+    /// # Panics
+    /// If the message is not one that a ring can carry.
+    #[inline]
+    pub(crate) fn check(&self, kind: u8, inline: &[u8], block: Option<&Block>) {
+        assert!(
+            (1..15).contains(&kind) && inline.len() <= INLINE_MAX,
+            "kind {kind}, {} bytes",
+            inline.len()
+        );
+        if let Some(b) = block {
+            assert!(b.belongs_to(self.inner()), "the block is another family's, or was received");
+        }
+    }
+
+    /// Calls `push` until it needs no further segment; the caller's block stays its own if it fails.
+    #[inline]
+    pub(crate) fn with_segments(
+        &self,
+        mut push: impl FnMut(&mut Option<Cursor>) -> Result<(), PushError<Refusal>>,
+    ) -> Result<(), Refusal> {
+        let mut fresh = None;
+        let done = loop {
+            match push(&mut fresh) {
+                Ok(()) => break Ok(()),
+                Err(PushError::NeedSegment(size)) => match self.inner().new_segment(size) {
+                    Ok(segment) => {
+                        if let Some(unfit) = fresh.replace(segment) {
+                            self.inner().free_block(unfit.segment())?;
+                        }
+                    }
+                    Err(e) => break Err(e.into()),
+                },
+                Err(PushError::Memory(Refusal::Again)) => {}
+                Err(PushError::Full) => break Err(Refusal::Full),
+                Err(PushError::Memory(e)) => break Err(e),
+            }
+        };
+        if let Some(unused) = fresh {
+            self.inner().free_block(unused.segment())?;
+        }
+        done
+    }
+
+    /// Pushes one message. `first` runs under the tail lock, before anything is published.
+    #[inline]
+    pub(crate) fn push(
+        &self,
+        record: &Record<'_>,
+        fresh: &mut Option<Cursor>,
+        first: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<(), PushError<Refusal>> {
+        let (inner, slot) = (self.inner(), self.slot());
+        let me = inner.me().map_err(Refusal::Arena)?;
+        let mem = RingMemory::new(inner, slot, self.id(), me);
+        let _held = inner.lock_tail(slot, self.id(), me).map_err(Refusal::Arena)?;
+        crash_point!("put.start");
+        if slot.tail.is_full(&slot.head, self.limits, record.weight()) {
+            return Err(PushError::Full);
+        }
+        first()?;
+        if let Some(b) = record.block {
+            slot.pending[0].store(b.at, Ordering::Relaxed);
+            inner.note_given(b.at, self.id(), slot.tail.count(), me).map_err(Refusal::Arena)?;
+            crash_point!("put.block_given");
+        }
+        let pushed = slot.tail.push(&mem, &slot.head, self.limits, record, fresh);
+        if pushed.is_err()
+            && let Some(b) = record.block
+        {
+            inner.note_kept(b.at, me).map_err(Refusal::Arena)?;
+        }
+        match pushed {
+            Ok(_) => Ok(()),
+            Err(PushError::Full) => Err(PushError::Full),
+            Err(PushError::NeedSegment(size)) => Err(PushError::NeedSegment(size)),
+            Err(PushError::Memory(e)) => Err(PushError::Memory(Refusal::Arena(e))),
+        }
+    }
+
+    /// Takes the oldest message; `inline` gets its inline bytes.
+    #[inline]
+    pub(crate) fn pop(&self, inline: &mut Vec<u8>) -> Result<Option<Received>, ArenaError> {
+        inline.clear();
+        let (inner, slot) = (self.inner(), self.slot());
+        let Some(taken) = inner.pop(slot, self.id(), inline)? else {
+            return Ok(None);
+        };
+        let popped = taken.popped;
+        let block = match (popped.block, taken.mapped) {
+            (Some(b), Some(ptr)) => Some(Block::received(inner, b, ptr)?),
+            _ => None,
+        };
+        crash_point!("get.block_owned");
+        if self.is_bounded() {
+            slot.room.wake_one(&Futex);
+        }
+        if popped.left.is_some() {
+            inner.free_left(&popped)?;
+        }
+        Ok(Some(Received { kind: popped.kind, block }))
+    }
+
+    #[inline]
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.limits != Limits { messages: 0, bytes: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn has_items(&self) -> bool {
+        self.slot().tail.count() != self.slot().head.count()
+    }
+
+    /// Whether there is room for a message of these lengths.
+    pub(crate) fn has_room(&self, weight: u64) -> bool {
+        !self.is_bounded()
+            || inspect::has_room(&self.slot().head, &self.slot().tail, self.limits, weight)
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.slot().len()
+    }
+}
+
+impl Family {
+    /// Memory for a message. The objects of the leases in `holds` are counted into it: they live as
+    /// long as the block, wherever it goes.
+    ///
+    /// # Errors
+    /// [`ArenaError::Full`] if there is none.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let block = procession::Family::current()?.alloc(4096, &[])?;
+    /// assert_eq!(block.len(), 4096);
+    /// # Ok(()) }
+    /// ```
+    pub fn alloc(&self, len: usize, holds: &[Lease]) -> Result<Block, ArenaError> {
+        let ids: Vec<ObjectId> = holds.iter().map(|lease| lease.id).collect();
+        Block::alloc(self.inner(), len, &ids)
+    }
+}
