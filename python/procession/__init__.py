@@ -1,7 +1,7 @@
 """Multiprocessing on shared memory: ``import procession as mp`` and change nothing else.
 
-The names, signatures and exceptions are those of the standard library's multiprocessing. Queues and
-the start of processes are Procession's own; what it does not replace yet (locks, pipes, pools,
+The names, signatures and exceptions are those of the standard library's multiprocessing. Queues,
+pipes and the start of processes are Procession's own; what it does not replace yet (locks, pools,
 managers, shared values) is the standard library's, made for the same contexts.
 
 ``procession.native`` says whether the Rust core is in use. On a system other than Linux it is

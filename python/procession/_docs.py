@@ -1,4 +1,4 @@
-"""The text of the queues' documentation, shown by the classes and by the factories alike."""
+"""The text of the documentation, shown by the classes and by the factories alike."""
 
 _COMMON = """
     A message is in the queue when ``put`` returns: there is no feeder thread, errors in pickling
@@ -82,4 +82,62 @@ SIMPLE_QUEUE = f"""SimpleQueue(): a queue of messages with as few methods as pos
     >>> q.put("hello")
     >>> q.get()
     'hello'
+    """
+
+_ENDS = """
+    The messages go through shared memory; a pair of sockets says who lives. An end is closed when
+    its last copy is: by ``close``, or by the end of the process that has it, however that comes.
+    What was sent before can still be received. An end can be passed to a process as an argument,
+    inherited, and sent through a queue or another connection (then the sender must live until it is
+    fetched). Any number of threads may use one end; each message goes to one of them.
+
+    send(obj)
+        Sends an object. Waits while 16,384 messages or 4 MiB are under way (one message alone may
+        be of any size). Raises ``BrokenPipeError`` when the other end is closed, ``MemoryError``
+        when the family's memory limit is reached; errors in pickling leave the pipe as it was.
+    recv()
+        Waits for an object; raises ``EOFError`` when nothing is left and the other end is closed. A
+        NumPy array arrives as a private, writable view of shared memory.
+    send_bytes(buf, offset=0, size=None), recv_bytes(maxlength=None), recv_bytes_into(buf, offset=0)
+        The same with bytes, which are copied in once and out once. What is longer than
+        ``maxlength`` is an ``OSError`` and ends the receiving; what does not fit into ``buf`` is a
+        ``BufferTooShort`` that has the message in its ``args``.
+    poll(timeout=0.0)
+        Whether there is something to receive, or the end; waits at most ``timeout`` seconds, for
+        ever if it is None.
+    fileno()
+        A descriptor for ``select``, ``selectors`` and ``asyncio``: readable as long as ``poll()``
+        is true. Who never asks for it pays nothing for it.
+    close(), closed, readable, writable
+        A use after ``close`` is an ``OSError``, and so is one in a direction that the end has not.
+
+    Ctrl-C ends a wait at once.
+"""
+
+CONNECTION = f"""One end of a pipe, or a connection over a socket; made by Pipe, Listener, Client.
+
+    ``Connection(fd)`` takes a descriptor over: that of a pipe's end, or any other one, over which
+    it speaks the standard library's protocol.
+{_ENDS}
+    Follows https://docs.python.org/3/library/multiprocessing.html#connection-objects
+    """
+
+PIPE = f"""Pipe(duplex=True): returns the two ends of a new pipe, which are Connection objects.
+
+    Both send and receive; if ``duplex`` is false, the first only receives and the second only
+    sends.
+{_ENDS}
+    Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Pipe
+
+    >>> import procession as mp
+    >>> here, there = mp.Pipe()
+    >>> child = mp.Process(target=there.send, args=("hello",))
+    >>> child.start()
+    >>> here.recv()
+    'hello'
+    >>> child.join()
+    >>> there.close()
+    >>> here.recv()
+    Traceback (most recent call last):
+    EOFError
     """

@@ -7,6 +7,7 @@ import warnings
 # The modules that the package has of its own: under their names stand the standard library's.
 # The others stand for the standard library's anyway.
 _OWN = (
+    "connection",
     "context",
     "forkserver",
     "popen_fork",

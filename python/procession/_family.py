@@ -30,19 +30,20 @@ class LeaseHolder:
         super().close()
 
 
-def papers(queue):
-    """What has to travel with `queue`'s handle: None, but when a stranger is being started."""
+def papers(owner):
+    """What has to travel with a queue's or connection's handle: None, but when a stranger is being
+    started."""
     popen = get_spawning_popen()
     if popen is None:
         return None
     if isinstance(popen, LeaseHolder):
-        popen._leases.append(queue._lease())
+        popen._leases.append(owner._lease())
         return None
     # One descriptor for all handles: a Popen refuses to pass the same one twice.
     passing = popen.__dict__.setdefault("_procession_passing", [])
     if not passing:
         passing.append(DupFd(_core.family_fd()))
-    passing.append(queue._lease())
+    passing.append(owner._lease())
     return passing[0]
 
 

@@ -1,15 +1,51 @@
-"""The standard library's ``multiprocessing.connection``."""
+from collections.abc import Iterable
+from multiprocessing import connection as _std
+from multiprocessing.connection import answer_challenge as answer_challenge
+from multiprocessing.connection import deliver_challenge as deliver_challenge
+from typing import Any, Generic, Protocol, SupportsIndex, TypeAlias
 
-from multiprocessing.connection import (
-    Client,
-    Listener,
-    Pipe,
-    wait,
-)
+from typing_extensions import Buffer, TypeVar
 
-__all__ = [
-    "Client",
-    "Listener",
-    "Pipe",
-    "wait",
-]
+from ._core import ConnectionBase
+
+__all__ = ["Client", "Listener", "Pipe", "wait"]
+
+_SendT = TypeVar("_SendT", contravariant=True, default=Any)
+_RecvT = TypeVar("_RecvT", covariant=True, default=Any)
+_T = TypeVar("_T")
+
+_Address: TypeAlias = str | bytes | tuple[str, int]
+
+class _Passed(Protocol):
+    def detach(self) -> int: ...
+
+class Connection(
+    ConnectionBase[_SendT, _RecvT], _std.Connection[_SendT, _RecvT], Generic[_SendT, _RecvT]
+):
+    _plain: bool
+    def __init__(
+        self, handle: SupportsIndex, readable: bool = True, writable: bool = True
+    ) -> None: ...
+    def __del__(self) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def send_bytes(
+        self, buf: Buffer, offset: SupportsIndex = 0, size: SupportsIndex | None = None
+    ) -> None: ...
+    def recv_bytes(self, maxlength: SupportsIndex | None = None) -> bytes: ...
+    def recv_bytes_into(self, buf: Any, offset: SupportsIndex = 0) -> int: ...
+
+def Pipe(duplex: bool = True) -> tuple[Connection[Any, Any], Connection[Any, Any]]: ...
+def reduce_connection(conn: Connection[Any, Any]) -> tuple[Any, ...]: ...
+def rebuild_connection(df: _Passed, readable: bool, writable: bool) -> Connection[Any, Any]: ...
+
+class Listener(_std.Listener):
+    def accept(self) -> Connection[Any, Any]: ...
+
+def Client(
+    address: _Address, family: str | None = None, authkey: bytes | None = None
+) -> Connection[Any, Any]: ...
+def wait(object_list: Iterable[_T], timeout: float | None = None) -> list[_T]: ...
+def is_ring(connection: object) -> bool: ...
+def wait_for_all(objects: list[_T], timeout: float | None) -> list[_T]: ...
+def has_strays(ring: Connection[Any, Any]) -> bool: ...
+def __getattr__(name: str) -> Any: ...

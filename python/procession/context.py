@@ -64,9 +64,15 @@ class _Factories(BaseContext):
 
         return SimpleQueue(ctx=self.get_context())
 
+    def Pipe(self, duplex=True):
+        from .connection import Pipe
+
+        return Pipe(duplex)
+
     Queue.__doc__ = _docs.QUEUE
     JoinableQueue.__doc__ = _docs.JOINABLE_QUEUE
     SimpleQueue.__doc__ = _docs.SIMPLE_QUEUE
+    Pipe.__doc__ = _docs.PIPE
 
     def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None):
         """Returns a process pool: the standard library's, whose workers belong to the family."""
@@ -190,12 +196,14 @@ class DefaultContext(_std.DefaultContext, _Factories):
 
 
 class _Inner(_Factories):
-    """For the standard library's Pool and Manager: their own queues, but Procession's processes,
-    which are members of the family and so can be handed a Procession queue in any way."""
+    """For the standard library's Pool and Manager: their own queues and pipes, but Procession's
+    processes, which are members of the family and so can be handed a Procession queue in any way.
+    """
 
     Queue = BaseContext.Queue
     JoinableQueue = BaseContext.JoinableQueue
     SimpleQueue = BaseContext.SimpleQueue
+    Pipe = BaseContext.Pipe
 
 
 class _InnerFork(_Inner, ForkContext):

@@ -16,7 +16,7 @@ from multiprocessing.pool import Pool as _Pool
 from multiprocessing.process import BaseProcess
 from typing import Any, ClassVar, Literal, overload
 
-from . import queues
+from . import connection, queues
 
 __all__ = [
     "AuthenticationError",
@@ -42,6 +42,9 @@ class _Factories(BaseContext):
     def Queue(self, maxsize: int = 0) -> queues.Queue[Any]: ...  # type: ignore[override]
     def JoinableQueue(self, maxsize: int = 0) -> queues.JoinableQueue[Any]: ...  # type: ignore[override]
     def SimpleQueue(self) -> queues.SimpleQueue[Any]: ...  # type: ignore[override]
+    def Pipe(
+        self, duplex: bool = True
+    ) -> tuple[connection.Connection[Any, Any], connection.Connection[Any, Any]]: ...
     def Pool(
         self,
         processes: int | None = None,

@@ -8,15 +8,14 @@ not plain data; large buffers stay out of the pickle, and are copied straight in
 
 import io
 import pickle
+from multiprocessing import reduction as _std
 from multiprocessing.reduction import (
     HAVE_SEND_HANDLE,
     AbstractReducer,
     DupFd,
     ForkingPickler,
-    recv_handle,
     recvfds,
     register,
-    send_handle,
     sendfds,
 )
 from types import FunctionType
@@ -84,3 +83,37 @@ def dumps(obj):
     file = io.BytesIO()
     Pickler(file, 5, buffer_callback=buffers.append).dump(obj)
     return file.getvalue(), buffers
+
+
+def send_handle(conn, handle, destination_pid):
+    """Sends a descriptor over a connection between processes of one machine.
+
+    Over a pipe it goes as a message: then this process must live until it is received.
+    """
+    from .connection import is_ring
+
+    if is_ring(conn):
+        from multiprocessing.resource_sharer import DupFd
+
+        conn.send(DupFd(handle))
+    else:
+        _std.send_handle(conn, handle, destination_pid)
+
+
+def recv_handle(conn):
+    """Receives a descriptor that `send_handle` sent, waiting for it.
+
+    Raises EOFError when the other end is closed, RuntimeError for anything else than a descriptor.
+    """
+    from .connection import has_strays, is_ring, wait_for_all
+
+    if not is_ring(conn):
+        return _std.recv_handle(conn)
+    from multiprocessing.resource_sharer import DupFd
+
+    conn._check_closed()
+    wait_for_all([conn], None)
+    message = None if has_strays(conn) else conn.recv()
+    if not isinstance(message, DupFd):
+        raise RuntimeError("Invalid data received")
+    return message.detach()

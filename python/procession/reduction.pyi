@@ -1,14 +1,13 @@
 import pickle
 from collections.abc import Callable
+from multiprocessing.connection import Connection as _Connection
 from multiprocessing.reduction import (
     HAVE_SEND_HANDLE,
     AbstractReducer,
     DupFd,
     ForkingPickler,
-    recv_handle,
     recvfds,
     register,
-    send_handle,
     sendfds,
 )
 from pickle import loads
@@ -45,3 +44,5 @@ class Pickler(ForkingPickler):
 
 def dump(obj: object, file: _Writes, protocol: int | None = None) -> None: ...
 def dumps(obj: object) -> tuple[bytes, list[pickle.PickleBuffer]]: ...
+def send_handle(conn: _Connection[Any, Any], handle: int, destination_pid: int) -> None: ...
+def recv_handle(conn: _Connection[Any, Any]) -> int: ...
