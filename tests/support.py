@@ -1,5 +1,6 @@
 """What several test modules use."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -12,6 +13,10 @@ from procession import _core
 
 METHODS = mp.get_all_start_methods()
 each_method = pytest.mark.parametrize("method", METHODS)
+# The standard library's pipes as well: so what a test demands is what theirs do.
+each_pipe = pytest.mark.parametrize(
+    "pipe", [multiprocessing.Pipe, mp.Pipe], ids=["stdlib", "procession"]
+)
 LONG = os.environ.get("PROCESSION_LONG") == "1"
 PATIENCE = 20
 
@@ -55,3 +60,15 @@ def run(*arguments, stdin=None, env=None, code=0):
     )
     assert done.returncode == code, done.stdout
     return done.stdout
+
+
+def descriptors():
+    """How many descriptors this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def stop_sharing():
+    """Ends the standard library's thread that hands out descriptors."""
+    from multiprocessing import resource_sharer
+
+    resource_sharer.stop(timeout=PATIENCE)

@@ -5,7 +5,7 @@ import socket
 from multiprocessing import connection
 
 import pytest
-from support import PATIENCE, each_method, ended
+from support import PATIENCE, each_method, ended, stop_sharing
 
 import procession as mp
 from procession import _core
@@ -114,10 +114,3 @@ def test_descriptors_travel(method):
         assert answers.get(timeout=PATIENCE) == server.getsockname()
     ended(process)
     stop_sharing()
-
-
-def stop_sharing():
-    """Ends the standard library's thread that hands out descriptors."""
-    from multiprocessing import resource_sharer
-
-    resource_sharer.stop(timeout=PATIENCE)

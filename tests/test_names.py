@@ -13,7 +13,7 @@ from support import run
 from test import support as cpython
 
 import procession as mp
-from procession import _core, _docs, queues
+from procession import _core, _docs, connection, queues
 
 
 def test_all_is_multiprocessings():
@@ -83,9 +83,20 @@ def test_help_shows_signature_contract_and_example():
     for part in ("queue.Full", "ValueError", "killed", ">>> q = mp.Queue()", "docs.python.org"):
         assert part in text
     assert queues.Queue.__doc__ == mp.Queue.__doc__
+    text = pydoc.plain(pydoc.render_doc(mp.Pipe))
+    assert re.search(r"Pipe\(duplex=True\) method", text)
+    for part in (
+        "EOFError",
+        "BrokenPipeError",
+        "BufferTooShort",
+        ">>> here, there",
+        "docs.python.org",
+    ):
+        assert part in text
+    assert connection.Pipe.__doc__ == mp.Pipe.__doc__
 
 
-@pytest.mark.parametrize("name", ["QUEUE", "JOINABLE_QUEUE", "SIMPLE_QUEUE"])
+@pytest.mark.parametrize("name", ["QUEUE", "JOINABLE_QUEUE", "SIMPLE_QUEUE", "PIPE"])
 def test_documented_examples(name):
     examples = doctest.DocTestParser().get_doctest(getattr(_docs, name), {}, name, None, 0)
     assert examples.examples
@@ -108,7 +119,7 @@ try:
 except ChildProcessError:
     pass
 assert procession._core.family_id() is None
-for module in "numpy", "cloudpickle", "asyncio", "procession.queues", "ast":
+for module in "numpy", "cloudpickle", "asyncio", "procession.queues", "procession.connection", "ast":
     assert module not in sys.modules, module
 print(cost)
 """
@@ -147,11 +158,12 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import procession as mp
     import procession.queues, procession.connection, procession.pool
-    import multiprocessing, multiprocessing.queues
+    import multiprocessing, multiprocessing.connection, multiprocessing.queues
 assert [w.category for w in caught] == [UserWarning], caught
 assert "standard library" in str(caught[0].message)
 assert mp.native is False and sorted(mp.__all__) == sorted(multiprocessing.__all__)
 assert procession.queues.Queue is multiprocessing.queues.Queue
+assert procession.connection is multiprocessing.connection
 if __name__ == "__main__":
     for method in mp.get_all_start_methods():
         context = mp.get_context(method)

@@ -22,6 +22,9 @@ from ._core import ConnectionBase
 
 __all__ = ["Client", "Listener", "Pipe", "wait"]
 
+# A receiver that is stopped holds up the others that fetch descriptors for so long at most.
+_ATTACH_SECONDS = 1.0
+
 
 class Connection(ConnectionBase, _std.Connection):
     __doc__ = _docs.CONNECTION
@@ -54,7 +57,8 @@ class Connection(ConnectionBase, _std.Connection):
         if self._plain:
             rebuild, arguments = _rebuild_plain, (reduction.DupFd(self.fileno()), *directions)
         else:
-            ring = _travelling(self), self._ring_handle(), _family.papers(self)
+            socket = _Socket if get_spawning_popen() is None else _Inherited
+            ring = socket(self), self._ring_handle(), _family.papers(self)
             rebuild, arguments = _rebuild_ring, (*ring, *directions)
         # A subclass's attributes travel, as they would with the standard library's class.
         state = None if type(self) is Connection else (vars(self) or None)
@@ -93,9 +97,9 @@ Pipe.__doc__ = _docs.PIPE
 
 
 class _Socket:
-    """A ring's socket under way in a message, as `resource_sharer.DupFd` has it.
+    """A ring's socket under way in a message, as `resource_sharer.DupFd` has a descriptor.
 
-    The ring lives on until the receiver has the descriptor, or this process ends.
+    The ring lives on until the receiver has attached to it, or this process ends.
     """
 
     def __init__(self, connection):
@@ -105,6 +109,7 @@ class _Socket:
 
         def send(receiver, pid):
             _std.reduction.send_handle(receiver, fd, pid)
+            receiver.poll(_ATTACH_SECONDS)  # it hangs up when it has counted the ring
 
         def close():
             os.close(fd)
@@ -112,22 +117,30 @@ class _Socket:
 
         self._id = resource_sharer._resource_sharer.register(send, close)
 
-    def detach(self):
+    def attach(self, connection, handle):
         from multiprocessing import resource_sharer
 
-        return resource_sharer.DupFd.detach(self)
+        with resource_sharer._resource_sharer.get_connection(self._id) as sender:
+            connection._attach(handle, _std.reduction.recv_handle(sender))
 
 
-def _travelling(connection):
-    if get_spawning_popen() is None:
-        return _Socket(connection)
-    return reduction.DupFd(connection._socket())  # beside it `papers` holds the lease
+class _Inherited:
+    """A ring's socket on its way into a process that is being started.
+
+    `papers` has the lease.
+    """
+
+    def __init__(self, connection):
+        self._fd = reduction.DupFd(connection._socket())
+
+    def attach(self, connection, handle):
+        connection._attach(handle, self._fd.detach())
 
 
 def _rebuild_ring(cls, socket, handle, papers, readable, writable):
     connection = cls.__new__(cls)
     _family.enter(papers)
-    connection._attach(handle, socket.detach())
+    socket.attach(connection, handle)
     connection._narrow(readable, writable)
     return connection
 

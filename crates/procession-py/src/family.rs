@@ -50,7 +50,8 @@ pub(crate) fn memory_limit() -> PyResult<u64> {
     Ok(current()?.memory_limit())
 }
 
-/// What the family uses: a dict of `arena_bytes`, `idle_bytes`, `limit`, `queues`, `participants`.
+/// What the family uses: a dict of `arena_bytes`, `idle_bytes`, `limit`, `queues`,
+/// `pipes` (directions), `participants`.
 #[pyfunction]
 pub(crate) fn stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let stats = current()?.stats();
@@ -67,6 +68,7 @@ pub(crate) fn stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     result.set_item("idle_bytes", stats.idle_bytes)?;
     result.set_item("limit", stats.limit)?;
     result.set_item("queues", stats.queues)?;
+    result.set_item("pipes", stats.pipes)?;
     result.set_item("participants", participants)?;
     Ok(result)
 }

@@ -35,10 +35,21 @@ use crate::error::Raise;
 /// it gives.
 const DETACH_FROM: usize = 256 << 10;
 
+/// Whether a buffer is in one piece, in the strict sense of `memoryview`: with no gaps between the
+/// items either if there are none.
+fn is_one_piece(buffer: &PyUntypedBuffer) -> bool {
+    match (buffer.shape(), buffer.strides()) {
+        ([len], [stride]) if buffer.suboffsets().is_none() => {
+            *len == 1 || stride.unsigned_abs() == buffer.item_size() && *stride >= 0
+        }
+        _ => buffer.is_c_contiguous(),
+    }
+}
+
 /// What a buffer holds, if that is in one piece. Its owner may change it meanwhile, as with any
 /// buffer that is being copied; the copy is then of the one or the other.
 pub(crate) fn contents(buffer: &PyUntypedBuffer) -> Option<&[u8]> {
-    if !buffer.is_c_contiguous() {
+    if !is_one_piece(buffer) {
         return None;
     }
     if buffer.len_bytes() == 0 {
@@ -115,7 +126,7 @@ impl Room {
         let fit = view.dimensions() == 1
             && view.item_size() > 0
             && !view.readonly()
-            && view.is_c_contiguous()
+            && is_one_piece(&view)
             && offset <= view.len_bytes();
         fit.then_some(Self { view, offset })
     }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use procession::{Family, RawConnection};
 use pyo3::buffer::PyUntypedBuffer;
-use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -375,11 +375,12 @@ impl PyConnectionBase {
             return theirs(intern!(py, "_check_writable"), (slf,)).map(drop);
         }
         let view = PyUntypedBuffer::get(buf)?;
-        let Some(bytes) = memory::contents(&view) else {
-            let why = "memoryview: underlying buffer is not C-contiguous";
-            return Err(PyBufferError::new_err(why));
-        };
-        ring.send_bytes(bytes)
+        if let Some(bytes) = memory::contents(&view) {
+            return ring.send_bytes(bytes);
+        }
+        // The standard library joins it to a header, and so learns that this does not go.
+        let joined = PyBytes::new(py, b"").add(buf)?;
+        ring.send_bytes(joined.cast::<PyBytes>()?.as_bytes())
     }
 
     /// The message as an io.BytesIO that stands at its end; None if it is too long.

@@ -73,6 +73,16 @@ pub(crate) fn all_families() -> MutexGuard<'static, Registry> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FamilyId(pub(crate) [u8; 16]);
 
+impl FamilyId {
+    fn of(header: &Header) -> FamilyId {
+        let words = header.id.each_ref().map(|w| w.load(Ordering::Relaxed).to_le_bytes());
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&words[0]);
+        id[8..].copy_from_slice(&words[1]);
+        FamilyId(id)
+    }
+}
+
 impl fmt::Display for FamilyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
@@ -175,9 +185,7 @@ impl Inner {
             bells: Mutex::default(),
             alloc_lock: Mutex::default(),
         };
-        let words = inner.header().id.each_ref().map(|w| w.load(Ordering::Relaxed).to_le_bytes());
-        inner.id.0[..8].copy_from_slice(&words[0]);
-        inner.id.0[8..].copy_from_slice(&words[1]);
+        inner.id = FamilyId::of(inner.header());
         super::fork::install();
         let inner: &'static Inner = Box::leak(Box::new(inner));
         inner.enter()?;
@@ -199,7 +207,8 @@ impl Inner {
         Inner::make(map)
     }
 
-    fn attach(fd: OwnedFd) -> Result<&'static Inner, FamilyError> {
+    /// Joins the family whose arena the file is; `None` if it is not the one that is meant.
+    fn attach(fd: OwnedFd, meant: Option<FamilyId>) -> Result<Option<&'static Inner>, FamilyError> {
         use std::os::fd::AsFd;
         let (size, sealed) = memory::inspect(fd.as_fd()).map_err(refused)?;
         if !sealed || !size.is_multiple_of(EXTENT) || size == 0 {
@@ -215,9 +224,12 @@ impl Inner {
             let text = format!("it has layout version {version}, this program needs {VERSION}");
             return Err(FamilyError::Layout(text));
         }
+        if meant.is_some_and(|id| id != FamilyId::of(header)) {
+            return Ok(None);
+        }
         let inner = Inner::make(map)?;
         inner.sweep_if_due();
-        Ok(inner)
+        Ok(Some(inner))
     }
 }
 
@@ -287,7 +299,7 @@ impl Family {
         }
         let inner = match known {
             Some(inner) => inner,
-            None => Inner::attach(fd)?,
+            None => Inner::attach(fd, None)?.ok_or(FamilyError::AlreadyMember)?,
         };
         if known.is_none() {
             registry.all.push(inner);
@@ -305,11 +317,9 @@ impl Family {
         if let Some(inner) = registry.all.iter().copied().find(|i| i.id == id) {
             return Ok(Family(inner));
         }
-        let inner = Inner::attach(open()?)?;
+        let inner =
+            Inner::attach(open()?, Some(id))?.ok_or(crate::error::HandleError::Malformed)?;
         registry.all.push(inner);
-        if inner.id != id {
-            return Err(crate::error::HandleError::Malformed);
-        }
         // A process without a family of its own belongs to the first that it meets.
         if registry.current.is_none() {
             registry.current = Some(inner);
