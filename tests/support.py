@@ -72,3 +72,12 @@ def stop_sharing():
     from multiprocessing import resource_sharer
 
     resource_sharer.stop(timeout=PATIENCE)
+
+
+def is_broken(writer):
+    """Sends something into the blue: whether nobody can receive it."""
+    try:
+        writer.send("into the blue")
+    except BrokenPipeError:
+        return True
+    return False

@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from support import PATIENCE, each_method, each_pipe, ended, until, until_waiting
+from support import PATIENCE, each_method, each_pipe, ended, is_broken, until, until_waiting
 
 import procession as mp
 from procession import connection
@@ -79,14 +79,8 @@ def test_a_broken_pipe_comes_with_the_last_copy(method):
         holder.kill()
         holder.join(PATIENCE)
 
-    def broken():
-        try:
-            writer.send("into the blue")
-        except BrokenPipeError:
-            return True
-
     # An unannounced death may be seen a clock tick later.
-    until(broken, "the broken pipe")
+    until(lambda: is_broken(writer), "the broken pipe")
     ended(*holders, code=-9)
 
 

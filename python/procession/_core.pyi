@@ -47,6 +47,7 @@ class _Stats(TypedDict):
     idle_bytes: int
     limit: int
     queues: int
+    pipes: int
     participants: list[_Participant]
 
 @final
@@ -86,6 +87,7 @@ class QueueBase(Generic[_T]):
     def _lease(self) -> Lease: ...
 
 class ConnectionBase(Generic[_SendT, _RecvT]):
+    def __del__(self) -> None: ...
     def __new__(cls, *_args: Any, **_kwargs: Any) -> ConnectionBase[_SendT, _RecvT]: ...
     _readable: bool
     _writable: bool

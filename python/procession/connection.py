@@ -15,6 +15,7 @@ import select
 import selectors
 import time
 from multiprocessing import connection as _std
+from multiprocessing import util
 from multiprocessing.context import get_spawning_popen
 
 from . import _docs, _family, reduction
@@ -105,15 +106,16 @@ class _Socket:
     def __init__(self, connection):
         from multiprocessing import resource_sharer
 
-        fd, kept = os.dup(connection._socket()), [connection._lease()]
+        fds, leases = [os.dup(connection._socket())], [connection._lease()]
 
         def send(receiver, pid):
-            _std.reduction.send_handle(receiver, fd, pid)
+            _std.reduction.send_handle(receiver, fds[0], pid)
+            os.close(fds.pop())  # no copy of the end is here any more
             receiver.poll(_ATTACH_SECONDS)  # it hangs up when it has counted the ring
 
         def close():
-            os.close(fd)
-            kept.clear()
+            util.close_fds(*fds)
+            leases.clear()
 
         self._id = resource_sharer._resource_sharer.register(send, close)
 
