@@ -92,7 +92,7 @@ _ENDS = """
     fetched). Any number of threads may use one end; each message goes to one of them.
 
     send(obj)
-        Sends an object. Waits while 16,384 messages or 4 MiB are under way (one message alone may
+        Sends an object. Waits while 16,384 messages or 2 MiB are under way (one message alone may
         be of any size). Raises ``BrokenPipeError`` when the other end is closed, ``MemoryError``
         when the family's memory limit is reached; errors in pickling leave the pipe as it was.
     recv()

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::Channel;
 use crate::error::ArenaError;
+use crate::ring::fifo::Limits;
+use crate::ring::inspect;
 use crate::sys::atomic::{AtomicU32, Ordering, spin_hint};
 use crate::sys::process;
 use crate::wait::{Futex, SLICE, WaitWord, Woken};
@@ -14,6 +16,10 @@ const SPIN_MAX: u32 = 2000;
 
 /// After this many looks the core is offered to whoever wants it: the one waited for may be on it.
 const YIELD_EVERY: u32 = 40;
+
+/// What part of a full ring a producer lets drain, and how often it looks meanwhile.
+const DRAIN: u64 = 32;
+const LOOK_EVERY: u32 = 16;
 
 /// A sleep shorter than this would have been better spun away: waking costs some 50 µs.
 const SHORT_SLEEP: Duration = Duration::from_micros(100);
@@ -49,12 +55,18 @@ impl Spin {
 
     /// Looks at `ready` for a while; true as soon as it is.
     pub(crate) fn until(&self, ready: impl Fn() -> bool) -> bool {
+        self.until_every(1, ready)
+    }
+
+    /// Looks at `ready` for as long, but only every so many times: a look takes the cache line away
+    /// from the one who is waited for.
+    pub(crate) fn until_every(&self, nth: u32, ready: impl Fn() -> bool) -> bool {
         if !process::many_cores() {
             return false;
         }
         let budget = self.0.load(Ordering::Relaxed);
         for look in 1..=budget {
-            if ready() {
+            if look % nth == 0 && ready() {
                 return true;
             }
             if look % YIELD_EVERY == 0 {
@@ -100,6 +112,18 @@ impl Channel {
             End::Head => drop(self.slot().head_lock.lock(me, self.inner())),
         }
         Ok(())
+    }
+
+    /// Lets the consumers of a full ring get a little ahead, if they are at it: else producer and
+    /// consumer go on in lockstep, one message at a time, each on the other's cache lines.
+    pub(crate) fn let_drain(&self, weight: u64) {
+        let most = self.limits;
+        let most = Limits {
+            messages: most.messages - most.messages / DRAIN,
+            bytes: most.bytes - most.bytes / DRAIN,
+        };
+        let (head, tail) = (&self.slot().head, &self.slot().tail);
+        self.room_spin.until_every(LOOK_EVERY, || inspect::has_room(head, tail, most, weight));
     }
 
     pub(crate) fn item_spin(&self) -> &Spin {

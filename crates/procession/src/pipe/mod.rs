@@ -10,7 +10,7 @@
 //! waits long nor asks for the descriptor makes no system call at all.
 //!
 //! # Blocking
-//! `send` waits while 16,384 messages or 4 MiB are under way in its direction; a message that is
+//! `send` waits while 16,384 messages or 2 MiB are under way in its direction; a message that is
 //! alone may be of any size. `recv` waits for a message. Both spin for some microseconds if that has
 //! paid, then sleep.
 //!

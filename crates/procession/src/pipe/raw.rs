@@ -17,8 +17,9 @@ use crate::sys::socket;
 use crate::wait::Futex;
 
 /// How much may be under way in one direction. A pipe of the kernel's holds 64 KiB, or 16,384 empty
-/// messages of the standard library's; large messages are better kept few, and hot in the cache.
-const LIMITS: Limits = Limits { messages: 16 << 10, bytes: 4 << 20 };
+/// messages of the standard library's; large messages are better kept few, and hot in the cache: two
+/// of 1 MiB, so that the one is filled while the other is read.
+const LIMITS: Limits = Limits { messages: 16 << 10, bytes: (2 << 20) + (64 << 10) };
 
 /// A send did not happen; the block comes back.
 #[derive(Debug)]

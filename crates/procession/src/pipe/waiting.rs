@@ -37,6 +37,7 @@ impl RawConnection {
             return Wait::HungUp;
         }
         let weight = weight(inline, block);
+        channel.let_drain(weight);
         channel.wait_for_room(deadline, ROOM_SLICE, || {
             channel.has_room(weight) || channel.slot().closes.load(Ordering::Relaxed) != closes
         })
