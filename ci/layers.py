@@ -16,25 +16,28 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "crates/procession/src"
 BINDINGS = ROOT / "crates/procession-py/src"
 
-# Module of the core: its layer. The algorithms (wait, lock, ring) know nothing of where their words
-# lie; the arena is what gives them a place. `error` holds types only, which every layer may name.
+# Module of the core: its layer. The algorithms (wait, lock, ring, words) know nothing of where
+# their words lie; the arena is what gives them a place. `error` holds types only, which every layer
+# may name.
 LAYERS = {
     "error": 0,
     "sys": 0,
     "wait": 1,
     "lock": 2,
     "ring": 2,
-    "arena": 3,
-    "codec": 4,
-    "handle": 4,
-    "sync": 4,
-    "channel": 5,
-    "collections": 6,
-    "queue": 6,
-    "pipe": 6,
-    "process": 6,
-    "pool": 7,
-    "manager": 7,
+    "words": 3,
+    "arena": 4,
+    "codec": 5,
+    "handle": 5,
+    "channel": 6,
+    "memory": 6,
+    "sync": 6,
+    "collections": 7,
+    "queue": 7,
+    "pipe": 7,
+    "process": 7,
+    "pool": 8,
+    "manager": 8,
 }
 SHARED = {"error"}
 MAY_BE_UNSAFE = [
@@ -43,6 +46,7 @@ MAY_BE_UNSAFE = [
     CORE / "ring",
     BINDINGS / "codec",
     BINDINGS / "memory",
+    BINDINGS / "sync/fast",
 ]
 ATOMICS = re.compile(r"\b(?:std|core)::sync::(?:atomic\b|\{[^}]*\batomic\b)")
 LONGEST = 500

@@ -96,11 +96,20 @@ def test_help_shows_signature_contract_and_example():
     assert connection.Pipe.__doc__ == mp.Pipe.__doc__
 
 
-@pytest.mark.parametrize("name", ["QUEUE", "JOINABLE_QUEUE", "SIMPLE_QUEUE", "PIPE"])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in dir(_docs) if name.isupper() and name[0] != "_" and name != "CONNECTION"],
+)
 def test_documented_examples(name):
     examples = doctest.DocTestParser().get_doctest(getattr(_docs, name), {}, name, None, 0)
     assert examples.examples
     assert not doctest.DocTestRunner().run(examples).failed
+
+
+@pytest.mark.parametrize("module", ["heap", "sharedctypes"])
+def test_examples_of_modules(module):
+    result = doctest.testmod(getattr(mp, module))
+    assert result.attempted and not result.failed
 
 
 def test_import_costs_little_and_starts_nothing():

@@ -2,8 +2,7 @@
 
 Run it with: python pool_queue.py [--method fork|spawn|forkserver]
 
-The queue goes as an argument of each task, which multiprocessing refuses. The lock is the standard
-library's, and goes in the way that this allows: as an argument of the workers' initializer.
+Queue and lock go as arguments of each task, which multiprocessing refuses.
 """
 
 import argparse
@@ -11,22 +10,16 @@ import argparse
 import procession as mp
 
 
-def begin(shared_lock):
-    """Runs once in each worker, before its first task."""
-    global lock
-    lock = shared_lock
-
-
-def square(number, queue):
+def square(number, queue, lock):
     with lock:  # the two messages stay together
         queue.put(number)
         queue.put(number * number)
 
 
 def main():
-    queue = mp.Queue()
-    with mp.Pool(3, initializer=begin, initargs=(mp.Lock(),)) as pool:
-        pool.starmap(square, [(number, queue) for number in range(10)])
+    queue, lock = mp.Queue(), mp.Lock()
+    with mp.Pool(3) as pool:
+        pool.starmap(square, [(number, queue, lock) for number in range(10)])
         pool.close()
         pool.join()
 

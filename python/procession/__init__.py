@@ -1,8 +1,8 @@
 """Multiprocessing on shared memory: ``import procession as mp`` and change nothing else.
 
 The names, signatures and exceptions are those of the standard library's multiprocessing. Queues,
-pipes and the start of processes are Procession's own; what it does not replace yet (locks, pools,
-managers, shared values) is the standard library's, made for the same contexts.
+pipes, locks and their kin, shared values and the start of processes are Procession's own; what it
+does not replace yet (pools and managers) is the standard library's, made for the same contexts.
 
 ``procession.native`` says whether the Rust core is in use. On a system other than Linux it is
 False, and everything is the standard library's, so that a program stays portable.
@@ -10,6 +10,7 @@ False, and everything is the standard library's, so that a program stays portabl
 Importing this starts no thread and no process, and writes no file.
 """
 
+import atexit as _atexit
 import os as _os
 import sys as _sys
 import warnings as _warnings
@@ -60,11 +61,19 @@ __all__ = [
 # and that is exactly multiprocessing's.
 _native = _sys.platform == "linux" and _os.environ.get("PROCESSION_FALLBACK") != "1"
 _ERRORS = frozenset({"CorruptArenaError", "LayoutError"})
+_OURS = {"AbandonedLockWarning": "synchronize", "install": "_install"}
 _MODULES = frozenset(
     "connection context dummy forkserver heap managers pool popen_fork popen_forkserver"
     " popen_spawn_posix process queues reduction resource_sharer resource_tracker shared_memory"
     " sharedctypes spawn synchronize util".split()
 )
+
+
+def _leave():
+    # A program that an exception has ended leaves its locks abandoned.
+    if not hasattr(_sys, "last_type") or hasattr(_sys, "ps1"):
+        _core.leave_cleanly()
+
 
 if _native:
     try:
@@ -80,6 +89,8 @@ if _native:
             RuntimeWarning,
             stacklevel=2,
         )
+    # Before whatever the program registers, and so after it.
+    _atexit.register(_leave)
     from .context import _default_context
 else:
     from ._fallback import standard_context as _standard_context
@@ -133,6 +144,10 @@ def __getattr__(name):
         return _native
     if name in _ERRORS and _native:
         return getattr(_core, name)
+    if name in _OURS:
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_OURS[name]}"), name)
     if name in _MODULES:
         from importlib import import_module
 

@@ -24,6 +24,7 @@ from typing import Final
 
 from ._core import CorruptArenaError as CorruptArenaError
 from ._core import LayoutError as LayoutError
+from ._install import install as install
 from .context import Process as Process
 from .context import _default_context
 

@@ -141,3 +141,128 @@ PIPE = f"""Pipe(duplex=True): returns the two ends of a new pipe, which are Conn
     Traceback (most recent call last):
     EOFError
     """
+
+_PLACE = """
+    It is a place in shared memory, without a descriptor or a name: any number of them may exist,
+    and a handle may go to any process of the family as an argument, to a pool, or in a message.
+"""
+
+_ACQUIRE = """
+    acquire(block=True, timeout=None)
+        Returns whether it was had. Waits if ``block`` is true, at most ``timeout`` seconds; a
+        negative time-out is 0, None is no limit. Ctrl-C ends a wait at once.
+"""
+
+_ABANDONED = """
+    If the process that holds it is killed or crashes, the next ``acquire``, or one that waits
+    already, has it within half a second and issues ``AbandonedLockWarning`` (pid, process name, how
+    it died). A process that is stopped keeps what it holds.
+"""
+
+LOCK = f"""Lock(): a lock that one thread of one process holds at a time.
+{_PLACE}{_ACQUIRE}    release()
+        Any process may release it; ``ValueError`` if nobody holds it.
+{_ABANDONED}    If its process ends with exit code 0 it stays held, as in the standard library.
+    Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Lock
+
+    >>> import procession as mp
+    >>> lock = mp.Lock()
+    >>> with lock:
+    ...     lock.acquire(block=False)
+    False
+    """
+
+RLOCK = f"""RLock(): a lock that its holder may take again.
+
+    It is free when it was released as often as it was acquired. Its holder is one thread of one
+    process.
+{_PLACE}{_ACQUIRE}    release()
+        ``AssertionError`` if this thread does not hold it.
+{_ABANDONED}    If its process ends with exit code 0 it is free.
+    Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.RLock
+
+    >>> import procession as mp
+    >>> lock = mp.RLock()
+    >>> with lock, lock:
+    ...     print(lock)
+    <RLock(MainProcess, 2)>
+    """
+
+_PERMITS = """
+    Permits that a process had when it died are not given back: nobody can know what they meant.
+"""
+
+SEMAPHORE = f"""Semaphore(value=1): a number of permits, of which each ``acquire`` takes one.
+{_PLACE}{_ACQUIRE}    release()
+        Adds a permit, whoever took it. get_value() says how many there are.
+{_PERMITS}    Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Semaphore
+
+    >>> import procession as mp
+    >>> permits = mp.Semaphore(2)
+    >>> permits.acquire(), permits.acquire(), permits.acquire(block=False)
+    (True, True, False)
+    """
+
+BOUNDED_SEMAPHORE = f"""BoundedSemaphore(value=1): a semaphore that never has more than `value`.
+{_PLACE}{_ACQUIRE}    release()
+        Gives a permit back; ``ValueError`` if none is missing.
+{_PERMITS}    Follows
+    https://docs.python.org/3/library/multiprocessing.html#multiprocessing.BoundedSemaphore
+
+    >>> import procession as mp
+    >>> mp.BoundedSemaphore(1).release()
+    Traceback (most recent call last):
+    ...
+    ValueError: semaphore or lock released too many times
+    """
+
+CONDITION = f"""Condition(lock=None): a lock, and a list of those who wait to be notified.
+
+    Without a ``lock`` it makes an RLock. ``wait``, ``wait_for``, ``notify`` and ``notify_all`` need
+    it held: ``AssertionError`` otherwise.
+{_PLACE}
+    A notification that went to a process which was then killed goes to another one that waits.
+    Those who wait beyond some ninety at once may be woken without one: use ``wait_for``, or a loop.
+    Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Condition
+
+    >>> import procession as mp
+    >>> ready = mp.Condition()
+    >>> with ready:
+    ...     ready.wait(timeout=0.01)
+    False
+    """
+
+EVENT = f"""Event(): a flag that processes wait for.
+
+    ``set``, ``clear``, ``is_set``; ``wait(timeout=None)`` returns whether it was set. Who waits is
+    let through by a ``set`` even if a ``clear`` follows at once.
+{_PLACE}
+    Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Event
+
+    >>> import procession as mp
+    >>> ready = mp.Event()
+    >>> child = mp.Process(target=ready.set)
+    >>> child.start()
+    >>> ready.wait()
+    True
+    >>> child.join()
+    """
+
+BARRIER = f"""Barrier(parties, action=None, timeout=None): lets go when so many processes are there.
+
+    ``wait(timeout=None)`` returns a number from 0 on, another one to each; the last to come calls
+    ``action`` first. It breaks, which raises ``threading.BrokenBarrierError`` in all who wait, if
+    one waits longer than ``timeout`` seconds, the action raises, somebody calls ``reset`` or
+    ``abort``, or a process that waits dies. ``parties``, ``n_waiting`` and ``broken`` say how it
+    stands.
+{_PLACE}
+    Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Barrier
+
+    >>> import procession as mp
+    >>> barrier = mp.Barrier(2)
+    >>> child = mp.Process(target=barrier.wait)
+    >>> child.start()
+    >>> barrier.wait() in (0, 1)
+    True
+    >>> child.join()
+    """

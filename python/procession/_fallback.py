@@ -6,22 +6,26 @@ import warnings
 
 # The modules that the package has of its own: under their names stand the standard library's.
 # The others stand for the standard library's anyway.
-_OWN = (
+OWN = (
     "connection",
     "context",
     "forkserver",
+    "heap",
     "popen_fork",
     "popen_forkserver",
     "popen_spawn_posix",
     "queues",
     "reduction",
+    "shared_memory",
+    "sharedctypes",
     "spawn",
+    "synchronize",
 )
 
 
 def standard_context():
     """Puts the standard library's modules into the package; returns its default context."""
-    for name in _OWN:
+    for name in OWN:
         try:
             module = importlib.import_module(f"multiprocessing.{name}")
         except ImportError:

@@ -6,33 +6,65 @@ A process of the standard library's own contexts knows nothing of families: the 
 travels with the first handle, by the means that the standard library has for descriptors.
 """
 
-from multiprocessing.context import get_spawning_popen
-from multiprocessing.reduction import DupFd
+import os
 
 from . import _core
+from ._std.context import get_spawning_popen
+from ._std.reduction import DupFd
 
 
-class LeaseHolder:
+class Reporter:
+    """Mixed into the Popen classes: the family learns how the child ended, for those who take over
+    a lock from it."""
+
+    def poll(self, flag=os.WNOHANG):
+        known = self.returncode is not None
+        code = super().poll(flag)
+        if code is not None and not known:
+            self._has_ended(code)
+        return code
+
+    def _has_ended(self, code):
+        _core.record_exit(self.pid, code)
+
+
+class LeaseHolder(Reporter):
     """Mixed into the Popen classes: what the child was given lives as long as the child."""
 
     def __init__(self, process_obj):
         self._leases = []
         super().__init__(process_obj)
 
-    def poll(self, *args):
-        code = super().poll(*args)
-        if code is not None:
-            self._leases.clear()
-        return code
+    def _has_ended(self, code):
+        self._leases.clear()
+        super()._has_ended(code)
 
     def close(self):
         self._leases.clear()
         super().close()
 
 
+class Travels:
+    """Mixed into what has a native part that is pickled as a handle, to any process."""
+
+    def __getstate__(self):
+        return self._handle(), papers(self)
+
+    def __setstate__(self, state):
+        handle, travelled = state
+        enter(travelled)
+        self._attach(handle)
+
+    def __reduce__(self):
+        return _rebuild, (type(self),), self.__getstate__()
+
+
+def _rebuild(cls):
+    return cls.__new__(cls)
+
+
 def papers(owner):
-    """What has to travel with a queue's or connection's handle: None, but when a stranger is being
-    started."""
+    """What has to travel with a handle: None, but when a stranger is being started."""
     popen = get_spawning_popen()
     if popen is None:
         return None
@@ -55,7 +87,5 @@ def enter(travelled):
 
 def attach(fd):
     """Joins the family behind an inherited descriptor, and closes that."""
-    import os
-
     _core.attach_family(fd)
     os.close(fd)

@@ -57,7 +57,39 @@ def _parser() -> argparse.ArgumentParser:
         choices=["fork", "spawn", "forkserver"],
         help="fork, spawn or forkserver (default: the platform's)",
     )
+    run = commands.add_parser(
+        "run",
+        help="run a program with Procession in the place of multiprocessing",
+        usage="%(prog)s [-h] [-m] PROGRAM [ARGUMENTS ...]",
+        description="Runs a Python program as it stands, with Procession for its multiprocessing:"
+        " in the program, in the libraries that it uses, and in all processes that it starts by"
+        " their means. The exit status is the program's.",
+    )
+    run.add_argument("-m", dest="as_module", action="store_true", help="PROGRAM is a module's name")
+    run.add_argument("program", metavar="PROGRAM", help="a script, or a folder or zip file of one")
+    run.add_argument("arguments", metavar="ARGUMENTS", nargs=argparse.REMAINDER)
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what this machine offers, and what stands in the way",
+        description="Tries what Procession needs, and looks at the limits of this machine. Exit"
+        " status: 0 if all is well, 1 if something stands in the way.",
+    )
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
+
+
+def _run(program: str, arguments: list[str], as_module: bool) -> int:
+    from procession import _run
+
+    try:
+        return _run.main(program, arguments, as_module)
+    except Exception as error:
+        # As Python does it, but beginning with the program's own frames.
+        error.__traceback__ = _run.without_ours(error.__traceback__)
+        shown = type(error), error, error.__traceback__
+        sys.last_type, sys.last_value, sys.last_traceback = shown
+        sys.excepthook(*shown)
+        return 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +99,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return 0
+    if options.command == "run":
+        return _run(options.program, options.arguments, options.as_module)
     try:
+        if options.command == "doctor":
+            from procession import _doctor
+
+            return _doctor.main(options.json)
         from procession import demo
 
         return demo.main(options.folder, options.workers, options.json, options.start_method)

@@ -14,12 +14,12 @@ import os
 import select
 import selectors
 import time
-from multiprocessing import connection as _std
-from multiprocessing import util
-from multiprocessing.context import get_spawning_popen
 
 from . import _docs, _family, reduction
 from ._core import ConnectionBase
+from ._std import connection as _std
+from ._std import util
+from ._std.context import get_spawning_popen
 
 __all__ = ["Client", "Listener", "Pipe", "wait"]
 
@@ -104,7 +104,7 @@ class _Socket:
     """
 
     def __init__(self, connection):
-        from multiprocessing import resource_sharer
+        from ._std import resource_sharer
 
         fds, leases = [os.dup(connection._socket())], [connection._lease()]
 
@@ -120,7 +120,7 @@ class _Socket:
         self._id = resource_sharer._resource_sharer.register(send, close)
 
     def attach(self, connection, handle):
-        from multiprocessing import resource_sharer
+        from ._std import resource_sharer
 
         with resource_sharer._resource_sharer.get_connection(self._id) as sender:
             connection._attach(handle, _std.reduction.recv_handle(sender))

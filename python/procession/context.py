@@ -23,7 +23,7 @@ from multiprocessing.context import (
 )
 
 from . import _byvalue as _byvalue  # from now on it sees every fork
-from . import _docs
+from . import _core, _docs
 
 __all__ = [
     "AuthenticationError",
@@ -69,6 +69,72 @@ class _Factories(BaseContext):
 
         return Pipe(duplex)
 
+    def Lock(self):
+        from .synchronize import Lock
+
+        return Lock(ctx=self.get_context())
+
+    def RLock(self):
+        from .synchronize import RLock
+
+        return RLock(ctx=self.get_context())
+
+    def Condition(self, lock=None):
+        from .synchronize import Condition
+
+        return Condition(lock, ctx=self.get_context())
+
+    def Semaphore(self, value=1):
+        from .synchronize import Semaphore
+
+        return Semaphore(value, ctx=self.get_context())
+
+    def BoundedSemaphore(self, value=1):
+        from .synchronize import BoundedSemaphore
+
+        return BoundedSemaphore(value, ctx=self.get_context())
+
+    def Event(self):
+        from .synchronize import Event
+
+        return Event(ctx=self.get_context())
+
+    def Barrier(self, parties, action=None, timeout=None):
+        from .synchronize import Barrier
+
+        return Barrier(parties, action, timeout, ctx=self.get_context())
+
+    def RawValue(self, typecode_or_type, *args):
+        """Returns a shared ctypes object, see procession.sharedctypes.RawValue."""
+        from .sharedctypes import RawValue
+
+        return RawValue(typecode_or_type, *args)
+
+    def RawArray(self, typecode_or_type, size_or_initializer):
+        """Returns a shared ctypes array, see procession.sharedctypes.RawArray."""
+        from .sharedctypes import RawArray
+
+        return RawArray(typecode_or_type, size_or_initializer)
+
+    def Value(self, typecode_or_type, *args, lock=True):
+        """Returns a shared ctypes object with a lock, see procession.sharedctypes.Value."""
+        from .sharedctypes import Value
+
+        return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
+
+    def Array(self, typecode_or_type, size_or_initializer, *, lock=True):
+        """Returns a shared ctypes array with a lock, see procession.sharedctypes.Array."""
+        from .sharedctypes import Array
+
+        return Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self.get_context())
+
+    Lock.__doc__ = _docs.LOCK
+    RLock.__doc__ = _docs.RLOCK
+    Condition.__doc__ = _docs.CONDITION
+    Semaphore.__doc__ = _docs.SEMAPHORE
+    BoundedSemaphore.__doc__ = _docs.BOUNDED_SEMAPHORE
+    Event.__doc__ = _docs.EVENT
+    Barrier.__doc__ = _docs.BARRIER
     Queue.__doc__ = _docs.QUEUE
     JoinableQueue.__doc__ = _docs.JOINABLE_QUEUE
     SimpleQueue.__doc__ = _docs.SIMPLE_QUEUE
@@ -108,7 +174,19 @@ class _Factories(BaseContext):
         return context
 
 
-class Process(_process.BaseProcess):
+class _Member(_process.BaseProcess):
+    """A process that belongs to the family."""
+
+    def _bootstrap(self, *args, **kwargs):
+        _core.set_name(self._name)
+        code = super()._bootstrap(*args, **kwargs)
+        if code == 0:
+            # What it holds now it leaves on purpose; after an exception that is not so.
+            _core.leave_cleanly()
+        return code
+
+
+class Process(_Member):
     """A process started by the default context's method, with the interface of `threading.Thread`.
 
     Under spawn and forkserver the target and its arguments are pickled; lambdas, closures and what
@@ -132,11 +210,17 @@ class Process(_process.BaseProcess):
         return _default_context.get_context().Process._after_fork()
 
 
-class ForkProcess(_std.ForkProcess):
+class ForkProcess(_Member, _std.ForkProcess):
     """A process started by fork."""
 
+    @staticmethod
+    def _Popen(process_obj):
+        from .popen_fork import Popen
 
-class SpawnProcess(_std.SpawnProcess):
+        return Popen(process_obj)
+
+
+class SpawnProcess(_Member, _std.SpawnProcess):
     """A process started as a fresh interpreter."""
 
     @staticmethod
@@ -146,7 +230,7 @@ class SpawnProcess(_std.SpawnProcess):
         return Popen(process_obj)
 
 
-class ForkServerProcess(_std.ForkServerProcess):
+class ForkServerProcess(_Member, _std.ForkServerProcess):
     """A process forked by the fork server, which is started at the first use."""
 
     @staticmethod
@@ -196,14 +280,22 @@ class DefaultContext(_std.DefaultContext, _Factories):
 
 
 class _Inner(_Factories):
-    """For the standard library's Pool and Manager: their own queues and pipes, but Procession's
-    processes, which are members of the family and so can be handed a Procession queue in any way.
+    """For the standard library's Pool and Manager: their own queues, pipes and locks, but
+    Procession's processes, which are members of the family and so can be handed a Procession queue
+    in any way.
     """
 
     Queue = BaseContext.Queue
     JoinableQueue = BaseContext.JoinableQueue
     SimpleQueue = BaseContext.SimpleQueue
     Pipe = BaseContext.Pipe
+    Lock = BaseContext.Lock
+    RLock = BaseContext.RLock
+    Condition = BaseContext.Condition
+    Semaphore = BaseContext.Semaphore
+    BoundedSemaphore = BaseContext.BoundedSemaphore
+    Event = BaseContext.Event
+    Barrier = BaseContext.Barrier
 
 
 class _InnerFork(_Inner, ForkContext):

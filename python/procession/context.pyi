@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing import context as _std
 from multiprocessing import reduction
 from multiprocessing.context import (
@@ -16,7 +16,8 @@ from multiprocessing.pool import Pool as _Pool
 from multiprocessing.process import BaseProcess
 from typing import Any, ClassVar, Literal, overload
 
-from . import connection, queues
+from . import connection, queues, synchronize
+from .synchronize import _LockLike
 
 __all__ = [
     "AuthenticationError",
@@ -45,6 +46,32 @@ class _Factories(BaseContext):
     def Pipe(
         self, duplex: bool = True
     ) -> tuple[connection.Connection[Any, Any], connection.Connection[Any, Any]]: ...
+    def Lock(self) -> synchronize.Lock: ...  # type: ignore[override]
+    def RLock(self) -> synchronize.RLock: ...  # type: ignore[override]
+    def Condition(self, lock: _LockLike | None = None) -> synchronize.Condition: ...  # type: ignore[override]
+    def Semaphore(self, value: int = 1) -> synchronize.Semaphore: ...  # type: ignore[override]
+    def BoundedSemaphore(self, value: int = 1) -> synchronize.BoundedSemaphore: ...  # type: ignore[override]
+    def Event(self) -> synchronize.Event: ...  # type: ignore[override]
+    def Barrier(  # type: ignore[override]
+        self,
+        parties: int,
+        action: Callable[[], object] | None = None,
+        timeout: float | None = None,
+    ) -> synchronize.Barrier: ...
+    def RawValue(self, typecode_or_type: str | type[Any], *args: Any) -> Any: ...
+    def RawArray(
+        self, typecode_or_type: str | type[Any], size_or_initializer: int | Sequence[Any]
+    ) -> Any: ...
+    def Value(
+        self, typecode_or_type: str | type[Any], *args: Any, lock: bool | _LockLike = True
+    ) -> Any: ...
+    def Array(
+        self,
+        typecode_or_type: str | type[Any],
+        size_or_initializer: int | Sequence[Any],
+        *,
+        lock: bool | _LockLike = True,
+    ) -> Any: ...
     def Pool(
         self,
         processes: int | None = None,

@@ -217,9 +217,8 @@ def top_words(counts: Counter[str]) -> list[tuple[str, int]]:
 
 def main(folder: str | None, workers: int, as_json: bool, method: str | None) -> int:
     """Runs the demo and prints its report. Returns the exit status."""
-    import multiprocessing
-
     import procession
+    from procession import _std as multiprocessing  # the real one, also after install()
 
     ours = Side("procession", procession.get_context(method))
     theirs = Side("multiprocessing", multiprocessing.get_context(method))

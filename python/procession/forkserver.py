@@ -22,10 +22,10 @@ import signal
 import socket
 import struct
 import sys
-from multiprocessing import forkserver as _std
-from multiprocessing import process, resource_tracker, util
 
 from . import _core, _family, spawn
+from ._std import displaced, process, resource_tracker, util
+from ._std import forkserver as _std
 
 __all__ = [
     "connect_to_new_process",
@@ -120,6 +120,8 @@ class ForkServer(_std.ForkServer):
             options["sys_path"] = data["sys_path"]
             if "init_main_from_path" in data:
                 options["main_path"] = data["init_main_from_path"]
+        if displaced():
+            options["install"] = True
         family_fd = _core.family_fd()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
@@ -140,9 +142,11 @@ class ForkServer(_std.ForkServer):
         ) = fds
 
 
-def main(server_fd, family_fd, preload, main_path=None, sys_path=None):
+def main(server_fd, family_fd, preload, main_path=None, sys_path=None, install=False):
     """Runs the fork server."""
     _family.attach(family_fd)
+    if install:
+        spawn._install()
     _preload(preload, main_path, sys_path)
     util._close_stdin()
     with socket.socket(fileno=server_fd) as requests:

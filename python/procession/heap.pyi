@@ -1,9 +1,8 @@
-"""The standard library's ``multiprocessing.heap``."""
+from ._core import SharedMemoryBase
+from ._family import Travels
 
-from multiprocessing.heap import (
-    BufferWrapper,
-)
+__all__ = ["BufferWrapper"]
 
-__all__ = [
-    "BufferWrapper",
-]
+class BufferWrapper(Travels, SharedMemoryBase):
+    def __init__(self, size: int) -> None: ...
+    def create_memoryview(self) -> memoryview: ...

@@ -1,6 +1,7 @@
 """The standard library's ``multiprocessing.managers``: the same module under this name."""
 
-import multiprocessing.managers
 import sys
 
-sys.modules[__name__] = multiprocessing.managers
+from ._std import managers as _module
+
+sys.modules[__name__] = _module

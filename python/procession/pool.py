@@ -1,6 +1,7 @@
 """The standard library's ``multiprocessing.pool``: the same module under this name."""
 
-import multiprocessing.pool
 import sys
 
-sys.modules[__name__] = multiprocessing.pool
+from ._std import pool as _module
+
+sys.modules[__name__] = _module

@@ -2,11 +2,11 @@
 
 import os
 import threading
-from multiprocessing import popen_forkserver, util
-from multiprocessing.connection import wait
 
 from . import forkserver, spawn
 from ._family import LeaseHolder
+from ._std import popen_forkserver, util
+from ._std.connection import wait
 
 __all__ = ["Popen"]
 
@@ -14,11 +14,11 @@ __all__ = ["Popen"]
 class _Inherited:
     """Pickles a descriptor as its place in the list that travels with the request."""
 
-    def __init__(self, index):
-        self.index = index
+    def __init__(self, ind):
+        self.ind = ind
 
     def detach(self):
-        return forkserver.get_inherited_fds()[self.index]
+        return forkserver.get_inherited_fds()[self.ind]
 
 
 class Popen(LeaseHolder, popen_forkserver.Popen):

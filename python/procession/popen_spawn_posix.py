@@ -9,10 +9,10 @@ the family's arena.
 """
 
 import os
-from multiprocessing import popen_spawn_posix, resource_tracker, util
 
 from . import _core, spawn
 from ._family import LeaseHolder
+from ._std import popen_spawn_posix, resource_tracker, util
 
 __all__ = ["Popen"]
 

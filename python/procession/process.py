@@ -1,6 +1,7 @@
 """The standard library's ``multiprocessing.process``: the same module under this name."""
 
-import multiprocessing.process
 import sys
 
-sys.modules[__name__] = multiprocessing.process
+from ._std import process as _module
+
+sys.modules[__name__] = _module

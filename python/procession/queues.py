@@ -77,7 +77,7 @@ class _Reader(_End):
             return True
         if timeout is not None and timeout <= 0:
             return False
-        from multiprocessing.connection import wait
+        from ._std.connection import wait
 
         return bool(wait([self], timeout))
 
@@ -117,7 +117,7 @@ class _Writer(_End):
         self.send(loads(memoryview(buf)[offset:end]))
 
 
-class _Shared(QueueBase):
+class _Shared(_family.Travels, QueueBase):
     """What all three queues have around the core's methods."""
 
     # Written by concurrent.futures; there is no pipe that could break.
@@ -125,15 +125,11 @@ class _Shared(QueueBase):
     _closed_ends = frozenset()
 
     def __getstate__(self):
-        return self._ignore_epipe, self._handle(), _family.papers(self)
+        return self._ignore_epipe, super().__getstate__()
 
     def __setstate__(self, state):
-        self._ignore_epipe, handle, papers = state
-        _family.enter(papers)
-        self._attach(handle)
-
-    def __reduce__(self):
-        return _rebuild, (type(self),), self.__getstate__()
+        self._ignore_epipe, state = state
+        super().__setstate__(state)
 
     def _end(self, kind):
         ends = self.__dict__.setdefault("_ends", {})
@@ -153,10 +149,6 @@ class _Shared(QueueBase):
         return self._end(_Writer)
 
     __class_getitem__ = classmethod(types.GenericAlias)
-
-
-def _rebuild(cls):
-    return cls.__new__(cls)
 
 
 class Queue(_Shared):

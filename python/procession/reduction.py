@@ -8,8 +8,11 @@ not plain data; large buffers stay out of the pickle, and are copied straight in
 
 import io
 import pickle
-from multiprocessing import reduction as _std
-from multiprocessing.reduction import (
+from types import FunctionType
+
+from . import _byvalue
+from ._std import reduction as _std
+from ._std.reduction import (
     HAVE_SEND_HANDLE,
     AbstractReducer,
     DupFd,
@@ -18,9 +21,6 @@ from multiprocessing.reduction import (
     register,
     sendfds,
 )
-from types import FunctionType
-
-from . import _byvalue
 
 __all__ = [
     "HAVE_SEND_HANDLE",
@@ -93,7 +93,7 @@ def send_handle(conn, handle, destination_pid):
     from .connection import is_ring
 
     if is_ring(conn):
-        from multiprocessing.resource_sharer import DupFd
+        from ._std.resource_sharer import DupFd
 
         conn.send(DupFd(handle))
     else:
@@ -109,7 +109,7 @@ def recv_handle(conn):
 
     if not is_ring(conn):
         return _std.recv_handle(conn)
-    from multiprocessing.resource_sharer import DupFd
+    from ._std.resource_sharer import DupFd
 
     conn._check_closed()
     wait_for_all([conn], None)

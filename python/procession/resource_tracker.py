@@ -1,6 +1,7 @@
 """The standard library's ``multiprocessing.resource_tracker``: the same module under this name."""
 
-import multiprocessing.resource_tracker
 import sys
 
-sys.modules[__name__] = multiprocessing.resource_tracker
+from ._std import resource_tracker as _module
+
+sys.modules[__name__] = _module

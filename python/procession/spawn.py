@@ -13,9 +13,11 @@ import io
 import os
 import pickle
 import sys
-from multiprocessing import process, resource_tracker, util
-from multiprocessing import spawn as _std
-from multiprocessing.spawn import (
+
+from . import _family, context, reduction
+from ._std import displaced, process, resource_tracker, util
+from ._std import spawn as _std
+from ._std.spawn import (
     WINEXE,
     WINSERVICE,
     get_executable,
@@ -25,8 +27,6 @@ from multiprocessing.spawn import (
     prepare,
     set_executable,
 )
-
-from . import _family, context, reduction
 
 __all__ = [
     "WINEXE",
@@ -42,6 +42,10 @@ __all__ = [
     "set_executable",
     "spawn_main",
 ]
+
+
+# In the preparation data: the child is to call `install`, before the main module is imported.
+_INSTALL = "procession_install"
 
 
 def freeze_support():
@@ -81,6 +85,8 @@ def get_preparation_data(name):
     path = data.get("init_main_from_path")
     if path is not None and not os.path.exists(path):
         del data["init_main_from_path"]  # "<stdin>" and the like: nothing that could be run again
+    if displaced():
+        data[_INSTALL] = True
     return data
 
 
@@ -99,8 +105,17 @@ def _main(fd, parent_sentinel):
         # Whoever starts a process while __main__ is being imported is told what idiom is missing.
         current._inheriting = True
         try:
-            prepare(pickle.load(pipe))
+            data = pickle.load(pipe)
+            if data.get(_INSTALL):
+                _install()
+            prepare(data)
             process_obj = pickle.load(pipe)
         finally:
             del current._inheriting
     return process_obj._bootstrap(parent_sentinel)
+
+
+def _install():
+    from ._install import install
+
+    install()

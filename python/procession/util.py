@@ -1,6 +1,7 @@
 """The standard library's ``multiprocessing.util``: the same module under this name."""
 
-import multiprocessing.util
 import sys
 
-sys.modules[__name__] = multiprocessing.util
+from ._std import util as _module
+
+sys.modules[__name__] = _module

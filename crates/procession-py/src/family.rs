@@ -3,6 +3,7 @@
 use std::os::fd::{AsRawFd, RawFd};
 
 use procession::Family;
+use procession::sync::Ended;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -50,6 +51,31 @@ pub(crate) fn memory_limit() -> PyResult<u64> {
     Ok(current()?.memory_limit())
 }
 
+/// Names this process for those who look at the family, or take over a lock from it.
+#[pyfunction]
+pub(crate) fn set_name(name: &str) -> PyResult<()> {
+    current()?.set_name(name);
+    Ok(())
+}
+
+/// Notes how a member of the family has ended: its exit code, or a signal's number, negative.
+#[pyfunction]
+pub(crate) fn record_exit(pid: u32, code: i32) {
+    if let Some(family) = Family::existing() {
+        let ended = if code < 0 { Ended::Signalled(-code) } else { Ended::Exited(code) };
+        family.record_exit(pid, ended);
+    }
+}
+
+/// Says that this process ends in an orderly way: locks that it holds stay held, reentrant ones
+/// are free. Nothing of the family may be used after it.
+#[pyfunction]
+pub(crate) fn leave_cleanly() {
+    if let Some(family) = Family::existing() {
+        family.leave_cleanly();
+    }
+}
+
 /// What the family uses: a dict of `arena_bytes`, `idle_bytes`, `limit`, `queues`,
 /// `pipes` (directions), `participants`.
 #[pyfunction]
@@ -60,6 +86,7 @@ pub(crate) fn stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         let entry = PyDict::new(py);
         entry.set_item("pid", participant.pid)?;
         entry.set_item("serial", participant.serial)?;
+        entry.set_item("name", &participant.name)?;
         entry.set_item("waiting_on", participant.waiting_on)?;
         participants.append(entry)?;
     }

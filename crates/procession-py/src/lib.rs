@@ -4,12 +4,13 @@
 //! crate and converts the result back; there is no policy here. One class a file:
 //!
 //! - [`queue`]: `QueueBase`, the base of `procession.queues`' classes; [`connection`]:
-//!   `ConnectionBase`, the base of `procession.connection`'s; [`lease`]: what keeps them alive;
+//!   `ConnectionBase`, the base of `procession.connection`'s; [`sync`]: the bases of
+//!   `procession.synchronize`'s and `sharedctypes`'; [`lease`]: what keeps them alive;
 //! - [`family`]: the functions about the process's family and its memory;
 //! - [`codec`]: Python objects ⇄ messages; [`memory`]: memory that is shared with Python objects;
 //! - [`blocking`]: the one way to wait; [`error`]: the one table from core errors to exceptions.
 //!
-//! `unsafe` is at home in `codec` and `memory`, and nowhere else.
+//! `unsafe` is at home in `codec`, `memory` and `sync::fast`, and nowhere else.
 
 #![deny(unsafe_code)]
 
@@ -21,6 +22,7 @@ mod family;
 mod lease;
 mod memory;
 mod queue;
+mod sync;
 
 /// The native part of Procession. Use `procession`; this module's names are its own business.
 #[pyo3::pymodule(gil_used = false)]
@@ -33,19 +35,26 @@ mod _core {
     use crate::error::{CorruptArenaError, LayoutError};
     #[pymodule_export]
     use crate::family::{
-        attach_family, check, family_fd, family_id, memory_limit, set_memory_limit, stats,
+        attach_family, check, family_fd, family_id, leave_cleanly, memory_limit, record_exit,
+        set_memory_limit, set_name, stats,
     };
     #[pymodule_export]
     use crate::lease::PyLease;
     #[pymodule_export]
-    use crate::memory::PySharedBlock;
+    use crate::memory::{PyMemoryBase, PySharedBlock};
     #[pymodule_export]
     use crate::queue::PyQueueBase;
+    #[pymodule_export]
+    use crate::sync::{
+        PyBarrierBase, PyConditionBase, PyEventBase, PyLockBase, PyLockedAttribute,
+        PySemaphoreBase, PySynchronizedBase, PyWaiter,
+    };
 
     use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::sync::install_fast_methods(&module.py().get_type::<PyLockBase>())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("debug_build", cfg!(debug_assertions))?;
         module.add("fault_build", cfg!(feature = "fault"))

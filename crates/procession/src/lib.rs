@@ -15,16 +15,17 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The layers, each of which uses only those before it: `sys` (the operating system), `wait`, `lock`
-//! and `ring` (algorithms over words, checked by loom), `arena` (memory and who owns it), [`codec`],
-//! [`queue`].
+//! The layers, each of which uses only those before it: `sys` (the operating system), `wait`, `lock`,
+//! `ring` and `words` (algorithms over words, checked by loom), `arena` (memory and who owns it),
+//! [`codec`], [`sync`], [`queue`] and [`pipe`](mod@pipe).
 #![cfg_attr(not(loom), doc(test(attr(deny(warnings), allow(unused_variables)))))]
-#![cfg_attr(loom, allow(dead_code))]
+#![cfg_attr(loom, allow(dead_code, unreachable_pub))]
 
 mod lock;
 mod ring;
 mod sys;
 mod wait;
+mod words;
 
 #[cfg(not(loom))]
 mod arena;
@@ -36,9 +37,13 @@ pub mod codec;
 mod error;
 #[cfg(not(loom))]
 mod handle;
+#[cfg(not(loom))]
+mod memory;
 pub mod pipe;
 #[cfg(not(loom))]
 pub mod queue;
+#[cfg(not(loom))]
+pub mod sync;
 
 #[cfg(loom)]
 mod loom_tests;
@@ -51,13 +56,22 @@ pub use arena::{
     lease::Lease,
 };
 #[cfg(not(loom))]
-pub use channel::{End, Received, Wait};
+pub use channel::{End, Received};
 #[cfg(not(loom))]
 pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutError, TooManyDone};
+#[cfg(not(loom))]
+pub use memory::RawMemory;
 #[cfg(not(loom))]
 pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
 #[cfg(not(loom))]
 pub use queue::{Queue, RawQueue, TryPutError};
+#[cfg(not(loom))]
+pub use sync::{
+    Abandoned, Acquired, Arrival, BarrierRunner, BarrierWaiter, Broken, Ended, Holder, RawBarrier,
+    RawCondition, RawEvent, RawLock, RawSemaphore, ReleaseError, TooManyReleases, Waiter,
+};
+#[cfg(not(loom))]
+pub use wait::Wait;
 
 /// Crash points, in builds with the feature `fault` only: see [`fault::POINTS`].
 #[cfg(all(feature = "fault", not(loom)))]

@@ -1,12 +1,14 @@
 //! The algorithms under loom, which tries every interleaving: `ci/loom.sh` runs them.
 //!
 //! Segments are tiny (64 bytes), so that two or three messages cross a boundary. Blocking is modelled
-//! by a loom condition variable; what is checked is the production code of `wait`, `lock`, `ring` and
-//! of a pipe's bell.
+//! by a loom condition variable; what is checked is the production code of `wait`, `lock`, `ring`,
+//! `words` and of a pipe's bell.
 //!
 //! Each algorithm alone is checked exhaustively. All three together have too many interleavings for
 //! that: those models are bounded by the number of preemptions, 2 unless `LOOM_MAX_PREEMPTIONS` says
 //! otherwise.
+
+mod words;
 
 use std::time::Duration;
 

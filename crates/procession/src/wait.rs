@@ -17,7 +17,13 @@
 //! makes the condition true *before* it looks at `SLEEPERS` (both `SeqCst`): one of them sees the
 //! other.
 
+#[cfg(not(loom))]
+mod spin;
+
 use std::time::Duration;
+
+#[cfg(not(loom))]
+pub(crate) use spin::Spin;
 
 use crate::sys::atomic::{AtomicU32, Ordering, fence};
 use crate::sys::fault::crash_point;
@@ -30,6 +36,20 @@ const STEP: u32 = 0b100;
 
 /// The longest uninterrupted sleep: after it a sleeper looks again and checks who has died.
 pub(crate) const SLICE: Duration = Duration::from_millis(250);
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// Something may have changed: try again.
+    Again,
+    /// The other end was closed, by all who had it. Only connections say this.
+    HungUp,
+    /// The deadline passed.
+    TimedOut,
+    /// A signal came.
+    Interrupted,
+}
 
 /// Why a sleep ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

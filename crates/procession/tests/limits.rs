@@ -9,23 +9,7 @@ use std::num::NonZeroU64;
 
 use procession::{ArenaError, Family, PutError, Queue, RawQueue, TryPutError};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use support::{argument, hex, role, say, start, unhex};
-
-/// Runs the body in a fresh process.
-macro_rules! alone {
-    ($name:ident $body:block) => {
-        #[test]
-        fn $name() {
-            if role().as_deref() == Some(stringify!($name)) {
-                $body
-                std::process::exit(0);
-            } else if role().is_none() {
-                let (_, status) = start(stringify!($name), stringify!($name), &[]).finish();
-                assert!(status.success(), "{status}");
-            }
-        }
-    };
-}
+use support::{alone, argument, hex, role, say, start, unhex};
 
 fn sound(family: Family) {
     family.sweep().unwrap();

@@ -14,25 +14,9 @@ use procession::{
     TrySendError, Wait, pipe, simplex,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use support::{argument, hex, inherited, role, say, start, start_with, unhex};
+use support::{alone, argument, hex, inherited, role, say, start_with, unhex};
 
 const LONG: Duration = Duration::from_secs(20);
-
-/// Runs the body in a fresh process.
-macro_rules! alone {
-    ($name:ident $body:block) => {
-        #[test]
-        fn $name() {
-            if role().as_deref() == Some(stringify!($name)) {
-                $body
-                std::process::exit(0);
-            } else if role().is_none() {
-                let (_, status) = start(stringify!($name), stringify!($name), &[]).finish();
-                assert!(status.success(), "{status}");
-            }
-        }
-    };
-}
 
 fn raw_pair() -> (RawConnection, RawConnection) {
     RawConnection::pair(Family::current().unwrap(), true).unwrap()

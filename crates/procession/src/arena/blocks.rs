@@ -90,6 +90,10 @@ impl Inner {
     }
 
     fn alloc_once(&self, len: u64) -> Result<u64, ArenaError> {
+        if len > self.map.layout.size {
+            let why = "it is longer than the arena's file";
+            return Err(ArenaError::Full { requested: len, free: 0, why });
+        }
         let at = if len <= SPAN { self.alloc_cell(class_of(len))? } else { self.alloc_run(len)? };
         crash_point!("alloc.owned");
         let desc = self.desc(at)?;

@@ -28,6 +28,8 @@ pub struct ParticipantInfo {
     pub pid: u32,
     /// Its name in the family, never used again.
     pub serial: u32,
+    /// What it calls itself: see [`Family::set_name`].
+    pub name: String,
     /// The index of the object that it sleeps on.
     pub waiting_on: Option<u32>,
 }
@@ -55,6 +57,8 @@ pub struct Stats {
     pub queues: u64,
     /// Directions of pipes that exist: two for each that is duplex.
     pub pipes: u64,
+    /// Locks, semaphores, events, conditions and barriers that exist.
+    pub primitives: u64,
     /// The processes.
     pub participants: Vec<ParticipantInfo>,
 }
@@ -80,6 +84,7 @@ impl Family {
                 ParticipantInfo {
                     pid: p.pid.load(Ordering::Relaxed),
                     serial,
+                    name: super::estate::text(&p.name),
                     waiting_on: p.waiting_on.load(Ordering::Relaxed).checked_sub(1),
                 }
             })
@@ -96,6 +101,7 @@ impl Family {
             limit: self.memory_limit(),
             queues: count(Kind::Queue),
             pipes: count(Kind::Pipe),
+            primitives: Kind::PRIMITIVES.into_iter().map(count).sum(),
             participants,
         }
     }
@@ -206,7 +212,11 @@ impl Check {
         refs.insert(id.pack(), slot.refs.load(Ordering::Relaxed));
         let bells = slot.bells.load(Ordering::Relaxed);
         if bells != 0 {
-            self.reached.insert(bells, "a list of bells");
+            self.reached.insert(bells, "a list of bells or memory");
+        }
+        self.inner.check_primitive(slot, index, &mut self.wrong)?;
+        if !slot.is_ring() {
+            return Ok(());
         }
         let mem = RingMemory::new(self.inner, slot, id, self.inner.me()?);
         let mut found = Vec::new();
@@ -260,7 +270,7 @@ impl Check {
         let reached = self.reached.remove(&at);
         match (state, reached) {
             (TRANSIT, Some(_)) => {}
-            (OWNED, Some("a list of bells")) if serial == 0 => {}
+            (OWNED, Some("a list of bells or memory")) if serial == 0 => {}
             (OWNED, None) if serial == 0 && refs > 0 => {}
             (OWNED, None) => {
                 let word = self.inner.participant(serial).state.load(Ordering::Relaxed);

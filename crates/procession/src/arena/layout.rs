@@ -1,4 +1,4 @@
-//! Where things lie in the arena's file. Layout version 2; `docs/memory-layout.md` draws it.
+//! Where things lie in the arena's file. Layout version 3; `docs/memory-layout.md` draws it.
 //!
 //! ```text
 //! 0            header: magic, version, limits, the arena lock and its redo record
@@ -13,6 +13,8 @@
 //! All tables are sized for the whole (sparse) file; memory is charged only for the parts that are
 //! touched. Invariant of [`ShmSafe`]: such a type is `repr(C)`, holds atomics only, and any bytes are
 //! a valid value of it.
+
+pub(crate) mod sync;
 
 use std::mem::{offset_of, size_of};
 
@@ -29,7 +31,7 @@ pub(crate) const EXTENT: u64 = 64 << 20;
 pub(crate) const FILE_SIZE: u64 = 1 << 40;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"processn");
-pub(crate) const VERSION: u64 = 2;
+pub(crate) const VERSION: u64 = 3;
 
 pub(crate) const MAX_PARTICIPANTS: u64 = 4096;
 /// Size classes are powers of two from a page to a span.
@@ -38,6 +40,7 @@ pub(crate) const MAX_CLASS: u32 = 22;
 pub(crate) const CLASSES: usize = (MAX_CLASS - MIN_CLASS + 1) as usize;
 pub(crate) const SPANS_PER_EXTENT: u64 = EXTENT / SPAN;
 pub(crate) const REDO_LEN: usize = 8;
+pub(crate) const NAME_WORDS: usize = 6;
 
 /// May be overlaid on shared memory.
 ///
@@ -103,10 +106,19 @@ pub(crate) struct Participant {
     pub(crate) waiting_on: AtomicU32,
     /// Page of the block that it is allocating or freeing, whose hint bit may be lost: page + 1.
     pub(crate) log: AtomicU64,
-    pad: [AtomicU64; 25],
+    /// 1: it has said that it leaves, and what it holds from then on it leaves on purpose.
+    pub(crate) left: AtomicU64,
+    /// How it ended, if somebody told: see `estate.rs`.
+    pub(crate) ended: AtomicU64,
+    /// What it calls itself: UTF-8, then zeroes.
+    pub(crate) name: Name,
+    pad: [AtomicU64; 17],
 }
 // SAFETY: atomics only, `repr(C)`.
 unsafe impl ShmSafe for Participant {}
+
+/// A process's name.
+pub(crate) type Name = [AtomicU64; NAME_WORDS];
 
 /// Who owns the block that begins at this page.
 #[derive(Debug)]
@@ -180,6 +192,8 @@ unsafe impl ShmSafe for Object {}
 
 // SAFETY: atomics are `repr(C)`-compatible with their integers.
 unsafe impl ShmSafe for AtomicU64 {}
+// SAFETY: as above; an array has no padding.
+unsafe impl<const N: usize> ShmSafe for [AtomicU64; N] {}
 
 const _: () = {
     assert!(size_of::<Header>() <= PAGE as usize);
@@ -188,6 +202,8 @@ const _: () = {
     assert!(size_of::<Object>() == 512);
     assert!(offset_of!(Object, tail_lock) == 128);
     assert!(offset_of!(Object, head_lock) == 256);
+    assert!(offset_of!(Object, items) == 64);
+    assert!(offset_of!(Object, bells) == 80);
 };
 
 /// Where the tables of a file of a given size begin.

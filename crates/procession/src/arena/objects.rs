@@ -12,26 +12,43 @@
 use std::mem::offset_of;
 
 use super::family::Inner;
-use super::layout::{Desc, Header, Object, PAGE};
+use super::layout::{Desc, Header, Object, PAGE, ShmSafe};
 use super::map::corrupt;
 use super::redo::set;
 use crate::error::ArenaError;
 use crate::ring::fifo::Limits;
 use crate::ring::inspect;
-use crate::sys::atomic::Ordering;
+use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::fault::crash_point;
+
+/// Words of a slot, and those before what is the kind's own.
+const OBJECT_WORDS: usize = size_of::<Object>() / 8;
+const KIND_WORDS: usize = offset_of!(Object, items) / 8;
+const LOCKS: [usize; 2] = [offset_of!(Object, tail_lock) / 8, offset_of!(Object, head_lock) / 8];
 
 pub(crate) const FREE: u64 = 0;
 pub(crate) const LIVE: u64 = 1;
 pub(crate) const DYING: u64 = 2;
 
-/// What an object is. All kinds are rings of messages so far.
+/// What an object is. Queues and pipes are rings of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Kind {
     Queue = 1,
     /// One direction of a pipe.
     Pipe = 2,
+    Lock = 3,
+    Semaphore = 4,
+    Event = 5,
+    Condition = 6,
+    Barrier = 7,
+    /// Bytes, in the slot or in the block that `bells` names.
+    Memory = 8,
+}
+
+impl Kind {
+    pub(crate) const PRIMITIVES: [Kind; 5] =
+        [Kind::Lock, Kind::Semaphore, Kind::Event, Kind::Condition, Kind::Barrier];
 }
 
 /// The name of an object: its slot, and which of the slot's lives is meant.
@@ -63,6 +80,15 @@ impl Inner {
         self.map.at(self.map.layout.object(u64::from(index)))
     }
 
+    /// The slot of an object, as what its kind makes of it.
+    pub(crate) fn overlay<T: ShmSafe>(&self, index: u32) -> Result<&T, ArenaError> {
+        const { assert!(size_of::<T>() == size_of::<Object>()) };
+        if u64::from(index) >= self.map.layout.max_objects {
+            return Err(corrupt(format!("{index} is no object")));
+        }
+        self.map.at(self.map.layout.object(u64::from(index)))
+    }
+
     /// A new object, counted by the hold entry at `entry`.
     pub(crate) fn create_object(
         &self,
@@ -81,7 +107,14 @@ impl Inner {
         }
         let slot = self.object(index as u32)?;
         let generation = ((slot.state.load(Ordering::Relaxed) >> 8) as u32 + 1) & 0x00ff_ffff;
-        // Nobody looks at a free slot's fields, so they can be written before it is in use.
+        // Nobody looks at a free slot's fields, so they can be written before it is in use. Its two
+        // locks stay as they are: a sweep may take them by the slot's former name.
+        let words: &[AtomicU64; OBJECT_WORDS] = self.overlay(index as u32)?;
+        for (i, word) in words.iter().enumerate().skip(KIND_WORDS) {
+            if !LOCKS.contains(&i) {
+                word.store(0, Ordering::Relaxed);
+            }
+        }
         slot.reset(kind, limits);
         let list = if free == 0 {
             set(offset_of!(Header, objects_used) as u64, used + 1)
@@ -114,7 +147,9 @@ impl Inner {
         let generation = (slot.state.load(Ordering::Acquire) >> 8) as u32;
         let id = ObjectId { index, generation };
         let mut sink = Vec::new();
-        while let Some(message) = self.pop(slot, id, &mut sink)? {
+        while slot.is_ring()
+            && let Some(message) = self.pop(slot, id, &mut sink)?
+        {
             sink.clear();
             self.free_left(&message.popped)?;
             if let Some(b) = message.popped.block {
@@ -137,7 +172,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Frees the last segment and the list of bells of an empty queue.
+    /// Frees the list of bells or the memory of an object, and the last segment of an empty ring.
     fn strip(&self, slot: &Object, index: u32) -> Result<(), ArenaError> {
         let mine = super::blocks::owned(self.me()?);
         let desc_owner = |at: u64| self.map.layout.desc(at / PAGE) + offset_of!(Desc, owner) as u64;
@@ -152,6 +187,9 @@ impl Inner {
             ])?;
             drop(guard);
             self.free_block(bells)?;
+        }
+        if !slot.is_ring() {
+            return Ok(());
         }
         let last = slot.tail.cursor();
         if last.0 != 0 {
@@ -173,17 +211,12 @@ impl Inner {
 }
 
 impl Object {
+    /// Of a slot whose own words are zero: an empty ring, a free lock, no bytes.
     fn reset(&self, kind: Kind, limits: Limits) {
         self.kind.store(kind as u64, Ordering::Relaxed);
         self.capacity[0].store(limits.messages, Ordering::Relaxed);
         self.capacity[1].store(limits.bytes, Ordering::Relaxed);
-        for word in [&self.closed, &self.bells, &self.closes].into_iter().chain(&self.sockets) {
-            word.store(0, Ordering::Relaxed);
-        }
-        self.bell.store(0, Ordering::Relaxed);
-        self.pending.iter().for_each(|p| p.store(0, Ordering::Relaxed));
-        self.done.store(0, Ordering::Relaxed);
-        inspect::reset(&self.head, &self.tail);
+        self.closed.store(0, Ordering::Relaxed);
     }
 
     /// Generation and state.
@@ -194,6 +227,11 @@ impl Object {
 
     pub(crate) fn is(&self, kind: Kind) -> bool {
         self.kind.load(Ordering::Relaxed) == kind as u64
+    }
+
+    /// Whether messages go through it.
+    pub(crate) fn is_ring(&self) -> bool {
+        self.is(Kind::Queue) || self.is(Kind::Pipe)
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -27,6 +27,8 @@ pub(crate) const SWEPT: u64 = 3;
 const SLOT_BITS: u32 = 12;
 const LAST_GENERATION: u32 = (1 << (31 - SLOT_BITS)) - 1;
 const _: () = assert!(1 << SLOT_BITS == MAX_PARTICIPANTS);
+// The first generation is 1, so the serials below that are nobody's.
+const _: () = assert!(1 << SLOT_BITS > crate::words::lock::KEPT);
 
 /// An embryo older than this that no unregistered process could be is dead.
 const EMBRYO_MS: u64 = 500;
@@ -67,6 +69,9 @@ impl Inner {
                 crash_point!("attach.slot_claimed");
                 // `since` may be another claimant's, a moment ago: as good.
                 p.waiting_on.store(0, Ordering::Relaxed);
+                for word in [&p.left, &p.ended].into_iter().chain(&p.name) {
+                    word.store(0, Ordering::Relaxed);
+                }
                 return Ok(serial);
             }
         }

@@ -110,7 +110,7 @@ impl Inner {
         me: Serial,
     ) -> Result<Held<'a, Inner>, ArenaError> {
         let held = slot.tail_lock.lock(me, self);
-        if held.inherited {
+        if held.inherited && slot.is_ring() {
             self.resolve_pending(slot, id)?;
         }
         Ok(held)

@@ -65,6 +65,8 @@ impl Inner {
             drop(self.guard()?);
             self.sweep_transit(dead)?;
             crash_point!("sweep.transit_done");
+            self.sweep_primitives(dead)?;
+            crash_point!("sweep.primitives_done");
             self.sweep_owned(dead)?;
             crash_point!("sweep.owned_done");
             self.sweep_dying(dead)?;

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Received, Wait};
+use super::Received;
 use crate::arena::block::Block;
 use crate::arena::family::Family;
 use crate::codec;
 use crate::error::{GetError, PutError};
 use crate::ring::fifo::INLINE_MAX;
+use crate::wait::Wait;
 
 /// When a blocking call gives up.
 #[derive(Clone, Copy)]

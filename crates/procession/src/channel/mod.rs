@@ -6,8 +6,7 @@ mod waiting;
 
 use std::fmt;
 
-pub(crate) use waiting::Spin;
-pub use waiting::{End, Wait};
+pub use waiting::End;
 
 use crate::arena::block::Block;
 use crate::arena::family::Family;
@@ -21,7 +20,7 @@ use crate::ring::fifo::{Cursor, INLINE_MAX, Limits, PushError, Record};
 use crate::ring::inspect;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
-use crate::wait::Futex;
+use crate::wait::{Futex, Spin};
 
 /// What a message brought, beside its inline bytes.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use super::raw::{RawConnection, TrySendError};
 use crate::arena::block::Block;
 use crate::arena::family::Family;
-use crate::channel::Wait;
 use crate::channel::message::{self, Patience};
 use crate::codec;
 use crate::error::{GetError, HandleError, PipeError, PutError};
+use crate::wait::Wait;
 
 /// A new pipe whose two ends both send and receive.
 ///

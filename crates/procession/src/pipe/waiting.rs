@@ -4,12 +4,12 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::raw::{Incoming, RawConnection};
-use crate::channel::{Channel, End, Wait};
+use crate::channel::{Channel, End};
 use crate::error::ArenaError;
 use crate::ring::fifo::weight;
 use crate::sys::atomic::Ordering;
 use crate::sys::socket::{self, Polled};
-use crate::wait::SLICE;
+use crate::wait::{SLICE, Wait};
 
 /// A sender that waits for room looks this often whether a killed reader will ever make any.
 const ROOM_SLICE: Duration = Duration::from_millis(50);

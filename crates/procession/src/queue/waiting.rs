@@ -4,11 +4,11 @@ use std::os::fd::RawFd;
 use std::time::Instant;
 
 use super::raw::RawQueue;
-use crate::channel::{End, Wait};
+use crate::channel::End;
 use crate::error::{ArenaError, TooManyDone};
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
-use crate::wait::{Futex, SLICE};
+use crate::wait::{Futex, SLICE, Wait};
 
 impl RawQueue {
     /// Whether another process or thread is inside a put or get at this end for longer than a short

@@ -65,17 +65,3 @@ pub(crate) fn walk<M: Memory>(
     }
     Ok(())
 }
-
-/// Makes a ring that nobody uses empty again.
-pub(crate) fn reset(head: &Head, tail: &Tail) {
-    for word in cursor_words(head, tail) {
-        word.store(0, Ordering::Relaxed);
-    }
-    for side in [&head.0, &tail.0] {
-        for word in
-            [&side.count, &side.bytes[0], &side.bytes[1], &side.other_seen, &side.other_bytes]
-        {
-            word.store(0, Ordering::Relaxed);
-        }
-    }
-}

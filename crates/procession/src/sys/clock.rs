@@ -4,16 +4,13 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::atomic::{AtomicU64, Ordering};
 
-/// How many expensive looks a caller may take in one tick of the coarse clock (1 to 10 ms).
-const LOOKS: u64 = 16;
-
 /// Rations a system call on a hot path: who comes seldom is always allowed, who comes all the time
-/// hardly ever.
+/// hardly ever. `LOOKS` is how many a caller may take in one tick of the coarse clock (1 to 10 ms).
 #[derive(Debug)]
-pub(crate) struct Pulse(AtomicU64);
+pub(crate) struct Pulse<const LOOKS: u64 = 16>(AtomicU64);
 
-impl Pulse {
-    pub(crate) const fn new() -> Pulse {
+impl<const LOOKS: u64> Pulse<LOOKS> {
+    pub(crate) const fn new() -> Pulse<LOOKS> {
         Pulse(AtomicU64::new(0))
     }
 

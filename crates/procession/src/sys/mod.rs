@@ -25,3 +25,5 @@ pub(crate) mod memory;
 pub(crate) mod process;
 #[cfg(not(loom))]
 pub(crate) mod socket;
+#[cfg(not(loom))]
+pub(crate) mod thread;

@@ -39,10 +39,28 @@ fn read_small(path: &str) -> Option<Vec<u8>> {
 /// When the process with this number started.
 pub(crate) fn start_time(pid: u32) -> Option<u64> {
     let stat = read_small(&format!("/proc/{pid}/stat"))?;
-    // The name may hold blanks and brackets; the fields go on behind its last bracket.
+    number(after_name(&stat)?.nth(19)?)
+}
+
+/// How the process ended: its wait status, if it is a zombie still.
+pub(crate) fn wait_status_of_zombie(pid: u32, start: u64) -> Option<i32> {
+    let stat = read_small(&format!("/proc/{pid}/stat"))?;
+    let mut fields = after_name(&stat)?;
+    let is_zombie = matches!(fields.next()?, b"Z" | b"X");
+    let started = number(fields.nth(18)?);
+    let status = number(fields.nth(29)?);
+    (is_zombie && started == Some(start)).then_some(())?;
+    i32::try_from(status?).ok()
+}
+
+/// The fields of /proc/PID/stat from the third on: the name before may hold blanks and brackets.
+fn after_name(stat: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
     let tail = &stat[stat.iter().rposition(|&b| b == b')')? + 1..];
-    let field = tail.split(|&b| b == b' ').filter(|f| !f.is_empty()).nth(19)?;
-    std::str::from_utf8(field).ok()?.trim().parse().ok()
+    Some(tail.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty()))
+}
+
+fn number(field: &[u8]) -> Option<u64> {
+    std::str::from_utf8(field).ok()?.parse().ok()
 }
 
 /// Whether the process is gone for good. A stopped one lives, a zombie whose threads still run

@@ -10,6 +10,8 @@
     clippy::must_use_candidate
 )]
 
+pub mod primitives;
+
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -113,6 +115,15 @@ impl Running {
         self.lines.recv_timeout(LIMIT).expect("the child said nothing in time")
     }
 
+    /// The next line that the child says; `None` if it ends without another.
+    pub fn hear_if_any(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(LIMIT) {
+            Ok(line) => Some(line),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the child said nothing in time"),
+        }
+    }
+
     /// Waits for the end; gives the lines not heard yet and the status.
     pub fn finish(mut self) -> (Vec<String>, ExitStatus) {
         let status = loop {
@@ -151,4 +162,64 @@ impl Running {
 /// Whether a child was killed with -9.
 pub fn killed(status: ExitStatus) -> bool {
     status.signal() == Some(9)
+}
+
+/// Runs the body in a fresh process, with an arena and limits of its own.
+#[allow(unused_macros)]
+macro_rules! alone {
+    ($name:ident $body:block) => {
+        #[test]
+        fn $name() {
+            if support::role().as_deref() == Some(stringify!($name)) {
+                $body
+                std::process::exit(0);
+            } else if support::role().is_none() {
+                let (_, status) =
+                    support::start(stringify!($name), stringify!($name), &[]).finish();
+                assert!(status.success(), "{status}");
+            }
+        }
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use alone;
+
+/// A fork child of a test that plays alone.
+pub struct Forked(i32);
+
+/// Runs `body` in a fork child, which then ends at once, without destructors: as a crash does.
+pub fn fork(body: impl FnOnce()) -> Forked {
+    // SAFETY: the child runs the body, which must not rely on other threads, and leaves at once.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork failed");
+    if pid == 0 {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+        // SAFETY: ends the child without running the parent's destructors.
+        unsafe { libc::_exit(i32::from(outcome.is_err())) };
+    }
+    Forked(pid)
+}
+
+impl Forked {
+    pub fn pid(&self) -> u32 {
+        self.0.cast_unsigned()
+    }
+
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: no memory is involved; the child is this process's own and not reaped yet.
+        unsafe { libc::kill(self.0, signal) };
+    }
+
+    /// Its wait status.
+    pub fn wait(&self) -> i32 {
+        let mut status = 0;
+        // SAFETY: waits for the child made above.
+        while unsafe { libc::waitpid(self.0, &raw mut status, 0) } != self.0 {}
+        status
+    }
+
+    pub fn kill(&self) {
+        self.signal(libc::SIGKILL);
+        self.wait();
+    }
 }

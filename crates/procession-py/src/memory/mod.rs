@@ -6,11 +6,16 @@
 //!   collected.
 //! - [`contents`]: Python's memory as bytes; [`filled_block`]: the one way from there into a block;
 //!   [`Room`]: a piece of it to receive into.
+//! - [`shared`]: memory that several processes write.
 //! - [`duplicate`] and [`adopt`]: descriptors that come as numbers.
 //! - [`Shelf`]: holds a queue's or connection's handle so that it can be given back early, at no
 //!   cost for those who use it.
 
 #![allow(unsafe_code)]
+
+mod shared;
+
+pub(crate) use shared::PyMemoryBase;
 
 use std::cell::UnsafeCell;
 use std::ffi::c_int;

@@ -1,0 +1,94 @@
+//! `ConditionBase`: the list of those who wait. The lock beside it is `procession.synchronize`'s
+//! business.
+
+use std::sync::{Mutex, PoisonError};
+
+use procession::sync::{RawCondition, Waiter};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+
+use super::{Arg, Once, family, handle};
+use crate::blocking::{self, Patience};
+use crate::error::Raise;
+use crate::lease::PyLease;
+
+/// The native part of a condition. Use `procession.Condition`.
+#[pyclass(frozen, subclass, weakref, name = "ConditionBase", module = "procession._core")]
+#[derive(Debug)]
+pub(crate) struct PyConditionBase {
+    condition: Once<RawCondition>,
+}
+
+#[pymethods]
+impl PyConditionBase {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { condition: Once::new() }
+    }
+
+    /// Makes a new condition.
+    fn _create(&self) -> PyResult<()> {
+        self.condition.begin(RawCondition::create(family()?).map_err(Raise::raise)?)
+    }
+
+    /// Becomes the condition that a handle names.
+    fn _attach(&self, handle: &[u8]) -> PyResult<()> {
+        self.condition.begin(RawCondition::from_handle(handle).map_err(Raise::raise)?)
+    }
+
+    /// A few bytes that name the condition anywhere in its family.
+    fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let condition = self.condition.held()?;
+        Ok(handle(py, &condition.handle(), || condition.lease()))
+    }
+
+    /// An object that keeps the condition alive while it is referenced.
+    fn _lease(&self) -> PyResult<PyLease> {
+        Ok(PyLease::of(vec![self.condition.held()?.lease()]))
+    }
+
+    /// Puts this thread on the list of those who wait: from now on it can be notified.
+    fn _enlist(&self) -> PyResult<PyWaiter> {
+        let waiter = self.condition.held()?.enlist().map_err(Raise::raise)?;
+        Ok(PyWaiter { waiter: Mutex::new(Some(waiter)) })
+    }
+
+    /// Notifies up to n of those who wait; how many it were.
+    fn _notify(&self, n: u32) -> PyResult<u32> {
+        self.condition.held()?.notify(n).map_err(Raise::raise)
+    }
+
+    /// How many wait at this moment.
+    fn _waiting(&self) -> PyResult<u32> {
+        Ok(self.condition.held()?.waiting())
+    }
+}
+
+/// One who waits, until the wait has ended. If it is dropped before, a notification that it got
+/// goes to another.
+#[pyclass(frozen, name = "Waiter", module = "procession._core")]
+#[derive(Debug)]
+pub(crate) struct PyWaiter {
+    waiter: Mutex<Option<Waiter>>,
+}
+
+#[pymethods]
+impl PyWaiter {
+    /// Waits to be notified, at most timeout seconds, and leaves the list. Whether it was notified.
+    #[pyo3(signature = (timeout=None))]
+    fn wait(&self, py: Python<'_>, timeout: Arg) -> PyResult<bool> {
+        let patience = Patience::from_args(None, timeout)?;
+        let waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(waiter) = waiter else {
+            return Ok(false);
+        };
+        let _ = blocking::wait(
+            py,
+            patience,
+            || Ok(waiter.is_notified().then_some(())),
+            |deadline| waiter.wait(deadline),
+        )?;
+        Ok(waiter.leave())
+    }
+}

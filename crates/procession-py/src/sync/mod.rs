@@ -1,0 +1,73 @@
+//! Locks, semaphores, events, conditions and barriers: what `procession.synchronize`'s classes are
+//! made of. One class a file; all wait by [`crate::blocking`].
+//!
+//! An object is made empty, and becomes a new primitive (`_create`) or the one that a handle names
+//! (`_attach`), once. The common path neither releases the interpreter nor allocates.
+
+mod barrier;
+mod condition;
+mod event;
+mod fast;
+mod lock;
+mod semaphore;
+mod synchronized;
+
+use std::sync::OnceLock;
+
+use procession::{Family, Lease};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::codec;
+use crate::error::Raise;
+
+pub(crate) use barrier::PyBarrierBase;
+pub(crate) use condition::{PyConditionBase, PyWaiter};
+pub(crate) use event::PyEventBase;
+pub(crate) use fast::install as install_fast_methods;
+pub(crate) use lock::PyLockBase;
+pub(crate) use semaphore::PySemaphoreBase;
+pub(crate) use synchronized::{PyLockedAttribute, PySynchronizedBase};
+
+/// An optional argument.
+type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+
+/// Where a class keeps its primitive.
+#[derive(Debug)]
+struct Once<T>(OnceLock<T>);
+
+impl<T> Once<T> {
+    const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    fn begin(&self, primitive: T) -> PyResult<()> {
+        let again = |_| PyRuntimeError::new_err("the object was made already");
+        self.0.set(primitive).map_err(again)
+    }
+
+    #[inline]
+    fn held(&self) -> PyResult<&T> {
+        self.0.get().ok_or_else(unmade)
+    }
+}
+
+#[cold]
+fn unmade() -> PyErr {
+    PyRuntimeError::new_err("__init__() of the object was not called")
+}
+
+fn family() -> PyResult<Family> {
+    Family::current().map_err(Raise::raise)
+}
+
+/// A handle for Python. A message under way in this thread counts what it names.
+fn handle<'py>(
+    py: Python<'py>,
+    bytes: &[u8],
+    lease: impl FnOnce() -> Lease,
+) -> Bound<'py, PyBytes> {
+    codec::handles::note(|| [lease()]);
+    PyBytes::new(py, bytes)
+}

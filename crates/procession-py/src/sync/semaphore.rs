@@ -1,0 +1,110 @@
+//! `SemaphoreBase`.
+
+use procession::sync::RawSemaphore;
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+
+use super::{Arg, Once, family, handle};
+use crate::blocking::{self, Patience};
+use crate::error::Raise;
+use crate::lease::PyLease;
+
+/// The native part of a semaphore. Use `procession.Semaphore`.
+#[pyclass(frozen, subclass, weakref, name = "SemaphoreBase", module = "procession._core")]
+#[derive(Debug)]
+pub(crate) struct PySemaphoreBase {
+    semaphore: Once<RawSemaphore>,
+}
+
+#[pymethods]
+impl PySemaphoreBase {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { semaphore: Once::new() }
+    }
+
+    /// Makes a new semaphore; its value never passes max.
+    fn _create(&self, value: i64, max: u32) -> PyResult<()> {
+        const EINVAL: i32 = 22;
+        let value = u32::try_from(value).ok().filter(|value| *value <= max);
+        let Some(value) = value else {
+            return Err(PyOSError::new_err((EINVAL, "Invalid argument")));
+        };
+        let made = RawSemaphore::create(family()?, value, max);
+        self.semaphore.begin(made.map_err(Raise::raise)?)
+    }
+
+    /// Becomes the semaphore that a handle names.
+    fn _attach(&self, handle: &[u8]) -> PyResult<()> {
+        self.semaphore.begin(RawSemaphore::from_handle(handle).map_err(Raise::raise)?)
+    }
+
+    /// A few bytes that name the semaphore anywhere in its family.
+    fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let semaphore = self.semaphore.held()?;
+        Ok(handle(py, &semaphore.handle(), || semaphore.lease()))
+    }
+
+    /// An object that keeps the semaphore alive while it is referenced.
+    fn _lease(&self) -> PyResult<PyLease> {
+        Ok(PyLease::of(vec![self.semaphore.held()?.lease()]))
+    }
+
+    /// Takes a permit; waits for one if block is true, at most timeout seconds. Whether it was had.
+    #[pyo3(signature = (block=None, timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn acquire(&self, py: Python<'_>, block: Arg, timeout: Arg) -> PyResult<bool> {
+        let patience = Patience::from_args(block, timeout)?;
+        let semaphore = self.semaphore.held()?;
+        if semaphore.try_acquire() {
+            return Ok(true);
+        }
+        let waited = blocking::wait(
+            py,
+            patience,
+            || Ok(semaphore.try_acquire().then_some(())),
+            |deadline| semaphore.wait(deadline),
+        )?;
+        Ok(waited.done().is_some())
+    }
+
+    /// Gives a permit back, or adds one.
+    ///
+    /// ValueError if the value is at its maximum.
+    fn release(&self) -> PyResult<()> {
+        self.semaphore.held()?.release(1).map_err(|_| too_many())
+    }
+
+    fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
+        self.acquire(py, None, None)
+    }
+
+    #[pyo3(signature = (_type=None, _value=None, _traceback=None))]
+    fn __exit__(&self, _type: Arg, _value: Arg, _traceback: Arg) -> PyResult<()> {
+        self.release()
+    }
+
+    /// How many permits there are at this moment.
+    #[pyo3(name = "_get_value")]
+    fn value(&self) -> PyResult<u32> {
+        Ok(self.semaphore.held()?.value())
+    }
+
+    #[pyo3(name = "_is_zero")]
+    fn is_zero(&self) -> PyResult<bool> {
+        Ok(self.value()? == 0)
+    }
+
+    /// The most permits there may be.
+    #[getter]
+    fn maxvalue(&self) -> PyResult<u32> {
+        Ok(self.semaphore.held()?.max())
+    }
+}
+
+/// What the standard library says of it.
+#[cold]
+pub(super) fn too_many() -> PyErr {
+    PyValueError::new_err("semaphore or lock released too many times")
+}

@@ -1,0 +1,131 @@
+"""`install()`: Procession in the place of `multiprocessing`, for this process and its children.
+
+From then on `multiprocessing` and `multiprocessing.x` in `sys.modules` *are* `procession` and
+`procession.x`; what is not loaded yet is found by `_Finder` when somebody imports it. The real
+modules live on behind `procession._std`, for Procession builds on them.
+
+What had been imported before counts, too: where a module has, as a global variable of its own, the
+very module or function that it got by `import multiprocessing` or `from multiprocessing import x`,
+it gets Procession's instead. Objects that were made before stay what they are, and so do classes
+that were derived before.
+"""
+
+import sys
+import threading
+from importlib import import_module
+
+from . import _std
+from ._fallback import OWN
+
+_lock = threading.Lock()
+_PACKAGE = __package__
+
+
+class _Finder:
+    """Finds `multiprocessing.x`, which is `procession.x`."""
+
+    leads_astray = True  # the real modules are not to be found with this
+
+    @staticmethod
+    def find_spec(fullname, path=None, target=None):
+        if not fullname.startswith(f"{_std.STANDARD}."):
+            return None
+        return _std.AsItIs(lambda: _ours(fullname)).spec(fullname)
+
+
+def install():
+    """Puts Procession in the place of `multiprocessing`, for the whole program and its children.
+
+    Every `import multiprocessing` gives Procession then, also in libraries (concurrent.futures,
+    joblib, PyTorch), and in libraries that were imported before. Children that are started by any
+    method do the same before they import the main module. Called again, it does nothing; it cannot
+    be undone. Where `procession.native` is False it does nothing at all.
+
+    >>> import procession
+    >>> procession.install()
+    >>> import multiprocessing
+    >>> multiprocessing is procession
+    True
+    """
+    if not sys.modules[_PACKAGE].native:
+        return
+    with _lock:
+        if not installed():
+            _install()
+
+
+def installed():
+    """Whether `install` was called in this process, or in one that it was forked from."""
+    return _std.displaced()
+
+
+def _install():
+    _settle_the_core()
+    real = _std.loaded()
+    ours = [(name, _ours(name)) for name, _ in real]
+    _std.displace(OWN)
+    sys.meta_path.insert(0, _Finder)
+    sys.modules.update(ours)
+    replacements = {}
+    for (_, theirs), (_, mine) in zip(real, ours, strict=True):
+        _collect(theirs, mine, replacements)
+    _repoint(replacements)
+
+
+def _settle_the_core():
+    """The core looks once for the standard library's Connection, by its name."""
+    import os
+
+    from .connection import Connection
+
+    with Connection(os.open(os.devnull, os.O_WRONLY), readable=False) as connection:
+        connection.send_bytes(b"")
+
+
+def _ours(name):
+    """What stands for a module of the standard library; itself, if Procession lacks it."""
+    short = name[len(_std.STANDARD) :]
+    wanted, real = _PACKAGE + short, _std.__name__ + short
+    try:
+        module = import_module(wanted)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{wanted}.".startswith(f"{error.name}."):
+            raise
+        return import_module(real)
+    if short[1:] in OWN:
+        vars(module).setdefault("__getattr__", lambda attribute: _borrow(module, real, attribute))
+    return module
+
+
+def _borrow(module, real, attribute):
+    """What is no public name: libraries know the real module's inner ones, too."""
+    if attribute.startswith("__"):
+        raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
+    return getattr(import_module(real), attribute)
+
+
+def _collect(theirs, mine, replacements):
+    """Adds what stands for a module, and for what it exports, under the identity of the old."""
+    if theirs is mine:
+        return
+    replacements[id(theirs)] = theirs, mine
+    for name in getattr(mine, "__all__", ()):
+        old = vars(theirs).get(name)
+        new = getattr(mine, name)
+        # Only functions and classes: a number may stand in a module for many reasons.
+        if callable(old) and old is not new:
+            replacements[id(old)] = old, new
+
+
+def _repoint(replacements):
+    """Replaces what modules hold as global variables, but for Procession's and the real ones."""
+    modules = list(sys.modules.items())
+    spared = {id(module) for name, module in modules if f"{name}.".startswith(f"{_PACKAGE}.")}
+    for _, module in modules:
+        space = getattr(module, "__dict__", None)
+        if type(space) is not dict or id(module) in spared or module is _std.package:
+            continue
+        for key, value in list(space.items()):
+            old, new = replacements.get(id(value), (None, None))
+            if old is not None and old is value:
+                space[key] = new
