@@ -6,7 +6,7 @@ import signal
 import threading
 
 import pytest
-from support import PATIENCE, descriptors, each_method, ended, until, until_waiting
+from support import LONG, PATIENCE, descriptors, each_method, ended, until, until_waiting
 
 import procession as mp
 from procession import synchronize
@@ -127,6 +127,32 @@ def test_a_lock_keeps_others_out(method, kind):
     assert counter.value == 8000
 
 
+def add_until(lock, counter, end, added):
+    mine = 0
+    while not end.is_set():
+        with lock:
+            counter.value += 1
+        mine += 1
+    added.put(mine)
+
+
+@pytest.mark.timeout(90)
+def test_sixty_four_processes_on_one_lock():
+    context = mp.get_context("fork")
+    lock, counter, end, added = context.Lock(), context.RawValue("q"), context.Event(), mp.Queue()
+    children = [
+        context.Process(target=add_until, args=(lock, counter, end, added)) for _ in range(64)
+    ]
+    for child in children:
+        child.start()
+    assert not end.wait(10 if LONG else 1)
+    end.set()
+    counts = [added.get(timeout=PATIENCE) for _ in children]
+    ended(*children)
+    assert sum(counts) == counter.value
+    assert all(counts), "each has had its turns"
+
+
 def test_two_handles_of_a_lock_are_one_lock():
     queue = mp.Queue()
     lock = mp.RLock()
@@ -203,10 +229,11 @@ def test_a_bounded_semaphore_has_a_maximum():
     assert permits.get_value() == 1
 
 
-@pytest.mark.parametrize("value", [-1, 2**31])
-def test_impossible_semaphores(value):
-    with pytest.raises(OSError, match="Invalid argument"):
-        mp.Semaphore(value)
+@pytest.mark.parametrize("kind", [mp.Semaphore, mp.BoundedSemaphore])
+@pytest.mark.parametrize(("value", "error"), [(-1, OSError), (2**31, OverflowError)])
+def test_impossible_semaphores(kind, value, error):
+    with pytest.raises(error):
+        kind(value)
 
 
 # Conditions

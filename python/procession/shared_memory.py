@@ -21,6 +21,7 @@ from types import FunctionType
 
 from ._std import resource_tracker, util
 from ._std import shared_memory as _std
+from ._std.shared_memory import _make_filename
 
 __all__ = ["ShareableList", "SharedMemory"]
 
@@ -86,7 +87,7 @@ class SharedMemory(_std.SharedMemory):
     def _create(self, name, size):
         """Makes the segment of a name, or of a new one, and registers it."""
         while True:
-            self._name = _std._make_filename() if name is None else f"/{name}"
+            self._name = _make_filename() if name is None else f"/{name}"
             if name is None:
                 self._register()  # first: nobody else has this name, and a kill may come between
             try:

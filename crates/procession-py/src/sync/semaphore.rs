@@ -26,10 +26,9 @@ impl PySemaphoreBase {
     }
 
     /// Makes a new semaphore; its value never passes max.
-    fn _create(&self, value: i64, max: u32) -> PyResult<()> {
+    fn _create(&self, value: i32, max: i32) -> PyResult<()> {
         const EINVAL: i32 = 22;
-        let value = u32::try_from(value).ok().filter(|value| *value <= max);
-        let Some(value) = value else {
+        let (Ok(value), Ok(max)) = (u32::try_from(value), u32::try_from(max)) else {
             return Err(PyOSError::new_err((EINVAL, "Invalid argument")));
         };
         let made = RawSemaphore::create(family()?, value, max);
