@@ -34,7 +34,7 @@ pub enum TrySendError {
 
 /// One end of a pipe, for messages of up to 32 KiB inline and a [`Block`] of any size.
 ///
-/// See the [module](crate::pipe) for blocking and what happens when a process dies. Any number of
+/// See the [module](mod@crate::pipe) for blocking and what happens when a process dies. Any number of
 /// threads, and of processes that have a copy, may use it at once; each message goes to one of them.
 ///
 /// # Examples

@@ -56,7 +56,7 @@ pub fn simplex<T>() -> Result<(Connection<T>, Connection<T>), PipeError> {
 /// One end of a pipe between processes.
 ///
 /// Values are serialised by serde as MessagePack (see [`codec`]); a Python process of the family
-/// reads them as plain data. See the [module](crate::pipe) for blocking and what happens when a
+/// reads them as plain data. See the [module](mod@crate::pipe) for blocking and what happens when a
 /// process dies. A child of a fork has copies of all ends; the other end hears of a close when the
 /// last copy is closed.
 ///
