@@ -1,4 +1,4 @@
-"""The command line, and the README's example, as a newcomer meets them."""
+"""The command line, as a newcomer meets it."""
 
 import json
 import os
@@ -7,13 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import procession
-
-README = Path(__file__).parent.parent / "README.md"
 
 
 def run(*arguments, **options):
@@ -34,10 +31,11 @@ def test_version():
 
 
 @pytest.mark.parametrize("arguments", [["--help"], []])
-def test_help_names_the_command(arguments):
+def test_help_names_the_commands(arguments):
     done = run(*arguments)
     assert done.returncode == 0
-    assert "demo" in done.stdout
+    for command in ("demo", "run", "doctor"):
+        assert command in done.stdout
 
 
 def test_help_of_the_demo():
@@ -119,16 +117,3 @@ def test_ctrl_c_ends_the_demo(method):
         demo.kill()
         demo.wait()
         os.close(terminal)
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_the_example_of_the_readme(method, tmp_path):
-    examples = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    [code] = [example for example in examples if "__main__" in example]
-    guard = 'if __name__ == "__main__":\n'
-    assert guard in code
-    script = tmp_path / "example.py"
-    script.write_text(code.replace(guard, f"{guard}    mp.set_start_method({method!r})\n"))
-    command = [sys.executable, "-W", "error", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
-    assert (done.stderr, done.stdout) == ("", "332833500\n")
