@@ -344,7 +344,7 @@ def test_the_boot_line():
     command = procession_spawn.get_command_line(tracker_fd=1, pipe_handle=2, family_fd=3)
     assert command[-3] == "-c" and command[-1] == "--multiprocessing-fork"
     assert command[-2] == (
-        "from procession.spawn import spawn_main;"
+        "import gc; gc.disable(); from procession.spawn import spawn_main;"
         " spawn_main(tracker_fd=1, pipe_handle=2, family_fd=3)"
     )
     assert procession_spawn.is_forking(["x", "--multiprocessing-fork"])

@@ -91,6 +91,10 @@ if _native:
         )
     # Before whatever the program registers, and so after it.
     _atexit.register(_leave)
+    if _sys.orig_argv[-1:] == ["--multiprocessing-fork"]:
+        from . import _lean
+
+        _lean.begin()
     from .context import _default_context
 else:
     from ._fallback import standard_context as _standard_context

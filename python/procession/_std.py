@@ -43,7 +43,7 @@ class _Finder:
 
 
 class AsItIs:
-    """A loader of a module that is there, or is imported in its own way: not a bit of it changes."""
+    """A loader of a module that is there, or is imported in its own way: it stays as it is."""
 
     def __init__(self, load):
         self._load = load

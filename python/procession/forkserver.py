@@ -118,8 +118,9 @@ class ForkServer(_std.ForkServer):
         if self._preload_modules:
             data = spawn.get_preparation_data("ignore")
             options["sys_path"] = data["sys_path"]
-            if "init_main_from_path" in data:
-                options["main_path"] = data["init_main_from_path"]
+            for kind in ("path", "name"):
+                if (main := data.get(f"init_main_from_{kind}")) is not None:
+                    options[f"main_{kind}"] = main
         if displaced():
             options["install"] = True
         family_fd = _core.family_fd()
@@ -142,25 +143,30 @@ class ForkServer(_std.ForkServer):
         ) = fds
 
 
-def main(server_fd, family_fd, preload, main_path=None, sys_path=None, install=False):
+def main(
+    server_fd, family_fd, preload, main_path=None, sys_path=None, main_name=None, install=False
+):
     """Runs the fork server."""
     _family.attach(family_fd)
     if install:
         spawn._install()
-    _preload(preload, main_path, sys_path)
+    _preload(preload, main_path, main_name, sys_path)
     util._close_stdin()
     with socket.socket(fileno=server_fd) as requests:
         _Server(requests).serve()
 
 
-def _preload(preload, main_path, sys_path):
+def _preload(preload, main_path, main_name, sys_path):
     if sys_path is not None:
         sys.path[:] = sys_path
-    if "__main__" in preload and main_path is not None:
+    if "__main__" in preload and (main_path or main_name):
         current = process.current_process()
         current._inheriting = True
         try:
-            spawn.import_main_path(main_path)
+            if main_path:
+                spawn.import_main_path(main_path)
+            else:
+                spawn.import_main_name(main_name)
         except (Exception, SystemExit):
             pass  # the children import it again, and show what is wrong with it
         finally:

@@ -20,6 +20,7 @@ def main(
     preload: Sequence[str],
     main_path: str | None = None,
     sys_path: Sequence[str] | None = None,
+    main_name: str | None = None,
     install: bool = False,
 ) -> None: ...
 def read_signed(fd: int) -> int: ...

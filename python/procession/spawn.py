@@ -2,8 +2,9 @@
 
 The boot line of a spawned child is
 
-    from procession.spawn import spawn_main; spawn_main(tracker_fd=…, pipe_handle=…, family_fd=…)
+    import gc; gc.disable(); from procession.spawn import spawn_main; spawn_main(tracker_fd=…, …)
 
+and what it imports at first is kept small (see _lean.py).
 Before anything else the child joins the family, so that every handle which it unpickles leads
 somewhere. Then it reads two pickles, as the standard library's children do: the preparation data
 (names, paths, what `__main__` is) and the Process object.
@@ -13,18 +14,18 @@ import io
 import os
 import pickle
 import sys
+import types
 
 from . import _family, context, reduction
+from ._lean import BOOT
 from ._std import displaced, process, resource_tracker, util
 from ._std import spawn as _std
 from ._std.spawn import (
     WINEXE,
     WINSERVICE,
     get_executable,
-    import_main_path,
     is_forking,
     old_main_modules,
-    prepare,
     set_executable,
 )
 
@@ -61,9 +62,8 @@ def get_command_line(**kwds):
     if getattr(sys, "frozen", False):
         return [sys.executable, "--multiprocessing-fork", *(f"{k}={v!r}" for k, v in kwds.items())]
     arguments = ", ".join(f"{k}={v!r}" for k, v in kwds.items())
-    program = f"from procession.spawn import spawn_main; spawn_main({arguments})"
     flags = util._args_from_interpreter_flags()
-    return [get_executable(), *flags, "-c", program, "--multiprocessing-fork"]
+    return [get_executable(), *flags, "-c", f"{BOOT}{arguments})", "--multiprocessing-fork"]
 
 
 def encode(popen, process_obj):
@@ -90,9 +90,62 @@ def get_preparation_data(name):
     return data
 
 
+def prepare(data):
+    """Makes this process what the preparation data says."""
+    data = dict(data)
+    path = data.pop("init_main_from_path", None)
+    _std.prepare(data)
+    if path is not None:
+        import_main_path(path)
+
+
+def import_main_path(main_path):
+    """Imports a file as the main module, unless it is that already."""
+    current = sys.modules["__main__"]
+    if getattr(current, "__file__", None) == main_path:
+        return
+    source = _source(main_path)
+    if source is None:
+        _std.import_main_path(main_path)
+        return
+    # As there, but without `runpy` and all that it imports.
+    code = compile(source, main_path, "exec", dont_inherit=True)
+    old_main_modules.append(current)
+    main = types.ModuleType("__mp_main__")
+    main.__file__, main.__package__ = main_path, ""
+    vars(main)["__cached__"] = None
+    before = sys.modules.get("__mp_main__"), sys.argv[0]
+    sys.modules["__mp_main__"], sys.argv[0] = main, main_path
+    try:
+        exec(code, vars(main))
+    except BaseException:
+        sys.modules["__mp_main__"] = before[0]
+        raise
+    finally:
+        sys.argv[0] = before[1]
+    sys.modules["__main__"] = main
+
+
+def _source(path):
+    """The text of a script; None for what is run in another way, or not at all."""
+    name, _ = os.path.splitext(os.path.basename(path))
+    if name == "ipython" or not os.path.isfile(path):
+        return None
+    with io.open_code(path) as file:
+        source = file.read()
+    return None if b"\0" in source else source  # a zip application, or compiled
+
+
+def import_main_name(name):
+    """The same for a module that is run by its name."""
+    _std._fixup_main_from_name(name)
+
+
 def spawn_main(pipe_handle, parent_pid=None, tracker_fd=None, family_fd=None):
     """Runs what comes over the pipe, and exits."""
     assert is_forking(sys.argv), "Not forking"
+    if (lean := sys.modules.get(f"{__package__}._lean")) is not None:
+        lean.end()
     if family_fd is not None:
         _family.attach(family_fd)
     resource_tracker._resource_tracker._fd = tracker_fd

@@ -1,0 +1,492 @@
+"""install() and `procession run`: Procession for a whole program, its libraries and its children."""
+
+import signal
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from support import METHODS, run
+
+import procession as mp
+from procession import _fallback
+
+each_method = pytest.mark.parametrize("method", METHODS)
+
+
+def script(folder, text, name="script.py"):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+# ---------------------------------------------------------------- install()
+
+
+def test_every_import_gives_procession():
+    program = """
+import procession, sys
+assert procession.install() is None
+procession.install()
+import multiprocessing
+import multiprocessing.queues, multiprocessing.pool as pool
+from multiprocessing import Process, connection
+from multiprocessing.context import SpawnContext
+import importlib
+assert multiprocessing is procession and Process is procession.Process
+assert multiprocessing.queues is procession.queues is sys.modules["multiprocessing.queues"]
+assert connection is procession.connection and SpawnContext is procession.context.SpawnContext
+assert pool is procession.pool is importlib.import_module("multiprocessing.pool")
+for name in sorted(procession._MODULES):
+    module = importlib.import_module("multiprocessing." + name)
+    assert module is getattr(procession, name) is importlib.import_module("procession." + name)
+    assert module is sys.modules["multiprocessing." + name]
+import multiprocessing.dummy.connection
+try:
+    import multiprocessing.nonsense
+except ModuleNotFoundError as error:
+    assert "nonsense" in str(error), error
+else:
+    raise AssertionError
+"""
+    assert run("-c", program) == ""
+
+
+def test_there_is_one_of_each_real_module():
+    """Whatever is imported before or after, and under whichever name."""
+    program = """
+import sys
+import multiprocessing.util, multiprocessing.process, multiprocessing.pool
+util, process, pool = multiprocessing.util, multiprocessing.process, multiprocessing.pool
+import procession
+procession.install()
+from procession import _std
+import procession._std.managers
+from multiprocessing import managers
+assert managers is _std.managers is sys.modules["procession._std.managers"]
+assert (managers.util, managers.process, managers.pool) == (util, process, pool)
+assert _std.util is util is sys.modules["multiprocessing.util"] is sys.modules["procession.util"]
+assert procession.current_process() is process.current_process()
+assert managers.__name__ == "multiprocessing.managers" == managers.SyncManager.__module__
+import multiprocessing.synchronize, procession._std.synchronize, procession._std.queues
+names = [name for name in sys.modules if name.startswith(("procession._std.", "multiprocessing."))]
+files = {}
+for name in names:
+    module = sys.modules[name]
+    assert files.setdefault(module.__file__, module) is module, name
+"""
+    assert run("-c", program) == ""
+
+
+def test_modules_that_were_imported_before_get_it_too(tmp_path):
+    script(
+        tmp_path,
+        """
+import multiprocessing, multiprocessing.queues as q
+import multiprocessing as mp
+from multiprocessing import Queue, Process, current_process, TimeoutError
+from multiprocessing.connection import wait
+class Derived(Process): pass
+""",
+        "library.py",
+    )
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import concurrent.futures.process, library
+theirs = [library.Process]  # (as a global of its own it would be replaced)
+queue = library.Queue()
+import procession
+procession.install()
+assert concurrent.futures.process.mp is procession
+assert library.mp is library.multiprocessing is procession and library.q is procession.queues
+assert library.Queue == procession.Queue and library.Process is procession.Process
+assert library.wait is procession.connection.wait
+assert library.current_process is procession.current_process
+# What was made and derived before stays what it was, and works.
+assert library.Derived.__bases__ == (*theirs,) and type(queue).__name__ == "Queue"
+child = library.Derived(target=queue.put, args=(1,))
+child.start()
+assert queue.get(timeout=20) == 1
+child.join()
+queue.close()
+queue.join_thread()
+"""
+    assert run("-c", program) == ""
+
+
+def test_which_modules_are_processions_own():
+    """Those that are named so are, and the others are the standard library's."""
+    import importlib
+
+    for name in sorted(mp._MODULES):
+        ours = importlib.import_module(f"procession.{name}")
+        theirs = importlib.import_module(f"multiprocessing.{name}")
+        assert (ours is not theirs) == (name in _fallback.OWN), name
+
+
+def test_private_names_of_the_real_modules_are_found():
+    program = """
+import procession
+procession.install()
+from multiprocessing.queues import _sentinel
+from multiprocessing.spawn import _fixup_main_from_path
+from multiprocessing.context import _force_start_method
+from multiprocessing.connection import SocketListener, answer_challenge
+import multiprocessing.queues
+try:
+    multiprocessing.queues.nonsense
+except AttributeError:
+    pass
+else:
+    raise AssertionError
+assert not hasattr(multiprocessing.queues, "__path__")
+"""
+    assert run("-c", program) == ""
+
+
+def test_fallback_is_left_alone():
+    program = """
+import warnings
+warnings.simplefilter("ignore")
+import procession, multiprocessing
+procession.install()
+assert __import__("multiprocessing") is multiprocessing is not procession
+"""
+    assert run("-c", program, env={"PROCESSION_FALLBACK": "1"}) == ""
+
+
+CHILDREN = """
+import sys
+import multiprocessing
+IN_MAIN = multiprocessing.__name__
+
+def look(queue, depth):
+    import multiprocessing, multiprocessing.pool, procession
+    from multiprocessing.queues import Queue
+    queue.put((IN_MAIN, multiprocessing is procession, type(queue) is Queue,
+               multiprocessing.get_start_method()))
+    if depth:
+        child = multiprocessing.Process(target=look, args=(queue, depth - 1))
+        child.start()
+        child.join()
+
+def square(x):
+    import procession, multiprocessing
+    assert multiprocessing is procession
+    return x * x
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    queue = multiprocessing.Queue()
+    child = multiprocessing.Process(target=look, args=(queue, 1))
+    child.start()
+    expected = ("procession", True, True, sys.argv[1])
+    for _ in range(2):
+        assert (found := queue.get(timeout=20)) == expected, found
+    child.join()
+    assert child.exitcode == 0
+    with multiprocessing.Pool(2) as pool:
+        assert pool.map(square, range(4)) == [0, 1, 4, 9]
+    with multiprocessing.Manager() as manager:
+        shared = manager.list([1])
+        shared.append(2)
+        assert list(shared) == [1, 2]
+    lock = multiprocessing.Lock()
+    with lock:
+        pass
+    print("well")
+"""
+
+
+@each_method
+def test_children(method, tmp_path):
+    path = script(tmp_path, CHILDREN)
+    assert run("-m", "procession", "run", path, method) == "well\n"
+
+
+def test_a_forkserver_that_ran_before(tmp_path):
+    program = """
+import procession as mp
+
+def look(queue):
+    import multiprocessing
+    queue.put(multiprocessing.__name__)
+
+if __name__ == "__main__":
+    context = mp.get_context("forkserver")
+    queue = context.Queue()
+    for expected in "multiprocessing", "procession":
+        child = context.Process(target=look, args=(queue,))
+        child.start()
+        assert queue.get(timeout=20) == expected
+        child.join()
+        mp.install()
+"""
+    assert run(script(tmp_path, program)) == ""
+
+
+def test_processes_of_an_older_context(tmp_path):
+    """The standard library's own, held from before: its children can read what we pickle."""
+    program = """
+import multiprocessing
+contexts = [multiprocessing.get_context(method) for method in ("fork", "spawn", "forkserver")]
+import procession
+
+def look(queue, pipe):
+    queue.put(pipe.recv())
+
+if __name__ == "__main__":
+    procession.install()
+    for context in contexts:
+        queue = procession.Queue()
+        here, there = procession.Pipe()
+        child = context.Process(target=look, args=(queue, there))
+        child.start()
+        here.send(1)
+        assert queue.get(timeout=20) == 1
+        child.join()
+        assert child.exitcode == 0
+"""
+    assert run(script(tmp_path, program)) == ""
+
+
+def test_after_fork_it_is_the_childs_too():
+    program = """
+import os, procession
+procession.install()
+pid = os.fork()
+if pid == 0:
+    import multiprocessing
+    os._exit(0 if multiprocessing is procession else 1)
+assert os.waitpid(pid, 0) == (pid, 0)
+"""
+    assert run("-c", program) == ""
+
+
+# ---------------------------------------------------------------- run
+
+MAIN = """
+import sys, os
+import multiprocessing
+if __name__ == "__main__":
+    main = sys.modules["__main__"]
+    print(multiprocessing.__name__, sys.argv[1:], vars(main) is globals(), __doc__)
+    print(os.path.basename(__file__), os.path.basename(sys.path[0]), __package__)
+"""
+
+
+def test_a_script(tmp_path):
+    path = script(tmp_path, MAIN)
+    out = run("-m", "procession", "run", path, "-m", "--json", "x")
+    expected = f"procession ['-m', '--json', 'x'] True None\nscript.py {tmp_path.name} None\n"
+    assert out == expected
+    assert out == run(path, "-m", "--json", "x").replace("multiprocessing", "procession")
+
+
+def test_a_module(tmp_path):
+    (tmp_path / "package").mkdir()
+    script(tmp_path, "", "package/__init__.py")
+    script(tmp_path, MAIN, "package/tool.py")
+    script(tmp_path, MAIN, "package/__main__.py")
+    for name, file in [("package.tool", "tool.py"), ("package", "__main__.py")]:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "procession", "run", "-m", name, "a", "-b"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=45,
+        )
+        assert done.stdout == (
+            f"procession ['a', '-b'] True None\n{file} {tmp_path.name} package\n"
+        ), done.stderr
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_a_folder_and_a_zip_file(kind, tmp_path):
+    if kind == "folder":
+        program = tmp_path / "folder"
+        program.mkdir()
+        script(program, MAIN, "__main__.py")
+    else:
+        program = tmp_path / "zipped"
+        with zipfile.ZipFile(program, "w") as archive:
+            archive.writestr("__main__.py", MAIN)
+    out = run("-m", "procession", "run", program, "x")
+    assert out == f"procession ['x'] True None\n__main__.py {program.name} \n"
+    assert out == run(program, "x").replace("multiprocessing", "procession")
+
+
+@pytest.mark.parametrize(
+    "text, code, says",
+    [
+        ("import sys; sys.exit(7)", 7, ""),
+        ("import sys; sys.exit('sorry')", 1, "sorry\n"),
+        ("raise ValueError(1)", 1, "ValueError: 1\n"),
+        ("x = ", 1, "SyntaxError: invalid syntax\n"),
+        ("import os; os._exit(3)", 3, ""),
+    ],
+)
+def test_exit_status(text, code, says, tmp_path):
+    path = script(tmp_path, text)
+    out = run("-m", "procession", "run", path, code=code)
+    assert out == run(path, code=code)
+    assert out.endswith(says)
+
+
+def test_ctrl_c_ends_it_as_it_ends_python(tmp_path):
+    path = script(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    for command in ([], ["-m", "procession", "run"]):
+        done = subprocess.run(
+            [sys.executable, *command, path], capture_output=True, text=True, timeout=45
+        )
+        assert done.returncode == -signal.SIGINT
+        assert done.stderr.endswith("KeyboardInterrupt\n")
+
+
+def test_no_such_program(tmp_path):
+    out = run("-m", "procession", "run", tmp_path / "nothing.py", code=2)
+    assert "cannot open" in out and "Traceback" not in out
+    out = run("-m", "procession", "run", "-m", "no_such_module", code=1)
+    assert "No module named no_such_module" in out and "Traceback" not in out
+    assert "usage:" in run("-m", "procession", "run", code=2)
+
+
+LATE = """
+import atexit, sys, threading
+import multiprocessing
+
+def put(queue):
+    queue.put(1)
+
+def start():
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    child = context.Process(target=put, args=(queue,))
+    child.start()
+    assert queue.get(timeout=20) == 1
+    child.join()
+    print("late")
+
+def later():
+    threading.main_thread().join()
+    start()
+
+if __name__ == "__main__":
+    threading.Thread(target=later).start()
+"""
+
+
+def test_a_thread_outlives_the_programs_end(tmp_path):
+    """The children that it starts still find the program as their main module."""
+    assert run("-m", "procession", "run", script(tmp_path, LATE)) == "late\n"
+
+
+# ---------------------------------------------------------------- programs of other people's making
+
+FUTURES = """
+import sys, multiprocessing
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+def square(x):
+    return x * x, multiprocessing.__name__
+
+def die():
+    import os
+    os._exit(3)
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    with ProcessPoolExecutor(2) as executor:
+        assert type(executor._result_queue).__module__ == "procession.queues"
+        assert list(executor.map(square, range(20))) == [(x * x, "procession") for x in range(20)]
+        futures = [executor.submit(square, x) for x in range(10)]
+        assert sorted(f.result()[0] for f in as_completed(futures)) == [x * x for x in range(10)]
+        try:
+            executor.submit(die).result(timeout=20)
+        except BrokenProcessPool:
+            print("well")
+"""
+
+
+@each_method
+def test_concurrent_futures(method, tmp_path):
+    assert run("-m", "procession", "run", script(tmp_path, FUTURES), method) == "well\n"
+
+
+LOGGING = """
+import logging, logging.handlers, multiprocessing, sys
+
+def work(queue, n):
+    logger = logging.getLogger("worker")
+    logger.addHandler(logging.handlers.QueueHandler(queue))
+    logger.setLevel(logging.INFO)
+    logger.info("message %d of %s", n, multiprocessing.current_process().name)
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    queue = multiprocessing.Queue()
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(processName)s %(name)s %(message)s"))
+    listener = logging.handlers.QueueListener(queue, handler)
+    listener.start()
+    for n in range(3):
+        child = multiprocessing.Process(target=work, args=(queue, n), name=f"Ada-{n}")
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+    listener.stop()
+"""
+
+
+@each_method
+def test_logging_through_a_queue(method, tmp_path):
+    out = run("-m", "procession", "run", script(tmp_path, LOGGING), method)
+    assert out == "".join(f"Ada-{n} worker message {n} of Ada-{n}\n" for n in range(3))
+
+
+JOBLIB = """
+import sys, multiprocessing
+from joblib import Parallel, delayed
+
+def square(x):
+    return x * x, multiprocessing.__name__
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    found = Parallel(n_jobs=2, backend="multiprocessing")(delayed(square)(x) for x in range(20))
+    assert found == [(x * x, "procession") for x in range(20)]
+    print("well")
+"""
+
+
+@each_method
+def test_joblib(method, tmp_path):
+    pytest.importorskip("joblib")
+    assert run("-m", "procession", "run", script(tmp_path, JOBLIB), method) == "well\n"
+
+
+TORCH = """
+import sys
+import torch.multiprocessing as mp
+
+def fill(queue):
+    import torch
+    queue.put(torch.ones(3))
+
+if __name__ == "__main__":
+    context = mp.get_context(sys.argv[1])
+    queue = context.Queue()
+    child = context.Process(target=fill, args=(queue,))
+    child.start()
+    assert queue.get(timeout=40).sum() == 3
+    child.join()
+    print("well")
+"""
+
+
+@each_method
+def test_torch(method, tmp_path):
+    pytest.importorskip("torch")
+    assert run("-m", "procession", "run", script(tmp_path, TORCH), method) == "well\n"
