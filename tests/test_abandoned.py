@@ -13,6 +13,7 @@ import pytest
 from support import PATIENCE, each_method, ended, until, until_waiting
 
 import procession as mp
+from procession import util
 from procession.synchronize import AbandonedLockWarning
 
 
@@ -182,6 +183,103 @@ def test_a_condition_loses_no_wake_up_to_the_dead():
         condition.notify()
     ended(survivor)
     ended(victim, code=-9)
+
+
+def test_nor_to_one_that_dies_before_it_has_the_lock_again():
+    context = mp.get_context("fork")
+    condition, ready = context.Condition(), context.Semaphore(0)
+    victim, survivor = (context.Process(target=wait_on, args=(condition, ready)) for _ in range(2))
+    victim.start()
+    assert ready.acquire(timeout=PATIENCE)
+    with condition:
+        assert condition._waiting() == 1
+    survivor.start()
+    assert ready.acquire(timeout=PATIENCE)
+    with condition:
+        assert condition._waiting() == 2
+        condition.notify()  # the victim, which waited first, and now waits for the lock
+        victim.kill()
+        victim.join(PATIENCE)
+    ended(survivor)
+    ended(victim, code=-9)
+
+
+def raise_with(lock, ready):
+    lock.acquire()
+    ready.set()
+    raise RuntimeError("the work failed")
+
+
+@each_method
+def test_a_child_that_an_exception_ends_leaves_its_locks_abandoned(method):
+    context = mp.get_context(method)
+    lock, ready = context.Lock(), context.Event()
+    process = context.Process(target=raise_with, args=(lock, ready))
+    process.start()
+    assert ready.wait(PATIENCE)
+    process.join(PATIENCE)
+    with pytest.warns(AbandonedLockWarning, match="exited with code 1"):
+        assert lock.acquire(timeout=PATIENCE)
+    ended(process, code=1)
+
+
+def release_at_the_end(lock, told):
+    lock.acquire()
+    util.Finalize(None, lock.release, exitpriority=5)
+    util.Finalize(None, told.put, ("released",), exitpriority=1)
+
+
+@each_method
+def test_exit_functions_still_have_the_locks(method):
+    context = mp.get_context(method)
+    lock, told = context.RLock(), context.Queue()
+    process = context.Process(target=release_at_the_end, args=(lock, told))
+    process.start()
+    assert told.get(timeout=PATIENCE) == "released"
+    ended(process)
+    assert lock.acquire(False)
+
+
+def wait_and_say(lock, told):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        lock.acquire()
+    told.put(str(caught[0].message))
+
+
+@each_method
+def test_a_sibling_is_told_how_the_holder_died(method):
+    context = mp.get_context(method)
+    lock, told = context.Lock(), context.Queue()
+    process = holder(context, lock, "wait")
+    process.kill()
+    process.join(PATIENCE)
+    sibling = context.Process(target=wait_and_say, args=(lock, told))
+    sibling.start()
+    assert "(holder), which was killed by SIGKILL" in told.get(timeout=PATIENCE)
+    ended(sibling)
+    ended(process, code=-9)
+
+
+def test_the_warning_points_at_the_users_line():
+    context = mp.get_context("fork")
+    for make in (context.Condition, lambda: context.Array("i", 1)):
+        shared = make()
+        process = holder(context, shared, "os._exit")
+        ended(process, code=3)
+        with pytest.warns(AbandonedLockWarning) as caught:
+            with shared:
+                pass
+        assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", ["\udcff", 7, "x" * 500, ""])
+def test_any_name_does(name):
+    context = mp.get_context("fork")
+    process = context.Process(target=int, name="child")
+    process._name = name
+    process.start()
+    ended(process)
 
 
 def test_permits_of_the_dead_stay_gone():

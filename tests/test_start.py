@@ -75,16 +75,19 @@ def use(pipe):
     assert "_SocketWatch" not in str(sys.meta_path)
     # The reducers are those for the real classes.
     here, there = socket.socketpair()
-    assert type(reduction.ForkingPickler.loads(reduction.ForkingPickler.dumps(here))) is socket.socket
-    pipe.send(there)
-    pipe.recv()
+    with here, there, pickle.loads(reduction.ForkingPickler.dumps(here)) as copy:
+        assert type(copy) is socket.socket
+        pipe.send(there)
+        pipe.recv()
 
 def use_first(pipe):
     import importlib.util
     assert importlib.util.find_spec("socket").origin
     from socket import socketpair
-    pipe.send(socketpair()[1])
-    pipe.recv()
+    here, there = socketpair()
+    with here, there:
+        pipe.send(there)
+        pipe.recv()
 
 if __name__ == "__main__":
     import procession as mp, socket
@@ -93,10 +96,12 @@ if __name__ == "__main__":
         child = mp.get_context("spawn").Process(target=target, args=(there,))
         child.start()
         there.close()
-        assert type(here.recv()) is socket.socket
+        with here.recv() as received:
+            assert type(received) is socket.socket
         here.send("thanks")
         child.join()
         assert child.exitcode == 0
+        here.close()
 """
 
 
@@ -108,7 +113,7 @@ def test_only_a_child_gets_them():
     program = "import sys, procession; print('procession._lean' in sys.modules)"
     assert run("-c", program) == "False\n"
     assert run("-c", program, "--multiprocessing-fork") == "True\n"
-    program = f"import procession; assert not procession._lean._stand_ins # {_lean.BOOT[:-1]}"
+    program = f"import procession; assert not procession._lean._stand_ins # {_lean.BOOT}"
     assert run("-c", program, "--multiprocessing-fork") == ""
 
 

@@ -188,6 +188,33 @@ def use_from_queue(box, ready):
     ready.set()
 
 
+class Mine(synchronize.Lock):
+    def _acquire(self):
+        return self.acquire(timeout=0.01)
+
+    def _release(self):
+        return self.release()
+
+
+def test_a_subclass_may_have_methods_of_its_own():
+    lock = Mine(ctx=mp.get_context())
+    assert lock.acquire() and not lock._acquire()
+    lock._release()
+    with pytest.raises(ValueError):
+        lock._release()
+
+
+def test_arguments_of_acquire_by_name_and_place():
+    lock = mp.Lock()
+    lock.acquire(block=True, timeout=None)
+    assert not lock.acquire(False, timeout=1)
+    assert not lock.acquire(timeout=0.01, block=True)
+    with pytest.raises(TypeError):
+        lock.acquire(True, 1, 2)
+    with pytest.raises(TypeError):
+        lock.acquire(True, block=True)
+
+
 def test_many_cost_no_descriptors():
     before = descriptors()
     locks = [mp.Lock() for _ in range(5000)]
@@ -298,6 +325,14 @@ def test_a_time_out_withdraws():
         assert condition._waiting() == 0
 
 
+def test_a_condition_over_a_semaphore():
+    condition = mp.Condition(mp.Semaphore(1))
+    with condition:
+        assert condition.wait(0.01) is False
+        condition.notify(-1)
+        condition.notify(1.5)
+
+
 def test_a_notification_before_the_wait_is_not_kept():
     condition = mp.Condition()
     with condition:
@@ -368,9 +403,9 @@ def test_the_last_one_runs_the_action_before_anyone_goes_on():
     thread.join(PATIENCE)
 
 
-def broken_in_thread(barrier, seen):
+def broken_in_thread(barrier, seen, timeout=None):
     try:
-        barrier.wait()
+        barrier.wait(timeout)
     except threading.BrokenBarrierError:
         seen.append("broken")
 
@@ -399,9 +434,26 @@ def test_what_breaks_a_barrier(how):
     assert not barrier.broken and barrier.n_waiting == 0
 
 
-def test_impossible_barriers():
-    with pytest.raises(ValueError, match="parties"):
-        mp.Barrier(0)
+@pytest.mark.parametrize("parties", [-1, 0, 65536])
+def test_impossible_barriers(parties):
+    with pytest.raises(ValueError, match="parties must be"):
+        mp.Barrier(parties)
+
+
+def test_one_too_many_at_a_barrier_hurts_nobody():
+    inside, go = threading.Event(), threading.Event()
+    barrier = mp.Barrier(2, action=lambda: inside.set() or go.wait())
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(barrier.wait())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert inside.wait(PATIENCE)
+    late = threading.Thread(target=broken_in_thread, args=(barrier, got, 0.01))
+    late.start()
+    go.set()
+    for thread in (*threads, late):
+        thread.join(PATIENCE)
+    assert sorted(got, key=str) == [0, 1, "broken"]
 
 
 def test_names_of_the_module():

@@ -69,12 +69,6 @@ _MODULES = frozenset(
 )
 
 
-def _leave():
-    # A program that an exception has ended leaves its locks abandoned.
-    if not hasattr(_sys, "last_type") or hasattr(_sys, "ps1"):
-        _core.leave_cleanly()
-
-
 if _native:
     try:
         from . import _core
@@ -89,8 +83,10 @@ if _native:
             RuntimeWarning,
             stacklevel=2,
         )
+    from . import _member
+
     # Before whatever the program registers, and so after it.
-    _atexit.register(_leave)
+    _atexit.register(_member.leave)
     if _sys.orig_argv[-1:] == ["--multiprocessing-fork"]:
         from . import _lean
 

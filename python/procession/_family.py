@@ -25,7 +25,8 @@ class Reporter:
         return code
 
     def _has_ended(self, code):
-        _core.record_exit(self.pid, code)
+        if code is not None:
+            _core.record_exit(self.pid, code)
 
 
 class LeaseHolder(Reporter):
@@ -36,8 +37,8 @@ class LeaseHolder(Reporter):
         super().__init__(process_obj)
 
     def _has_ended(self, code):
+        super()._has_ended(code)  # first: a count that is given back may start a sweep
         self._leases.clear()
-        super()._has_ended(code)
 
     def close(self):
         self._leases.clear()
@@ -80,9 +81,15 @@ def papers(owner):
 
 
 def enter(travelled):
-    """In the receiver: joins the family whose descriptor came with a handle, if it is not in it."""
-    if travelled is not None and _core.family_id() is None:
-        attach(travelled.detach())
+    """In the receiver: joins the family whose descriptor came with a handle, if it is in none."""
+    if travelled is None or getattr(travelled, "_procession_entered", False):
+        return
+    travelled._procession_entered = True  # it is one for all handles that came together
+    fd = travelled.detach()
+    if _core.family_id() is None:
+        attach(fd)
+    else:
+        os.close(fd)
 
 
 def attach(fd):

@@ -42,8 +42,11 @@ class _Socket:
 
 
 def begin():
-    """Puts the stand-ins up, if this is a child that has just begun."""
-    if "multiprocessing" in sys.modules or BOOT not in "".join(sys.orig_argv):
+    """Puts the stand-ins up, if this is a child that has just begun.
+
+    Not if it is `site` that imports Procession, in such a child: then the collector still runs.
+    """
+    if gc.isenabled() or "multiprocessing" in sys.modules or BOOT not in "".join(sys.orig_argv):
         return
     import _pickle
 

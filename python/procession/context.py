@@ -23,7 +23,7 @@ from multiprocessing.context import (
 )
 
 from . import _byvalue as _byvalue  # from now on it sees every fork
-from . import _core, _docs
+from . import _docs, _member
 
 __all__ = [
     "AuthenticationError",
@@ -178,11 +178,9 @@ class _Member(_process.BaseProcess):
     """A process that belongs to the family."""
 
     def _bootstrap(self, *args, **kwargs):
-        _core.set_name(self._name)
+        _member.introduce(self._name)
         code = super()._bootstrap(*args, **kwargs)
-        if code == 0:
-            # What it holds now it leaves on purpose; after an exception that is not so.
-            _core.leave_cleanly()
+        _member.end_with(code)
         return code
 
 

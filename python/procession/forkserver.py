@@ -230,8 +230,9 @@ class _Server:
         for pid in list(self.status):
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
-                status_w = self.status.pop(pid)
-                _tell(status_w, os.waitstatus_to_exitcode(status))
+                status_w, code = self.status.pop(pid), os.waitstatus_to_exitcode(status)
+                _core.record_exit(pid, code)  # nobody else can know it, until the starter asks
+                _tell(status_w, code)
                 os.close(status_w)
 
     def become_child(self, data_r, status_w, fds):

@@ -57,9 +57,9 @@ class Popen(LeaseHolder, popen_forkserver.Popen):
         try:
             code = forkserver.read_signed(self.sentinel)
         except (OSError, EOFError):
-            code = 255  # the server was killed, and nobody else can know
+            code = None  # the server was killed, and nobody else can know
         finally:
             self._busy = False
         if self.returncode is None:
-            self.returncode = code
-        self._leases.clear()
+            self.returncode = 255 if code is None else code
+        self._has_ended(code)

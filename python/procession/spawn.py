@@ -16,7 +16,7 @@ import pickle
 import sys
 import types
 
-from . import _family, context, reduction
+from . import _family, _member, context, reduction
 from ._lean import BOOT
 from ._std import displaced, process, resource_tracker, util
 from ._std import spawn as _std
@@ -149,6 +149,7 @@ def spawn_main(pipe_handle, parent_pid=None, tracker_fd=None, family_fd=None):
     if family_fd is not None:
         _family.attach(family_fd)
     resource_tracker._resource_tracker._fd = tracker_fd
+    _member.will_exit()
     sys.exit(_main(pipe_handle, os.dup(pipe_handle)))
 
 

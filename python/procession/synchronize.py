@@ -16,9 +16,10 @@ import threading
 import time
 import warnings
 
-from . import _core, _docs
+from . import _docs
 from ._core import BarrierBase, ConditionBase, EventBase, LockBase, SemaphoreBase
 from ._family import Travels
+from ._member import introduce
 from ._std import process
 
 __all__ = ["BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
@@ -28,7 +29,7 @@ SEM_VALUE_MAX = 2**31 - 1
 
 
 # For those who take over a lock from this process. A child has its name from its first line on.
-_core.set_name(process.current_process().name)
+introduce(process.current_process().name)
 
 
 class AbandonedLockWarning(RuntimeWarning):
@@ -53,7 +54,11 @@ def _warn_abandoned(lock, pid, name, exitcode):
         f"this {type(lock).__name__} was held by process {pid}{f' ({name})' if name else ''},"
         f" which {_how(exitcode)}: what the lock protects may be half done"
     )
-    warnings.warn(AbandonedLockWarning(text, pid, name, exitcode), stacklevel=2)
+    # At the line that asked for the lock: it may have done so through a condition or a value.
+    level, frame = 2, sys._getframe(1)
+    while frame and frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(AbandonedLockWarning(text, pid, name, exitcode), stacklevel=level)
 
 
 def _exitcode_of_child(pid):
@@ -195,15 +200,20 @@ class Condition(Travels, ConditionBase):
         for _ in range(count):
             self._lock.release()
         try:
-            return waiter.wait(timeout)
+            waiter.wait(timeout)
+        except BaseException:
+            waiter.withdraw()
+            raise
         finally:
             for _ in range(count):
                 self._lock.acquire()
+        # Only now: if this process is killed before it has the lock, another one is woken.
+        return waiter.leave()
 
     def notify(self, n=1):
         """Wakes up to `n` of those who wait."""
         self._check_mine("lock is not owned")
-        self._notify(min(n, SEM_VALUE_MAX))
+        self._notify(max(0, min(int(n), SEM_VALUE_MAX)))
 
     def notify_all(self):
         """Wakes all who wait."""
@@ -244,6 +254,8 @@ class Barrier(Travels, BarrierBase, threading.Barrier):
     def __init__(self, parties, action=None, timeout=None, *, ctx):
         if parties < 1:
             raise ValueError("parties must be > 0")
+        if parties > 65535:
+            raise ValueError("parties must be < 65536: so many can meet at a barrier")
         self._create(parties)
         self._action = action
         self._timeout = timeout

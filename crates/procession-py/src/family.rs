@@ -1,6 +1,7 @@
 //! The functions about this process's family and its memory.
 
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::{Mutex, PoisonError};
 
 use procession::Family;
 use procession::sync::Ended;
@@ -51,11 +52,24 @@ pub(crate) fn memory_limit() -> PyResult<u64> {
     Ok(current()?.memory_limit())
 }
 
-/// Names this process for those who look at the family, or take over a lock from it.
+/// What this process is called, until its family knows.
+static NAME: Mutex<Option<String>> = Mutex::new(None);
+
+/// Names this process for those who look at the family, or take over a lock from it. Without a
+/// family the name is kept for the one that its first lock will be in.
 #[pyfunction]
-pub(crate) fn set_name(name: &str) -> PyResult<()> {
-    current()?.set_name(name);
-    Ok(())
+pub(crate) fn set_name(name: String) {
+    *NAME.lock().unwrap_or_else(PoisonError::into_inner) = Some(name);
+    if let Some(family) = Family::existing() {
+        introduce(family);
+    }
+}
+
+/// Tells the family this process's name, if it was not told yet.
+pub(crate) fn introduce(family: Family) {
+    if let Some(name) = NAME.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        family.set_name(&name);
+    }
 }
 
 /// Notes how a member of the family has ended: its exit code, or a signal's number, negative.

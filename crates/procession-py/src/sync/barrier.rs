@@ -59,10 +59,13 @@ impl PyBarrierBase {
             Ok(Arrival::Busy) => Ok(None),
             Ok(arrival) => Ok(Some(arrival)),
         };
-        // While the action of those who came before runs there is no way in.
+        // While the action of those who came before runs there is no way in, and no time-out: it
+        // would be for a round that has not begun.
         let arrival = match arrive()? {
             Some(arrival) => Waited::Done(arrival),
-            None => blocking::wait(py, patience, arrive, |d| barrier.wait_while_busy(d))?,
+            None => {
+                blocking::wait(py, Patience::Until(None), arrive, |d| barrier.wait_while_busy(d))?
+            }
         };
         let waiter = match arrival.done() {
             Some(Arrival::Wait(waiter)) => waiter,
@@ -73,10 +76,7 @@ impl PyBarrierBase {
                 }
                 return runner.release().map_err(|_| broken(py));
             }
-            _ => {
-                barrier.abort();
-                return Err(broken(py));
-            }
+            _ => return Err(broken(py)),
         };
         let waited =
             blocking::wait(py, patience, || Ok(waiter.outcome()), |deadline| waiter.wait(deadline));

@@ -75,20 +75,36 @@ pub(crate) struct PyWaiter {
 
 #[pymethods]
 impl PyWaiter {
-    /// Waits to be notified, at most timeout seconds, and leaves the list. Whether it was notified.
+    /// Waits to be notified, at most timeout seconds. It stays on the list.
     #[pyo3(signature = (timeout=None))]
-    fn wait(&self, py: Python<'_>, timeout: Arg) -> PyResult<bool> {
+    fn wait(&self, py: Python<'_>, timeout: Arg) -> PyResult<()> {
         let patience = Patience::from_args(None, timeout)?;
-        let waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(waiter) = waiter else {
-            return Ok(false);
+        let Some(waiter) = self.take() else {
+            return Ok(());
         };
-        let _ = blocking::wait(
+        let waited = blocking::wait(
             py,
             patience,
             || Ok(waiter.is_notified().then_some(())),
             |deadline| waiter.wait(deadline),
-        )?;
-        Ok(waiter.leave())
+        );
+        *self.waiter.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiter);
+        waited.map(drop)
+    }
+
+    /// Leaves the list. Whether it was notified.
+    fn leave(&self) -> bool {
+        self.take().is_some_and(Waiter::leave)
+    }
+
+    /// Leaves the list; a notification goes to another one.
+    fn withdraw(&self) {
+        drop(self.take());
+    }
+}
+
+impl PyWaiter {
+    fn take(&self) -> Option<Waiter> {
+        self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

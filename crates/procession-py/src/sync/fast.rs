@@ -13,6 +13,7 @@ use std::ffi::CStr;
 use std::ptr;
 
 use procession::RawLock;
+use pyo3::PyTypeInfo;
 use pyo3::ffi::{self, PyMethodDef, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -71,6 +72,7 @@ unsafe extern "C" fn exit(
     unsafe { release(slf, ptr::null_mut()) }
 }
 
+/// Calls `LockBase`'s own method, whatever a subclass has under that name.
 #[cold]
 unsafe fn call(
     slf: *mut PyObject,
@@ -79,13 +81,23 @@ unsafe fn call(
     count: ffi::Py_ssize_t,
     names: *mut PyObject,
 ) -> *mut PyObject {
-    // SAFETY: attached; the arguments are the caller's, and `method` is released once.
+    // SAFETY: attached; the arguments are the caller's: `count` of them, and one for each name; and
+    // `method` is released once.
     unsafe {
-        let method = ffi::PyObject_GetAttrString(slf, method.as_ptr());
+        let class = PyLockBase::type_object_raw(Python::assume_attached());
+        let method = ffi::PyObject_GetAttrString(class.cast(), method.as_ptr());
         if method.is_null() {
             return method;
         }
-        let result = ffi::PyObject_Vectorcall(method, args, count.cast_unsigned(), names);
+        let named = if names.is_null() { 0 } else { ffi::PyTuple_Size(names) };
+        let total = (count + named).cast_unsigned();
+        let mut all = Vec::with_capacity(total + 1);
+        all.push(slf);
+        if total > 0 {
+            all.extend_from_slice(std::slice::from_raw_parts(args, total));
+        }
+        let positional = count.cast_unsigned() + 1;
+        let result = ffi::PyObject_Vectorcall(method, all.as_ptr(), positional, names);
         ffi::Py_DECREF(method);
         result
     }

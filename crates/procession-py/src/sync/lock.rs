@@ -13,6 +13,7 @@ use super::semaphore::too_many;
 use super::{Arg, Once, family, handle};
 use crate::blocking::{self, Patience};
 use crate::error::Raise;
+use crate::family::introduce;
 use crate::lease::PyLease;
 
 /// The native part of a lock. Use `procession.Lock` and `procession.RLock`.
@@ -32,12 +33,12 @@ impl PyLockBase {
 
     /// Makes a new lock.
     fn _create(&self, reentrant: bool) -> PyResult<()> {
-        self.lock.begin(RawLock::create(family()?, reentrant).map_err(Raise::raise)?)
+        self.begin(RawLock::create(family()?, reentrant).map_err(Raise::raise)?)
     }
 
     /// Becomes the lock that a handle names.
     fn _attach(&self, handle: &[u8]) -> PyResult<()> {
-        self.lock.begin(RawLock::from_handle(handle).map_err(Raise::raise)?)
+        self.begin(RawLock::from_handle(handle).map_err(Raise::raise)?)
     }
 
     /// A few bytes that name the lock anywhere in its family.
@@ -99,6 +100,11 @@ impl PyLockBase {
 }
 
 impl PyLockBase {
+    fn begin(&self, lock: RawLock) -> PyResult<()> {
+        introduce(lock.family());
+        self.lock.begin(lock)
+    }
+
     /// The lock, if it was made.
     #[inline]
     pub(super) fn raw(&self) -> Option<&RawLock> {

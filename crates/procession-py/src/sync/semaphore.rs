@@ -1,5 +1,7 @@
 //! `SemaphoreBase`.
 
+use std::sync::atomic::{AtomicI32, Ordering};
+
 use procession::sync::RawSemaphore;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -15,6 +17,8 @@ use crate::lease::PyLease;
 #[derive(Debug)]
 pub(crate) struct PySemaphoreBase {
     semaphore: Once<RawSemaphore>,
+    /// Permits taken less those given back, through this object.
+    taken: AtomicI32,
 }
 
 #[pymethods]
@@ -22,7 +26,7 @@ impl PySemaphoreBase {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { semaphore: Once::new() }
+        Self { semaphore: Once::new(), taken: AtomicI32::new(0) }
     }
 
     /// Makes a new semaphore; its value never passes max.
@@ -56,23 +60,28 @@ impl PySemaphoreBase {
     fn acquire(&self, py: Python<'_>, block: Arg, timeout: Arg) -> PyResult<bool> {
         let patience = Patience::from_args(block, timeout)?;
         let semaphore = self.semaphore.held()?;
-        if semaphore.try_acquire() {
-            return Ok(true);
+        let had = semaphore.try_acquire()
+            || blocking::wait(
+                py,
+                patience,
+                || Ok(semaphore.try_acquire().then_some(())),
+                |deadline| semaphore.wait(deadline),
+            )?
+            .done()
+            .is_some();
+        if had {
+            self.taken.fetch_add(1, Ordering::Relaxed);
         }
-        let waited = blocking::wait(
-            py,
-            patience,
-            || Ok(semaphore.try_acquire().then_some(())),
-            |deadline| semaphore.wait(deadline),
-        )?;
-        Ok(waited.done().is_some())
+        Ok(had)
     }
 
     /// Gives a permit back, or adds one.
     ///
     /// ValueError if the value is at its maximum.
     fn release(&self) -> PyResult<()> {
-        self.semaphore.held()?.release(1).map_err(|_| too_many())
+        self.semaphore.held()?.release(1).map_err(|_| too_many())?;
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
@@ -82,6 +91,16 @@ impl PySemaphoreBase {
     #[pyo3(signature = (_type=None, _value=None, _traceback=None))]
     fn __exit__(&self, _type: Arg, _value: Arg, _traceback: Arg) -> PyResult<()> {
         self.release()
+    }
+
+    /// How many permits were taken through this object, and not given back through it.
+    fn _count(&self) -> i32 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are such.
+    fn _is_mine(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) > 0
     }
 
     /// How many permits there are at this moment.
