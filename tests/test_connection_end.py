@@ -79,8 +79,6 @@ WAITS = {
 def start_waiting(use, end):
     """A thread that waits, and the list for what that will come to."""
     ended = []
-    if use.startswith("send"):
-        WAITS[use](end)  # fills the pipe
     waiter = threading.Thread(target=lambda: ended.append(outcome(WAITS[use], end)))
     waiter.start()
     until_waiting(os.getpid())

@@ -1,5 +1,6 @@
 """Full pipes, large messages, many threads, a thousand pipes."""
 
+import contextlib
 import itertools
 import os
 import threading
@@ -36,20 +37,32 @@ def test_a_sender_that_fills_the_pipe_waits(pipe, size, count):
         assert finished.is_set() and next(sent) == count
 
 
+@contextlib.contextmanager
+def sending(send, message):
+    """Sends in another thread meanwhile."""
+    sender = threading.Thread(target=send, args=(message,))
+    sender.start()
+    yield sender
+    sender.join(PATIENCE)
+    assert not sender.is_alive()
+
+
 def test_a_message_larger_than_the_pipe():
-    """It passes by itself, as soon as nothing else is under way."""
+    """It passes by itself, when nothing else is under way; its send ends when it is received."""
     a, b = mp.Pipe()
     huge = bytes(range(256)) * 40_000
-    a.send(huge)
-    assert b.recv() == huge
-    a.send_bytes(huge)
-    assert b.recv_bytes() == huge
+    with sending(a.send, huge) as sender:
+        until_waiting(os.getpid())
+        assert sender.is_alive() and b.poll()
+        assert b.recv() == huge
+    with sending(a.send_bytes, huge):
+        assert b.recv_bytes() == huge
     a.send("small")
-    sender = threading.Thread(target=a.send, args=(huge,))
-    sender.start()
+    with sending(a.send, huge):
+        assert b.recv() == "small"
+        assert b.recv() == huge
+    a.send("small")
     assert b.recv() == "small"
-    assert b.recv() == huge
-    sender.join(PATIENCE)
 
 
 def test_both_ways_at_once():
@@ -128,18 +141,18 @@ def test_arrays():
     a, b = mp.Pipe()
     for count in (10, 10_000, 1_250_000):
         array = numpy.arange(count, dtype="f8")
-        a.send(array)
+        with sending(a.send, array):
+            got = b.recv()
         array[:] = 0
-        got = b.recv()
         assert got.flags.writeable and (got == numpy.arange(count)).all()
         array[:] = got
         got[:] = 1  # is the receiver's own
-        a.send({"array": array, "again": array})
-        both = b.recv()
+        with sending(a.send, {"array": array, "again": array}):
+            both = b.recv()
         assert both["array"] is both["again"] and (both["array"] == numpy.arange(count)).all()
-        a.send_bytes(array)
         target = numpy.ones(count)
-        assert b.recv_bytes_into(target) == 8 * count
+        with sending(a.send_bytes, array):
+            assert b.recv_bytes_into(target) == 8 * count
         assert (target == numpy.arange(count)).all()
 
 

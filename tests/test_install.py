@@ -415,6 +415,29 @@ def test_concurrent_futures(method, tmp_path):
     assert run("-m", "procession", "run", script(tmp_path, FUTURES), method) == "well\n"
 
 
+EARLY = """
+import concurrent.futures.process
+import procession
+
+procession.install()
+import multiprocessing, sys
+
+def square(x):
+    return x * x
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    assert context.Queue().__class__.__module__ == "procession.queues"
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as executor:
+        print(list(executor.map(square, range(3))))
+"""
+
+
+@each_method
+def test_concurrent_futures_that_were_imported_before(method, tmp_path):
+    assert run(script(tmp_path, EARLY), method) == "[0, 1, 4]\n"
+
+
 LOGGING = """
 import logging, logging.handlers, multiprocessing, sys
 

@@ -92,8 +92,8 @@ _ENDS = """
     fetched). Any number of threads may use one end; each message goes to one of them.
 
     send(obj)
-        Sends an object. Waits while 16,384 messages or 2 MiB are under way (one message alone may
-        be of any size). Raises ``BrokenPipeError`` when the other end is closed, ``MemoryError``
+        Sends an object. Waits while 16,384 messages or 2 MiB are under way; a longer message
+        waits until it is received. Raises ``BrokenPipeError`` when the other end is closed, ``MemoryError``
         when the family's memory limit is reached; errors in pickling leave the pipe as it was.
     recv()
         Waits for an object; raises ``EOFError`` when nothing is left and the other end is closed. A

@@ -7,7 +7,7 @@ modules live on behind `procession._std`, for Procession builds on them.
 What had been imported before counts, too: where a module has, as a global variable of its own, the
 very module or function that it got by `import multiprocessing` or `from multiprocessing import x`,
 it gets Procession's instead. Objects that were made before stay what they are, and so do classes
-that were derived before.
+that were derived before, also in children.
 """
 
 import sys
@@ -59,9 +59,47 @@ def installed():
     return _std.displaced()
 
 
+# The modules that had derived classes of their own from the real ones before `install`. A child
+# imports them before it installs, so that the classes are the same there.
+derived: list = []
+
+
+def install_like(names):
+    """In a child: does what the parent's `install` did, in the same order."""
+    for name in names:
+        try:
+            import_module(name)
+        except ImportError:
+            continue  # it was made by the parent in some way of its own
+    install()
+    derived.extend(name for name in names if name not in derived)
+
+
+def _find_derived(real):
+    bases = {
+        id(thing)
+        for name, module in real
+        for thing in vars(module).values()
+        if isinstance(thing, type) and thing.__module__ == name
+    }
+    ours = (f"{_PACKAGE}.", f"{_std.STANDARD}.", "__main__.", "__mp_main__.")
+    for name, module in list(sys.modules.items()):
+        space = getattr(module, "__dict__", None)
+        if type(space) is not dict or f"{name}.".startswith(ours):
+            continue
+        for thing in list(space.values()):
+            if (
+                isinstance(thing, type)
+                and thing.__module__ == name
+                and any(id(base) in bases for base in type.mro(thing)[1:])
+            ):
+                derived.append(name)
+                break
+
+
 def _install():
-    _settle_the_core()
     real = _std.loaded()
+    _find_derived(real)
     ours = [(name, _ours(name)) for name, _ in real]
     _std.displace(OWN)
     sys.meta_path.insert(0, _Finder)
@@ -70,16 +108,6 @@ def _install():
     for (_, theirs), (_, mine) in zip(real, ours, strict=True):
         _collect(theirs, mine, replacements)
     _repoint(replacements)
-
-
-def _settle_the_core():
-    """The core looks once for the standard library's Connection, by its name."""
-    import os
-
-    from .connection import Connection
-
-    with Connection(os.open(os.devnull, os.O_WRONLY), readable=False) as connection:
-        connection.send_bytes(b"")
 
 
 def _ours(name):

@@ -122,7 +122,7 @@ class ForkServer(_std.ForkServer):
                 if (main := data.get(f"init_main_from_{kind}")) is not None:
                     options[f"main_{kind}"] = main
         if displaced():
-            options["install"] = True
+            options["install"] = spawn._installation().derived
         family_fd = _core.family_fd()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
@@ -144,12 +144,12 @@ class ForkServer(_std.ForkServer):
 
 
 def main(
-    server_fd, family_fd, preload, main_path=None, sys_path=None, main_name=None, install=False
+    server_fd, family_fd, preload, main_path=None, sys_path=None, main_name=None, install=None
 ):
     """Runs the fork server."""
     _family.attach(family_fd)
-    if install:
-        spawn._install()
+    if install is not None:
+        spawn.install_like(install)
     _preload(preload, main_path, main_name, sys_path)
     util._close_stdin()
     with socket.socket(fileno=server_fd) as requests:

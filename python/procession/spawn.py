@@ -45,7 +45,8 @@ __all__ = [
 ]
 
 
-# In the preparation data: the child is to call `install`, before the main module is imported.
+# In the preparation data: the child is to call `install`, before the main module is imported, and
+# to import these modules before that.
 _INSTALL = "procession_install"
 
 
@@ -86,7 +87,7 @@ def get_preparation_data(name):
     if path is not None and not os.path.exists(path):
         del data["init_main_from_path"]  # "<stdin>" and the like: nothing that could be run again
     if displaced():
-        data[_INSTALL] = True
+        data[_INSTALL] = _installation().derived
     return data
 
 
@@ -160,8 +161,8 @@ def _main(fd, parent_sentinel):
         current._inheriting = True
         try:
             data = pickle.load(pipe)
-            if data.get(_INSTALL):
-                _install()
+            if _INSTALL in data:
+                install_like(data.pop(_INSTALL))
             prepare(data)
             process_obj = pickle.load(pipe)
         finally:
@@ -169,7 +170,12 @@ def _main(fd, parent_sentinel):
     return process_obj._bootstrap(parent_sentinel)
 
 
-def _install():
-    from ._install import install
+def _installation():
+    from . import _install
 
-    install()
+    return _install
+
+
+def install_like(names):
+    """Calls `install` as the parent has done it."""
+    _installation().install_like(names)

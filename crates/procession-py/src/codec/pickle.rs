@@ -195,7 +195,7 @@ fn loads_with<'py>(
 
 fn unpickler(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    LOADS.import(py, "pickle", "loads")
+    LOADS.import(py, "_pickle", "loads")
 }
 
 /// The table of a message with buffers, checked against nothing yet.

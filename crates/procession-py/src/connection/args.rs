@@ -68,6 +68,6 @@ pub(super) fn theirs<'py>(
     args: impl PyCallArgs<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let class = CLASS.import(method.py(), "multiprocessing.connection", "Connection")?;
+    let class = CLASS.import(method.py(), "procession._std.connection", "Connection")?;
     class.call_method1(method, args)
 }

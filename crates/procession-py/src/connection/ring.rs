@@ -98,10 +98,33 @@ impl Held<'_, Ring> {
     pub(super) fn deliver(&self, kind: Kind, inline: &[u8], block: Option<Block>) -> PyResult<()> {
         let connection: &RawConnection = self;
         blocking::settle(self.py(), connection, End::Tail)?;
+        let block_len = block.as_ref().map_or(0, Block::len);
         match connection.try_send(kind as u8, inline, block) {
-            Ok(()) => Ok(()),
-            Err(error) => self.deliver_slow(kind, inline, error),
+            Ok(()) => {}
+            Err(error) => self.deliver_slow(kind, inline, error)?,
         }
+        if connection.is_absorbed(inline.len(), block_len) {
+            Ok(())
+        } else {
+            self.see_it_taken(inline.len(), block_len)
+        }
+    }
+
+    /// A message that is longer than a pipe holds ends its send when it is received, as it would in
+    /// a pipe of the kernel's.
+    #[cold]
+    fn see_it_taken(&self, inline: usize, block: usize) -> PyResult<()> {
+        let connection: &RawConnection = self;
+        let taken = blocking::wait(
+            self.py(),
+            Patience::Until(None),
+            || {
+                self.still_open()?;
+                Ok(connection.is_absorbed(inline, block).then_some(()))
+            },
+            |deadline| connection.wait_for_room(inline, block, deadline),
+        )?;
+        taken.done().ok_or_else(error::broken_pipe)
     }
 
     #[cold]

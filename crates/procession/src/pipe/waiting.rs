@@ -43,6 +43,32 @@ impl RawConnection {
         })
     }
 
+    /// Whether a message of these lengths, which was just sent, is as good as received: it fits into
+    /// what may be under way, or it is not there any more. Who wants a send to end like one into a pipe
+    /// of the kernel's, with the rest of a long message on its way, waits for this by
+    /// [`RawConnection::wait_for_room`].
+    ///
+    /// # Panics
+    /// If the connection is not writable.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawConnection};
+    /// let (a, b) = RawConnection::pair(Family::current()?, true)?;
+    /// let family = Family::current()?;
+    /// a.try_send(1, b"", Some(family.alloc(1 << 24, &[])?)).unwrap();
+    /// assert!(!a.is_absorbed(0, 1 << 24));
+    /// assert!(b.try_recv(&mut Vec::new())?.is_some());
+    /// assert!(a.is_absorbed(0, 1 << 24));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn is_absorbed(&self, inline: usize, block: usize) -> bool {
+        let (channel, weight) = (self.sending(), weight(inline, block));
+        weight <= channel.limits.bytes || channel.has_room(weight)
+    }
+
     /// Whether there is a message to take at this moment.
     ///
     /// # Panics
