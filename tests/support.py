@@ -81,3 +81,10 @@ def is_broken(writer):
     except BrokenPipeError:
         return True
     return False
+
+
+def script(folder, text, name="script.py"):
+    """Writes a program into a file, and returns its path."""
+    path = folder / name
+    path.write_text(text)
+    return path

@@ -93,8 +93,9 @@ _ENDS = """
 
     send(obj)
         Sends an object. Waits while 16,384 messages or 2 MiB are under way; a longer message
-        waits until it is received. Raises ``BrokenPipeError`` when the other end is closed, ``MemoryError``
-        when the family's memory limit is reached; errors in pickling leave the pipe as it was.
+        waits until it is received. Raises ``BrokenPipeError`` when the other end is closed,
+        ``MemoryError`` when the family's memory limit is reached; errors in pickling leave the pipe
+        as it was.
     recv()
         Waits for an object; raises ``EOFError`` when nothing is left and the other end is closed. A
         NumPy array arrives as a private, writable view of shared memory.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use procession::{Family, Queue, RawQueue, fault};
-use support::{Running, argument, hex, killed, role, say, start, unhex};
+use support::{Running, argument, hex, killed, role, say, start, stopped, unhex};
 
 /// Passes of one point beyond this are like those before.
 const PASSES: u64 = 3;
@@ -354,8 +354,10 @@ fn everywhere(name: &str) {
                 let plan = format!("{point}:{pass}");
                 println!("{name} {index} {plan}");
                 let (killed, _) = run(index, &plan);
-                // How often a waiter is woken is up to the scheduler.
-                assert!(killed || s.waiter, "{plan} was not passed");
+                // How often a waiter is woken is up to the scheduler, and so is whether parent or
+                // child is the last to let go of a block.
+                let by_chance = s.waiter || s.name == "fork" && point.starts_with("free.");
+                assert!(killed || by_chance, "{plan} was not passed");
             }
         }
     }
@@ -409,11 +411,6 @@ fn killed_around_a_contended_lock() {
     assert!(killed(stage.child("put", &PLAIN, "lock.taken_over:1").finish().1));
     stage.queue.try_put(message(1, 64)).unwrap();
     assert_eq!(number(&stage.queue.try_get().unwrap()), 1);
-}
-
-fn stopped(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|s| s.trim_start().starts_with('T'))
 }
 
 /// Points that only a fork's child passes, who cannot tell.

@@ -144,6 +144,7 @@ fn play(role: &str, s: &Scene) {
         "notify" => assert_eq!(s.condition.notify(2).unwrap(), 2),
         "arrive" | "run" => drop(meet(&s.barrier)),
         "abort" => s.barrier.abort(),
+        "reset" => s.barrier.reset(),
         "victim of all" => {
             acquire(&s.lock);
             let waiter = s.condition.enlist().unwrap();
@@ -469,6 +470,7 @@ scenario! {
     killed_at_a_barrier: "arrive"
     killed_running_a_barriers_action: "run"
     killed_breaking_a_barrier: "abort"
+    killed_resetting_a_barrier: "reset"
     killed_sweeping: "sweep"
 }
 

@@ -222,6 +222,40 @@ fn who_gives_up_breaks_it_for_all_until_the_reset() {
 }
 
 #[test]
+fn a_reset_is_learned_of_however_late() {
+    let b = barrier(2);
+    let arrive = || match b.arrive() {
+        Ok(Arrival::Wait(waiter)) => waiter,
+        other => panic!("{other:?}"),
+    };
+    let go_round = || {
+        let waiter = arrive();
+        let Ok(Arrival::Last(runner)) = b.arrive() else { panic!("{b:?}") };
+        assert_eq!((runner.release(), waiter.outcome()), (Ok(1), Some(Ok(0))));
+    };
+    let broken = arrive();
+    b.reset();
+    let aborted = arrive();
+    b.abort();
+    b.reset();
+    let released = arrive();
+    let Ok(Arrival::Last(runner)) = b.arrive() else { panic!("{b:?}") };
+    assert_eq!(runner.release(), Ok(1));
+    for _ in 0..100 {
+        go_round();
+        assert_eq!(broken.outcome(), Some(Err(Broken)));
+        assert_eq!(aborted.outcome(), Some(Err(Broken)));
+        assert_eq!(released.outcome(), Some(Ok(0)));
+    }
+    let interrupted = arrive();
+    b.reset();
+    (0..100).for_each(|_| go_round());
+    assert_eq!(released.abort(), Ok(0));
+    assert_eq!(interrupted.abort(), Err(Broken));
+    assert!(!b.is_broken());
+}
+
+#[test]
 fn who_was_released_before_it_gave_up_was_released() {
     let b = barrier(2);
     let Ok(Arrival::Wait(waiter)) = b.arrive() else { panic!("{b:?}") };

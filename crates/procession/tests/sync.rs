@@ -179,6 +179,48 @@ alone!(a_clean_exit_keeps_a_lock_and_frees_a_reentrant_one {
     sound();
 });
 
+alone!(a_thread_that_goes_on_keeps_its_lock_to_the_end {
+    for reentrant in [true, false] {
+        let (lock, left) = (lock(reentrant), RawEvent::create(family()).unwrap());
+        let child = fork(|| {
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    acquire(&lock);
+                    until(|| left.is_set());
+                    assert!(lock.is_mine() && lock.depth() == 1);
+                    loop {
+                        thread::park();
+                    }
+                });
+                until(|| lock.is_held_here());
+                family().leave_cleanly();
+                left.set();
+            });
+        });
+        until(|| left.is_set());
+        assert_eq!(lock.wait(Some(Instant::now() + NOTICE)), Wait::Again);
+        assert_eq!(lock.try_acquire().unwrap(), None);
+        assert_eq!(lock.holder().unwrap().pid, child.pid());
+        child.kill();
+        let died = Instant::now();
+        let free = || if reentrant { lock.try_acquire().unwrap() } else { lock.release().ok().map(|()| Acquired::Clean) };
+        assert_eq!(wait(free, |deadline| lock.wait(deadline)), Acquired::Clean);
+        assert!(died.elapsed() < NOTICE, "{:?}", died.elapsed());
+    }
+});
+
+alone!(what_is_abandoned_is_nobodys_to_release {
+    let lock = lock(false);
+    let child = fork(|| drop(acquire(&lock)));
+    child.wait();
+    family().sweep().unwrap();
+    assert!(!lock.is_held());
+    assert_eq!(lock.release(), Err(ReleaseError::NotHeld));
+    assert_eq!(abandoned(acquire(&lock)).pid, child.pid(), "and it is still told");
+    lock.release().unwrap();
+    assert_eq!(lock.release(), Err(ReleaseError::NotHeld));
+});
+
 alone!(a_lock_acquired_after_leaving_is_kept_too {
     let (plain, reentrant) = (lock(false), lock(true));
     fork(|| {

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use procession::{
     Arrival, Family, HandleError, RawBarrier, RawCondition, RawEvent, RawLock, RawQueue,
-    RawSemaphore,
+    RawSemaphore, Wait,
 };
-use support::alone;
 use support::primitives::{family, sound};
+use support::{alone, fork};
 
 alone!(ten_thousand_locks_cost_no_descriptor {
     let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
@@ -64,6 +64,32 @@ alone!(slots_serve_every_kind_in_turn {
         let semaphore = RawSemaphore::create(family(), 1, 1).unwrap();
         assert!(semaphore.try_acquire());
     }
+});
+
+alone!(whom_the_family_has_no_room_for_sleeps_all_the_same {
+    const PARTICIPANTS: u64 = 4 * 4096;
+    const ALIVE: u64 = 2;
+    let family = family();
+    let event = RawEvent::create(family).unwrap();
+    let fd = family.fd();
+    let mut me = [0; 256];
+    rustix::io::pread(fd, &mut me[..], PARTICIPANTS).unwrap();
+    // All the other slots seem to be this process's, too.
+    for slot in 1..4096 {
+        let state = (1 << 12 | slot) << 32 | ALIVE;
+        me[..8].copy_from_slice(&state.to_le_bytes());
+        rustix::io::pwrite(fd, &me, PARTICIPANTS + slot * 256).unwrap();
+    }
+    let child = fork(|| {
+        assert!(RawEvent::create(family).is_err(), "there is no room");
+        let deadline = Some(Instant::now() + Duration::from_millis(600));
+        let mut rounds = 0;
+        while event.wait(0, deadline) != Wait::TimedOut {
+            rounds += 1;
+        }
+        assert!(rounds < 10, "{rounds} looks in 600 ms");
+    });
+    assert_eq!(child.wait(), 0);
 });
 
 type Open = fn(&[u8]) -> Result<(), HandleError>;

@@ -214,7 +214,7 @@ impl Check {
         if bells != 0 {
             self.reached.insert(bells, "a list of bells or memory");
         }
-        self.inner.check_primitive(slot, index, &mut self.wrong)?;
+        self.inner.check_primitive(index, &mut self.wrong)?;
         if !slot.is_ring() {
             return Ok(());
         }

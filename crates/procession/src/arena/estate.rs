@@ -4,19 +4,26 @@
 //! ([`Family::leave_cleanly`]) leaves them on purpose: a plain lock stays held, by nobody, and a
 //! reentrant one is free.
 //!
+//! Nothing is converted before the process is dead: its threads may use their locks to the very end.
+//! Then whoever finds it dead, at a lock or in a sweep, converts what names it; a sweep does so before
+//! the participant's slot, and with it what is known of its end, becomes another's.
+//!
 //! Invariant: a lock's words about its last holder are written under the arena lock while the lock's
 //! word names that holder, who is gone; so nobody reads them at that time.
 
 use super::family::{Family, Inner};
 use super::layout::sync::{BarrierSlot, ConditionSlot, LockSlot};
-use super::layout::{MAX_PARTICIPANTS, NAME_WORDS, Name, Object};
-use super::objects::{Kind, LIVE, ObjectId};
+use super::layout::{MAX_PARTICIPANTS, NAME_WORDS, Name};
+use super::objects::{Kind, LIVE};
 use super::participants::{ALIVE, SWEPT, unpack};
+use super::redo::ArenaGuard;
 use crate::error::ArenaError;
 use crate::lock::Serial;
 use crate::sys::atomic::{Ordering, fence};
 use crate::sys::fault::crash_point;
 use crate::sys::process;
+use crate::words::barrier::Barrier;
+use crate::words::condition::Condition;
 use crate::words::entries::Owner;
 use crate::words::lock::{ABANDONED, FREE, KEPT};
 
@@ -135,9 +142,27 @@ pub(crate) fn write_text(name: &Name, text: &str) {
     }
 }
 
+/// A live primitive in which the dead may have left something.
+enum Primitive<'a> {
+    Lock(&'a LockSlot),
+    Condition(Condition<'a>),
+    Barrier(Barrier<'a>),
+}
+
+impl Primitive<'_> {
+    /// Whether it names this participant; `slept_here`: that one slept at it, perhaps unnamed.
+    fn is_left_by(&self, gone: Serial, slept_here: bool) -> bool {
+        match self {
+            Primitive::Lock(slot) => slot.word.holder() == gone,
+            Primitive::Condition(condition) => condition.entries.name(owner(gone)),
+            Primitive::Barrier(barrier) => slept_here || barrier.entries.name(owner(gone)),
+        }
+    }
+}
+
 impl Inner {
-    /// What is known of a participant that is gone, and whether it had said that it leaves.
-    fn known_of(&self, gone: Serial) -> (Abandoned, bool) {
+    /// What is known of a participant that is gone; `None`: it had said that it leaves.
+    fn known_of(&self, gone: Serial) -> Option<Abandoned> {
         let p = self.participant(gone);
         let pid = p.pid.load(Ordering::Relaxed);
         let told = Ended::from_word(p.ended.load(Ordering::Relaxed));
@@ -153,58 +178,96 @@ impl Inner {
         fence(Ordering::Acquire);
         // Only now: the slot may have become another's meanwhile.
         if unpack(p.state.load(Ordering::Relaxed)).0 == gone {
-            (known, left)
+            (!left).then_some(known)
         } else {
-            (Abandoned { pid: 0, name: String::new(), ended: None }, false)
+            Some(Abandoned { pid: 0, name: String::new(), ended: None })
         }
     }
 
-    /// Ends the hold of one who is gone on a lock.
+    /// Ends the hold of one who is gone on a lock that the caller has a handle of.
     pub(crate) fn bury_lock(&self, slot: &LockSlot, gone: Serial) -> Result<(), ArenaError> {
-        let (known, left) = self.known_of(gone);
-        if left {
-            let heir = if slot.is_reentrant() { FREE } else { KEPT };
-            slot.word.bury(gone, heir, self);
-            return Ok(());
-        }
-        self.abandon(slot, gone, &known)
+        let last = self.known_of(gone);
+        self.end_hold(&self.guard()?, slot, gone, last.as_ref());
+        Ok(())
     }
 
-    /// Writes down whose lock it was, and then that it is abandoned.
+    /// Makes a lock that the caller has taken abandoned by `last`.
     pub(crate) fn abandon(
         &self,
         slot: &LockSlot,
         holder: Serial,
         last: &Abandoned,
     ) -> Result<(), ArenaError> {
-        let _guard = self.guard()?;
-        if slot.word.holder() == holder {
-            last.write(slot);
-            crash_point!("sync.lock_described");
-            slot.word.bury(holder, ABANDONED, self);
-        }
+        self.end_hold(&self.guard()?, slot, holder, Some(last));
         Ok(())
+    }
+
+    /// Writes down whose lock it was, and then that it is abandoned; without `last`, makes it what
+    /// one leaves behind on purpose.
+    fn end_hold(
+        &self,
+        _guard: &ArenaGuard<'_>,
+        slot: &LockSlot,
+        holder: Serial,
+        last: Option<&Abandoned>,
+    ) {
+        if slot.word.holder() != holder {
+            return;
+        }
+        // The next holder may be a process with a thread of the same token, which must not take
+        // itself for the owner. A plain lock, where nothing goes by the token, anybody may release
+        // at this very moment, and the next holder's token must stay.
+        if slot.is_reentrant() {
+            slot.thread.store(0, Ordering::Relaxed);
+        }
+        let heir = match last {
+            Some(last) => {
+                last.write(slot);
+                crash_point!("sync.lock_described");
+                ABANDONED
+            }
+            None if slot.is_reentrant() => FREE,
+            None => KEPT,
+        };
+        slot.word.bury(holder, heir, self);
+    }
+
+    /// What this slot is at the moment, if the dead can have left something in it. It stays so while
+    /// the arena lock is held.
+    fn primitive(&self, index: u32) -> Result<Option<Primitive<'_>>, ArenaError> {
+        let slot = self.object(index)?;
+        Ok(if slot.life().1 != LIVE {
+            None
+        } else if slot.is(Kind::Lock) {
+            Some(Primitive::Lock(self.overlay(index)?))
+        } else if slot.is(Kind::Condition) {
+            Some(Primitive::Condition(self.overlay::<ConditionSlot>(index)?.condition()))
+        } else if slot.is(Kind::Barrier) {
+            Some(Primitive::Barrier(self.overlay::<BarrierSlot>(index)?.barrier()))
+        } else {
+            None
+        })
     }
 
     /// What a participant that is gone held or waited on of the primitives.
     pub(crate) fn sweep_primitives(&self, dead: Serial) -> Result<(), ArenaError> {
+        // Once, and under no lock: it may mean to read /proc.
+        let last = self.known_of(dead);
         let slept_on = self.participant(dead).waiting_on.load(Ordering::Relaxed);
-        for index in 0..self.header().objects_used.load(Ordering::Acquire) {
-            let index = index as u32;
-            let slot = self.object(index)?;
-            if slot.life().1 != LIVE {
+        for index in 0..self.header().objects_used.load(Ordering::Acquire) as u32 {
+            let slept_here = slept_on == index + 1;
+            let left = |p: &Primitive<'_>| p.is_left_by(dead, slept_here);
+            if !self.primitive(index)?.is_some_and(|p| left(&p)) {
                 continue;
             }
-            if slot.is(Kind::Lock) {
-                let lock: &LockSlot = self.overlay(index)?;
-                if lock.word.holder() == dead {
-                    self.bury_lock(lock, dead)?;
-                }
-            } else if slot.is(Kind::Condition) {
-                self.overlay::<ConditionSlot>(index)?.condition().bury(owner(dead), self);
-            } else if slot.is(Kind::Barrier) {
-                let barrier = self.overlay::<BarrierSlot>(index)?.barrier();
-                barrier.bury(owner(dead), slept_on == index + 1, self);
+            crash_point!("sync.left_behind");
+            // By now the slot may be another object's: what counts is how it is under the lock.
+            let guard = self.guard()?;
+            match self.primitive(index)?.filter(left) {
+                Some(Primitive::Lock(slot)) => self.end_hold(&guard, slot, dead, last.as_ref()),
+                Some(Primitive::Condition(condition)) => condition.bury(owner(dead), self),
+                Some(Primitive::Barrier(barrier)) => barrier.bury(owner(dead), slept_here, self),
+                None => {}
             }
         }
         Ok(())
@@ -213,24 +276,22 @@ impl Inner {
     /// Says what is wrong with a primitive that nobody uses.
     pub(crate) fn check_primitive(
         &self,
-        slot: &Object,
         index: u32,
         wrong: &mut Vec<String>,
     ) -> Result<(), ArenaError> {
         let state = |slot| unpack(self.slot(slot).state.load(Ordering::Relaxed));
-        if slot.is(Kind::Lock) {
-            let holder = self.overlay::<LockSlot>(index)?.word.holder();
-            let lives = state(u64::from(holder) & (MAX_PARTICIPANTS - 1)) == (holder, ALIVE);
-            if ![FREE, ABANDONED, KEPT].contains(&holder) && !lives {
-                wrong.push(format!("object {index}: {holder}, who is gone, holds the lock"));
+        let owners: Vec<Owner> = match self.primitive(index)? {
+            Some(Primitive::Lock(slot)) => {
+                let holder = slot.word.holder();
+                let lives = state(u64::from(holder) & (MAX_PARTICIPANTS - 1)) == (holder, ALIVE);
+                if ![FREE, ABANDONED, KEPT].contains(&holder) && !lives {
+                    wrong.push(format!("object {index}: {holder}, who is gone, holds the lock"));
+                }
+                Vec::new()
             }
-        }
-        let owners: Vec<Owner> = if slot.is(Kind::Condition) {
-            self.overlay::<ConditionSlot>(index)?.condition().owners().collect()
-        } else if slot.is(Kind::Barrier) {
-            self.overlay::<BarrierSlot>(index)?.barrier().owners().collect()
-        } else {
-            Vec::new()
+            Some(Primitive::Condition(condition)) => condition.owners().collect(),
+            Some(Primitive::Barrier(barrier)) => barrier.owners().collect(),
+            None => Vec::new(),
         };
         for owner in owners {
             let slot = u64::from(owner).wrapping_sub(1) & (MAX_PARTICIPANTS - 1);
@@ -239,26 +300,6 @@ impl Inner {
             }
         }
         Ok(())
-    }
-
-    /// The lock with this name, if this process holds it.
-    fn held_lock(&self, id: ObjectId, me: Serial) -> Option<&LockSlot> {
-        let slot = self.object(id.index).ok()?;
-        let is_lock = slot.life() == (id.generation, LIVE) && slot.is(Kind::Lock);
-        let lock: &LockSlot = self.overlay(id.index).ok()?;
-        (is_lock && lock.word.holder() == me).then_some(lock)
-    }
-
-    /// Remembers a lock of which a handle is dropped while this process holds it: no table will
-    /// lead to it, and it must be seen to when this process leaves.
-    pub(crate) fn remember_held(&self, id: ObjectId) {
-        let me = self.me_or_zero();
-        let mut handles = self.handles();
-        let held = &mut handles.dropped_held;
-        if held.len() >= 64 && held.len().is_power_of_two() {
-            held.retain(|&id| self.held_lock(ObjectId::unpack(id), me).is_some());
-        }
-        held.insert(id.pack());
     }
 }
 
@@ -312,9 +353,10 @@ impl Family {
 
     /// Says that this process ends now, and on purpose: the last thing that it does with the family.
     ///
-    /// What it holds it leaves so: a [`RawLock`](crate::sync::RawLock) stays held, by nobody, until
-    /// some process releases it; a reentrant one is free. A process that ends without this call,
-    /// however it ends, leaves its locks abandoned.
+    /// What it holds when it has ended it leaves so: a [`RawLock`](crate::sync::RawLock) stays held,
+    /// by nobody, until some process releases it; a reentrant one is free. Threads that go on to the
+    /// end keep what they have until then. A process that ends without this call, however it ends,
+    /// leaves its locks abandoned.
     ///
     /// # Examples
     /// ```
@@ -324,21 +366,10 @@ impl Family {
     /// ```
     pub fn leave_cleanly(&self) {
         let inner = self.inner();
-        let Ok(me) = inner.me() else {
-            return; // it holds nothing
-        };
-        // From here on it is said; the rest is for those who wait already.
-        inner.participant(me).left.store(1, Ordering::Release);
-        crash_point!("sync.left");
-        let ids: Vec<ObjectId> = {
-            let handles = inner.handles();
-            let open = handles.open.iter();
-            open.map(|(&index, h)| ObjectId { index, generation: h.generation })
-                .chain(handles.dropped_held.iter().map(|&id| ObjectId::unpack(id)))
-                .collect()
-        };
-        for lock in ids.into_iter().filter_map(|id| inner.held_lock(id, me)) {
-            let _ = inner.bury_lock(lock, me); // or else the sweep does it
+        // Who could not join the family again after a fork holds nothing there.
+        if let Ok(me) = inner.me() {
+            inner.participant(me).left.store(1, Ordering::Release);
+            crash_point!("sync.left");
         }
     }
 }

@@ -195,7 +195,6 @@ impl Plan {
             .collect();
         self.handles.free = rest;
         self.handles.pages = std::mem::take(&mut self.pages);
-        self.handles.dropped_held.clear();
         self.bells.forget_inherited();
     }
 }
@@ -209,7 +208,6 @@ impl Inner {
             let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
             handles.free.clear();
             handles.pages.clear();
-            handles.dropped_held.clear();
             handles.open.iter().map(|(&i, h)| (i, h.generation)).collect()
         };
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();

@@ -8,9 +8,9 @@
 //!
 //! Entry: 0 none; `generation << 36 | index << 4 | 1` an object; `page << 4 | 2` a block.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::mem::offset_of;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::blocks::{OWNED, owned, owner_of};
 use super::family::Inner;
@@ -51,15 +51,9 @@ pub(crate) struct Handles {
     /// Entries that are free, and the pages that they lie in.
     pub(crate) free: Vec<u64>,
     pub(crate) pages: Vec<u64>,
-    /// Locks whose handle was dropped while this process held them.
-    pub(crate) dropped_held: HashSet<u64>,
 }
 
 impl Inner {
-    pub(crate) fn handles(&self) -> MutexGuard<'_, Handles> {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn take_entry(&self, handles: &mut Handles) -> Result<u64, ArenaError> {
         if handles.free.is_empty() {
             let page = self.new_entry_page()?;

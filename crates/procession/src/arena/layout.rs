@@ -106,7 +106,7 @@ pub(crate) struct Participant {
     pub(crate) waiting_on: AtomicU32,
     /// Page of the block that it is allocating or freeing, whose hint bit may be lost: page + 1.
     pub(crate) log: AtomicU64,
-    /// 1: it has said that it leaves, and what it holds from then on it leaves on purpose.
+    /// 1: it has said that it leaves: what it holds when it ends it leaves on purpose.
     pub(crate) left: AtomicU64,
     /// How it ended, if somebody told: see `estate.rs`.
     pub(crate) ended: AtomicU64,

@@ -20,6 +20,9 @@ const SWEEP_MS: u64 = 200;
 impl Inner {
     /// Looks for the dead, unless somebody did just now. Errors are left to the next one.
     pub(crate) fn sweep_if_due(&self) {
+        if self.me_or_zero() == 0 {
+            return; // can't, and must not take the turn of one who can
+        }
         let last = &self.header().last_sweep;
         let (seen, now) = (last.load(Ordering::Relaxed), process::now_ms());
         if now.saturating_sub(seen) >= SWEEP_MS

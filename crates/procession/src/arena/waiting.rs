@@ -26,13 +26,12 @@ impl Inner {
         if left == Duration::ZERO {
             return Wait::TimedOut;
         }
-        let Ok(me) = self.me() else {
-            return Wait::Again;
-        };
-        let waiting_on = &self.participant(me).waiting_on;
-        waiting_on.store(index + 1, Ordering::Relaxed);
+        // Whom the family has no room for sleeps all the same, unseen.
+        let waiting_on = self.me().ok().map(|me| &self.participant(me).waiting_on);
+        let note = |index| waiting_on.inspect(|w| w.store(index, Ordering::Relaxed));
+        note(index + 1);
         let woken = sleep(left.min(slice));
-        waiting_on.store(0, Ordering::Relaxed);
+        note(0);
         if let Some(spin) = spin {
             spin.learn(start.elapsed());
         }

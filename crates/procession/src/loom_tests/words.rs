@@ -376,6 +376,51 @@ fn all_learn_the_same_if_one_gives_up() {
     });
 }
 
+/// Two reset it at once, perhaps one after the other: who waited knows, and the list is as it was.
+#[test]
+fn who_waits_learns_of_a_reset() {
+    bounded(|| {
+        let meeting = Meeting::new();
+        let arrived = meeting.arrive(1).unwrap();
+        let other = meeting.clone();
+        let thread = thread::spawn(move || other.barrier().reset(&other.how));
+        meeting.barrier().reset(&meeting.how);
+        let late = meeting.arrive(2);
+        let early = meeting.barrier().outcome(&arrived);
+        assert_eq!(early, Some(Err(Broken)), "it was reset here");
+        thread.join().unwrap();
+        if let Ok(late) = late {
+            // The other's reset came before or after this arrival.
+            let outcome = meeting.barrier().outcome(&late);
+            assert!(matches!(outcome, None | Some(Err(Broken))), "nobody came");
+            Barrier::leave(&late);
+        }
+        Barrier::leave(&arrived);
+        assert_eq!(meeting.barrier().owners().count(), 0);
+        assert!(!meeting.barrier().is_broken());
+    });
+}
+
+#[test]
+fn a_reset_wakes_who_waits() {
+    bounded(|| {
+        let meeting = Meeting::new();
+        let arrived = meeting.arrive(1).unwrap();
+        let other = meeting.clone();
+        let thread = thread::spawn(move || other.barrier().reset(&other.how));
+        let outcome = loop {
+            match meeting.barrier().outcome(&arrived) {
+                Some(outcome) => break outcome,
+                None => drop(meeting.barrier().sleep(&meeting.how, Duration::MAX, &arrived)),
+            }
+        };
+        assert_eq!(outcome, Err(Broken));
+        thread.join().unwrap();
+        Barrier::leave(&arrived);
+        assert_eq!((meeting.barrier().owners().count(), meeting.barrier().waiting()), (0, 0));
+    });
+}
+
 #[test]
 fn the_death_of_one_who_waits_is_the_end_of_the_others_wait() {
     bounded(|| {

@@ -20,7 +20,8 @@ use crate::words::barrier::{Arrived, Barrier, Broken, MAX_PARTIES};
 /// The last one to arrive may run an action before all go on. If one who has arrived gives up, or its
 /// process dies, the barrier is broken for all until it is [reset](RawBarrier::reset): everyone's
 /// wait ends, after a death within half a second. (Of more than 102 who wait at one time, only those
-/// in processes that sleep there are known.)
+/// in processes that sleep there are known; and who of these looks later than sixteen meetings after
+/// a reset takes it for a meeting.)
 ///
 /// # Examples
 /// ```

@@ -40,7 +40,7 @@ pub enum Acquired {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReleaseError {
-    /// Nobody holds it.
+    /// Nobody holds it: it is free, or its last holder died with it and the next one will be told.
     #[error("the lock is not held")]
     NotHeld,
     /// It is reentrant, and this thread does not hold it.
@@ -98,14 +98,6 @@ impl fmt::Debug for RawLock {
             .field("reentrant", &self.reentrant)
             .field("holder", &self.holder())
             .finish_non_exhaustive()
-    }
-}
-
-impl Drop for RawLock {
-    fn drop(&mut self) {
-        if self.is_held_here() {
-            self.lease.inner.remember_held(self.lease.id);
-        }
     }
 }
 
@@ -314,7 +306,7 @@ impl RawLock {
                 self.slot.depth.store(depth - 1, Ordering::Relaxed);
                 return Ok(());
             }
-        } else if self.slot.word.holder() == FREE {
+        } else if self.slot.word.may_be_had() {
             return Err(ReleaseError::NotHeld);
         }
         // Before the word: the next holder may be another thread of this process, and until it has

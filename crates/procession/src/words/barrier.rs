@@ -7,19 +7,24 @@
 //! | `BROKEN` | somebody gave up, or died | a reset: the next generation |
 //!
 //! Beside the phase stand the number of arrivals, the generation, and of the last 16 generations
-//! whether they were released (1) or broken by a reset (0): who waits knows its generation, and so
-//! learns how it ended however late it looks.
+//! whether they were released (1) or broken and reset (0). Who waits knows its generation, and its
+//! entry tells it of a reset however late it looks; who found no free entry is told by those 16.
 //!
 //! What must hold: an entry with the current generation stands in the list before its owner's arrival
 //! counts, and goes only after that one knows the outcome; so the sweep breaks every generation in
-//! which a dead one was counted or about to be, and no other.
+//! which a dead one was counted or about to be, and no other. And a generation goes by a reset only
+//! when it is `BROKEN`, where nobody arrives any more, and all its entries say `RESET`.
 
 use std::time::Duration;
 
-use super::entries::{Entries, OWNER_BITS, Owner, owner_of};
+use super::entries::{Entries, OWNER, OWNER_BITS, Owner, owner_of};
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sys::fault::crash_point;
 use crate::wait::{Sleep, WaitWord, Woken};
+
+/// In an entry: its generation was broken, and is over.
+const RESET: u32 = 1 << OWNER_BITS;
+const MARK_SHIFT: u32 = OWNER_BITS + 1;
 
 const FILLING: u64 = 0;
 const ACTION: u64 = 1;
@@ -29,7 +34,7 @@ const ARRIVED_SHIFT: u32 = 2;
 const OUTCOMES_SHIFT: u32 = 18;
 const GENERATION_SHIFT: u32 = 34;
 const GENERATIONS: u64 = 1 << (64 - GENERATION_SHIFT);
-/// How many outcomes are remembered.
+/// How many outcomes are remembered for those without an entry.
 const OUTCOMES: u64 = 16;
 pub(crate) const MAX_PARTIES: u32 = (1 << (OUTCOMES_SHIFT - ARRIVED_SHIFT)) - 1;
 
@@ -77,9 +82,15 @@ impl State {
 
     /// What an entry says above its owner.
     fn mark(self) -> u32 {
-        (self.generation as u32) << OWNER_BITS
+        (self.generation as u32) << MARK_SHIFT
     }
 
+    /// Whether somebody's entry is of this generation.
+    fn is_of(self, entry: u32) -> bool {
+        owner_of(entry) != 0 && entry & !(RESET | OWNER) == self.mark()
+    }
+
+    /// How a generation ended, as far as this word knows.
     fn outcome_of(self, generation: u64) -> Option<Result<(), Broken>> {
         match self.generation.wrapping_sub(generation) % GENERATIONS {
             0 if self.phase == BROKEN => Some(Err(Broken)),
@@ -187,7 +198,10 @@ impl<'a> Barrier<'a> {
 
     /// How the generation ended; `None`: not yet.
     pub(crate) fn outcome(self, arrived: &Arrived<'_>) -> Option<Result<(), Broken>> {
-        self.state().outcome_of(arrived.generation)
+        let outcome = self.state().outcome_of(arrived.generation)?;
+        // Read after the state: if that has gone on by a reset, the entry says so.
+        let is_reset = |entry: &AtomicU32| entry.load(Ordering::Acquire) & RESET != 0;
+        Some(if arrived.entry.is_some_and(is_reset) { Err(Broken) } else { outcome })
     }
 
     /// Breaks the barrier; if `only` is given, only if that one's generation is undecided.
@@ -205,9 +219,22 @@ impl<'a> Barrier<'a> {
     /// Begins anew: who waits finds the barrier broken.
     pub(crate) fn reset(self, how: &impl Sleep) {
         let fresh = |s: State| s.phase == FILLING && s.arrived == 0;
-        if self.change(|s| (!fresh(s)).then(|| s.next(false))).is_some() {
-            self.gate.sleepers.wake_all(how);
+        let breaking = |s: State| (!fresh(s)).then_some(State { phase: BROKEN, ..s });
+        let Some(broken) = self.change(breaking) else {
+            return;
+        };
+        crash_point!("sync.resetting");
+        for entry in self.entries.iter() {
+            let seen = entry.load(Ordering::Acquire);
+            if broken.is_of(seen) {
+                // If it has changed, its owner has left, and knows.
+                let (told, order) = (seen | RESET, Ordering::AcqRel);
+                let _ = entry.compare_exchange(seen, told, order, Ordering::Relaxed);
+            }
         }
+        crash_point!("sync.told_of_reset");
+        self.change(|s| (s.generation == broken.generation).then(|| s.next(false)));
+        self.gate.sleepers.wake_all(how);
     }
 
     /// Goes away: after the outcome, or when it no longer matters.
@@ -248,8 +275,9 @@ impl<'a> Barrier<'a> {
         seen.filter(|&owner| owner != 0)
     }
 
-    /// Breaks the generation in which one who is gone has arrived. `slept_here`: that one is known to
-    /// have slept at this barrier, perhaps without an entry, because there was none left.
+    /// Breaks the generation in which one who is gone has arrived. Of the same one, one at a time may
+    /// do this. `slept_here`: it is known to have slept at this barrier, perhaps without an entry,
+    /// because there was none left.
     pub(crate) fn bury(self, gone: Owner, slept_here: bool, how: &impl Sleep) {
         let mut listed = false;
         for entry in self.entries.iter() {
@@ -258,9 +286,10 @@ impl<'a> Barrier<'a> {
                 continue;
             }
             listed = true;
-            self.break_if(|s| s.mark() == seen & !((1 << OWNER_BITS) - 1), how);
+            self.break_if(|s| seen & RESET == 0 && s.is_of(seen), how);
             crash_point!("sync.broken_for_the_dead");
-            let _ = entry.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
+            // Whatever a reset has made of it: nobody else may free it.
+            entry.store(0, Ordering::Release);
         }
         if slept_here && !listed {
             self.break_if(|s| s.arrived > 0, how);

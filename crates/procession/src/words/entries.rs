@@ -6,7 +6,7 @@
 use crate::sys::atomic::{AtomicU32, Ordering};
 
 pub(crate) const OWNER_BITS: u32 = 13;
-const OWNER: u32 = (1 << OWNER_BITS) - 1;
+pub(crate) const OWNER: u32 = (1 << OWNER_BITS) - 1;
 
 /// Whose an entry is: a participant's slot + 1.
 pub(crate) type Owner = u32;
@@ -22,6 +22,11 @@ pub(crate) struct Entries<'a>(pub(crate) [&'a [AtomicU32]; 3]);
 impl<'a> Entries<'a> {
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a AtomicU32> {
         self.0.into_iter().flatten()
+    }
+
+    /// Whether some entry is this one's.
+    pub(crate) fn name(self, owner: Owner) -> bool {
+        self.iter().any(|entry| owner_of(entry.load(Ordering::Acquire)) == owner)
     }
 
     /// Takes a free entry, the first from `hint` on; `None` if there is none.

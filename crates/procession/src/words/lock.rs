@@ -70,7 +70,7 @@ impl LockWord {
     /// Takes the lock if nobody holds it.
     pub(crate) fn take(&self, me: Serial, debt: &Debt) -> Taking {
         loop {
-            let seen = self.0.load(Ordering::Relaxed);
+            let seen = self.0.load(Ordering::Acquire); // as in `holder`
             let holder = seen & !CONTENDED;
             if !is_takeable(holder) {
                 return Taking::HeldBy(holder);
@@ -148,10 +148,11 @@ impl LockWord {
         }
     }
 
-    /// The holder's serial, `FREE`, `ABANDONED` or `KEPT`.
+    /// The holder's serial, `FREE`, `ABANDONED` or `KEPT`. Whoever sees one who took the lock also
+    /// sees what was written beside it before it was had.
     #[inline]
     pub(crate) fn holder(&self) -> Serial {
-        self.0.load(Ordering::Relaxed) & !CONTENDED
+        self.0.load(Ordering::Acquire) & !CONTENDED
     }
 
     #[inline]

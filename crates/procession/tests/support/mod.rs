@@ -164,6 +164,12 @@ pub fn killed(status: ExitStatus) -> bool {
     status.signal() == Some(9)
 }
 
+/// Whether a process was stopped by a signal.
+pub fn stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|s| s.trim_start().starts_with('T'))
+}
+
 /// Runs the body in a fresh process, with an arena and limits of its own.
 #[allow(unused_macros)]
 macro_rules! alone {
