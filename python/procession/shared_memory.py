@@ -27,6 +27,16 @@ __all__ = ["ShareableList", "SharedMemory"]
 
 _KIND = "shared_memory"
 
+
+class _Default(int):
+    """True, where nobody has said so: signatures show it as what it stands for."""
+
+    def __repr__(self):
+        return "True"
+
+
+_BY_DEFAULT = _Default(True)
+
 # What this process created and answers for: name → device and inode.
 _created: dict = {}
 _answering = None  # the pid in which the end is prepared for
@@ -36,8 +46,8 @@ class SharedMemory(_std.SharedMemory):
     """A block of shared memory with a name, which any program of this user may attach to.
 
     It lives until somebody calls `unlink`, or the tree of processes that created it has ended.
-    Who attaches is not answerable for it. With `track=False` (Python 3.13 or newer) nobody is: then
-    it stays until `unlink`. See
+    Who attaches is not answerable for it, unless it says `track=True`; with `track=False` nobody
+    is: then it stays until `unlink`. (`track` is for Python 3.13 or newer.) See
     https://docs.python.org/3/library/multiprocessing.shared_memory.html
 
     >>> from procession.shared_memory import SharedMemory
@@ -53,13 +63,13 @@ class SharedMemory(_std.SharedMemory):
 
     if sys.version_info >= (3, 13):
 
-        def __init__(self, name=None, create=False, size=0, *, track=True):
+        def __init__(self, name=None, create=False, size=0, *, track=_BY_DEFAULT):
             self._open(name, create, size, track)
 
     else:
 
         def __init__(self, name=None, create=False, size=0):
-            self._open(name, create, size, True)
+            self._open(name, create, size, _BY_DEFAULT)
 
     def _open(self, name, create, size, track):
         if not size >= 0:
@@ -68,13 +78,15 @@ class SharedMemory(_std.SharedMemory):
             raise ValueError("'size' must be a positive number different from zero")
         if name is None and not create:
             raise ValueError("'name' can only be None if create=True")
-        self._track = track
+        self._track = bool(track)
         if create:
             self._flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
             self._create(name, size)
         else:
             self._name = f"/{name}"
             self._fd = _std._posixshmem.shm_open(self._name, self._flags, mode=self._mode)
+            if track is True:  # asked for in so many words: then this program answers for it, too
+                resource_tracker.register(self._name, _KIND)
         try:
             self._size = os.fstat(self._fd).st_size
             self._mmap = mmap.mmap(self._fd, self._size)
@@ -191,3 +203,7 @@ class ShareableList(_std.ShareableList):
     """
 
     __init__ = _with_ours(_std.ShareableList.__init__)
+
+
+def __getattr__(name):
+    return getattr(_std, name)
