@@ -347,6 +347,7 @@ impl Family {
                 && inner.serial_is_dead(serial)
             {
                 p.ended.store(how.word(), Ordering::Relaxed);
+                return; // slots are claimed lowest first, so this was a short search
             }
         }
     }
