@@ -9,7 +9,7 @@ import pytest
 from support import LONG, PATIENCE, descriptors, each_method, ended, until, until_waiting
 
 import procession as mp
-from procession import synchronize
+from procession import _core, synchronize
 
 
 def in_thread(function, *args):
@@ -136,6 +136,7 @@ def add_until(lock, counter, end, added):
     added.put(mine)
 
 
+@pytest.mark.skipif(_core.memory_limit() < 1 << 29, reason="memory for sixty-four processes")
 @pytest.mark.timeout(90)
 def test_sixty_four_processes_on_one_lock():
     context = mp.get_context("fork")
