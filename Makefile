@@ -23,7 +23,7 @@ loom: ## check the interleavings of the shared-memory algorithms (LOOM=full for 
 crash: ## kill a process at every crash point and check what the survivors see
 	@ci/crash.sh
 
-conformance: ## CPython's own multiprocessing tests, queue part (ARGS="-k . --method all" for more)
+conformance: ## CPython's own multiprocessing tests, quick selection (ARGS="--method all" for the whole)
 	@ci/conformance.sh $(ARGS)
 
 bench: ## compare with multiprocessing, headline cases (ARGS="--cases latency --rounds 5" for others)

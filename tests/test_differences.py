@@ -105,6 +105,32 @@ def release(lock, told):
     lock.release()
 
 
+def test_many_who_wait_are_woken_at_least():
+    condition, woken = mp.Condition(), mp.Semaphore(0)
+
+    def wait():
+        with condition:
+            woken.release()
+            condition.wait()
+        woken.release()
+
+    threads = [threading.Thread(target=wait) for _ in range(150)]
+    for thread in threads:
+        thread.start()
+        assert woken.acquire(timeout=PATIENCE)
+    with condition:
+        assert condition._waiting() == 102
+        condition.notify(3)
+    for _ in range(3 + 48):
+        assert woken.acquire(timeout=PATIENCE)
+    with condition:
+        assert condition._waiting() == 99
+        condition.notify_all()
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_lock_of_another_context(method):
     lock, told = mp.get_context("fork").Lock(), mp.Queue()

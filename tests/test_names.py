@@ -135,6 +135,20 @@ print(cost)
     assert min(float(run("-c", program)) for _ in range(5)) < 0.030
 
 
+def test_names_make_no_family():
+    """That of a warning, for a filter, and those of processes that share nothing."""
+    program = """
+import warnings, procession
+from procession import _core
+warnings.simplefilter("ignore", procession.AbandonedLockWarning)
+child = procession.get_context("fork").Process(target=lambda: print(_core.family_id(), flush=True))
+child.start()
+child.join()
+print(_core.family_id())
+"""
+    assert run("-c", program) == "None\nNone\n"
+
+
 def test_fork_after_import_warns_of_nothing():
     program = """
 import os, procession

@@ -202,6 +202,26 @@ def receive(connection, queue):
     queue.put("done")
 
 
+def tell_family(shared, told):
+    with open("/proc/self/maps") as maps:
+        files = {line.split()[4] for line in maps if "/memfd:procession" in line}
+    told.send((_core.family_id(), len(files)))
+
+
+@pytest.mark.parametrize(
+    "kind", ["Lock", "RLock", "Event", "Condition", "Barrier", "Value", "Queue"]
+)
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_stranger_is_of_the_family_of_what_it_is_given(method, kind):
+    context = multiprocessing.get_context(method)
+    shared = getattr(mp, kind)(*{"Barrier": (1,), "Value": ("i",)}.get(kind, ()))
+    here, there = context.Pipe()
+    process = context.Process(target=tell_family, args=(shared, there))
+    process.start()
+    assert here.poll(PATIENCE) and here.recv() == (_core.family_id(), 1)
+    ended(process)
+
+
 @each_method
 def test_through_a_pipe(method):
     context = mp.get_context(method)

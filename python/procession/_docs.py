@@ -223,7 +223,7 @@ CONDITION = f"""Condition(lock=None): a lock, and a list of those who wait to be
     it held: ``AssertionError`` otherwise.
 {_PLACE}
     A notification that went to a process which was then killed goes to another one that waits.
-    Those who wait beyond some ninety at once may be woken without one: use ``wait_for``, or a loop.
+    Those beyond 102 who wait at once may be woken without one: use ``wait_for``, or a loop.
     Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Condition
 
     >>> import procession as mp

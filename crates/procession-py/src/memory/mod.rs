@@ -219,19 +219,36 @@ impl PySharedBlock {
         view: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
-        if view.is_null() {
-            return Err(PyBufferError::new_err("view is null"));
-        }
         let piece = slf.get();
         // SAFETY: `new` has checked the range against the block.
         let start = unsafe { piece.block.as_mut_ptr().add(piece.range.start) };
-        let len = isize::try_from(piece.range.len())?;
-        // SAFETY: the memory lives as long as `slf`, which the view holds a reference to; it is
-        // written through raw pointers only, never through a Rust reference.
-        let status =
-            unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start.cast(), len, 0, flags) };
-        if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+        // SAFETY: the memory lives as long as `slf`, and is this process's own.
+        unsafe { fill_view(slf, view, flags, start, piece.range.len()) }
     }
+}
+
+/// Answers a request for a view of the `len` writable bytes at `start`.
+///
+/// # Safety
+///
+/// The bytes must be valid for reads and writes as long as `owner` lives, which the view holds a
+/// reference to, and be reached through raw pointers only, never through a Rust reference. `view` is
+/// what CPython has passed.
+unsafe fn fill_view<T>(
+    owner: &Bound<'_, T>,
+    view: *mut ffi::Py_buffer,
+    flags: c_int,
+    start: *mut u8,
+    len: usize,
+) -> PyResult<()> {
+    if view.is_null() {
+        return Err(PyBufferError::new_err("view is null"));
+    }
+    let len = isize::try_from(len)?;
+    // SAFETY: the caller vouches for the bytes and the view.
+    let status =
+        unsafe { ffi::PyBuffer_FillInfo(view, owner.as_ptr(), start.cast(), len, 0, flags) };
+    if status == 0 { Ok(()) } else { Err(PyErr::fetch(owner.py())) }
 }
 
 /// Takes over a descriptor that the caller gives away.

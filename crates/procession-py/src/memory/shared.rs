@@ -4,12 +4,12 @@ use std::ffi::c_int;
 use std::sync::OnceLock;
 
 use procession::{Family, RawMemory};
-use pyo3::exceptions::{PyBufferError, PyRuntimeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use super::DETACH_FROM;
+use super::{DETACH_FROM, fill_view};
 use crate::codec;
 use crate::error::Raise;
 
@@ -63,16 +63,9 @@ impl PyMemoryBase {
         view: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
-        if view.is_null() {
-            return Err(PyBufferError::new_err("view is null"));
-        }
         let memory = slf.get().held()?;
-        let len = isize::try_from(memory.len())?;
-        let start = memory.as_mut_ptr().cast();
-        // SAFETY: the memory lives as long as `slf` (it is set once and never taken away), which the
-        // view holds a reference to; it is used through raw pointers only.
-        let status = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, 0, flags) };
-        if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+        // SAFETY: the memory lives as long as `slf`: it is set once and never taken away.
+        unsafe { fill_view(slf, view, flags, memory.as_mut_ptr(), memory.len()) }
     }
 }
 
