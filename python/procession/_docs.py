@@ -267,3 +267,29 @@ BARRIER = f"""Barrier(parties, action=None, timeout=None): lets go when so many 
     True
     >>> child.join()
     """
+
+POOL = """Worker processes that calls are distributed to.
+
+    processes
+        How many; by default as many as there are processors.
+    initializer, initargs
+        Each worker calls initializer(*initargs) when it starts.
+    maxtasksperchild
+        After so many tasks a worker is replaced by a fresh one.
+    timeout
+        Seconds that an item of a call may take, where the call does not say it: after them its worker
+        is ended and it raises TaskTimeoutError.
+    retries
+        How often an item is tried again whose worker died, where the call does not say it. Without,
+        it raises WorkerLostError.
+    daemon
+        False: workers may have children of their own.
+
+    When a worker dies, exactly the item fails that it was at; all else goes on, and another worker
+    takes its place. See https://docs.python.org/3/library/multiprocessing.html#module-multiprocessing.pool
+
+    >>> import procession as mp
+    >>> with mp.Pool(2) as pool:
+    ...     pool.map(abs, range(-2, 2))
+    [2, 1, 0, 1]
+    """

@@ -140,10 +140,31 @@ class _Factories(BaseContext):
     SimpleQueue.__doc__ = _docs.SIMPLE_QUEUE
     Pipe.__doc__ = _docs.PIPE
 
-    def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None):
-        """Returns a process pool: the standard library's, whose workers belong to the family."""
-        inner = _inner_contexts[self.get_context()._name]
-        return BaseContext.Pool(inner, processes, initializer, initargs, maxtasksperchild)
+    def Pool(
+        self,
+        processes=None,
+        initializer=None,
+        initargs=(),
+        maxtasksperchild=None,
+        *,
+        timeout=None,
+        retries=0,
+        daemon=True,
+    ):
+        from .pool import Pool
+
+        return Pool(
+            processes,
+            initializer,
+            initargs,
+            maxtasksperchild,
+            context=self.get_context(),
+            timeout=timeout,
+            retries=retries,
+            daemon=daemon,
+        )
+
+    Pool.__doc__ = _docs.POOL
 
     def Manager(self):
         """Returns a started manager: the standard library's, whose server belongs to the family."""
@@ -278,7 +299,7 @@ class DefaultContext(_std.DefaultContext, _Factories):
 
 
 class _Inner(_Factories):
-    """For the standard library's Pool and Manager: their own queues, pipes and locks, but
+    """For the standard library's Manager: their own queues, pipes and locks, but
     Procession's processes, which are members of the family and so can be handed a Procession queue
     in any way.
     """

@@ -1,7 +1,392 @@
-"""The standard library's ``multiprocessing.pool``: the same module under this name."""
+"""`Pool` and what its methods return, over the Rust core's.
 
-import sys
+The way of a task: `apply`, `map` and the others make a *job* (`ApplyResult` and its kin *are* the
+core's), whose items the core cuts into chunks, encodes and puts into shared memory; a worker's loop
+(also the core's) takes a chunk, calls the function, and its results come back the same way. This
+file has the signatures; _crew.py sees to the processes.
 
-from ._std import pool as _module
+Two threads belong to a pool: one waits for workers' ends, one for results that nobody is waiting
+for. A third feeds a call whose items come out of an iterator.
+"""
 
-sys.modules[__name__] = _module
+import os
+import threading
+import types
+import warnings
+
+from . import _core, _docs
+from ._crew import (
+    CLOSE,
+    RUN,
+    TERMINATE,
+    BrokenPoolError,
+    Crew,
+    TaskTimeoutError,
+    WorkerLostError,
+    _name,
+)
+from ._std import util
+from ._std.context import TimeoutError
+from ._std.pool import (
+    ExceptionWithTraceback,
+    MaybeEncodingError,
+    RemoteTraceback,
+    ThreadPool,
+    mapstar,
+    rebuild_exc,
+    starmapstar,
+)
+
+__all__ = ["Pool", "ThreadPool"]
+
+INIT = "INIT"
+
+_APPLY, _MAP, _STAR = range(3)
+
+
+class _Adapting(int):
+    """The number one as a default: chunks of items that are as if they were one."""
+
+
+_ONE = _Adapting(1)
+# So many items more than results that were taken are at most taken out of an iterable by `imap`.
+BUFFERSIZE = 1024
+
+
+class ApplyResult(_core.JobBase):
+    """What `apply_async` returns; see multiprocessing.pool.AsyncResult."""
+
+    __class_getitem__ = classmethod(types.GenericAlias)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} at {id(self):#x}>"
+
+
+AsyncResult = ApplyResult
+
+
+class MapResult(ApplyResult):
+    """What `map_async` and `starmap_async` return."""
+
+
+class IMapIterator(_core.JobBase):
+    """What `imap` returns: the results, in the order of the items."""
+
+    def __iter__(self):
+        return self
+
+    next = _core.JobBase._next
+
+    def __next__(self):
+        return self._next()
+
+
+class IMapUnorderedIterator(IMapIterator):
+    """What `imap_unordered` returns: the results, as they come."""
+
+
+class Pool:
+    __doc__ = _docs.POOL
+
+    _wrap_exception = True
+
+    @staticmethod
+    def Process(ctx, *args, **kwds):
+        return ctx.Process(*args, **kwds)
+
+    def __init__(
+        self,
+        processes=None,
+        initializer=None,
+        initargs=(),
+        maxtasksperchild=None,
+        context=None,
+        *,
+        timeout=None,
+        retries=0,
+        daemon=True,
+    ):
+        self._pool = []
+        self._state = INIT
+        if context is None:
+            from . import get_context
+
+            context = get_context()
+        self._ctx = context
+        if processes is None:
+            processes = _cpu_count()
+        if processes < 1:
+            raise ValueError("Number of processes must be at least 1")
+        if maxtasksperchild is not None and (
+            not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0
+        ):
+            raise ValueError("maxtasksperchild must be a positive int or None")
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        self._processes = processes
+        self._maxtasksperchild = maxtasksperchild
+        self._initializer = initializer
+        self._initargs = initargs
+        self._timeout = timeout
+        self._retries = retries
+        self._core = core = _core.PoolBase()
+        core._create(processes)
+        make, ctx = type(self).Process, context
+        self._crew = crew = Crew(
+            core,
+            lambda **kwds: make(ctx, **kwds),
+            processes,
+            initializer,
+            tuple(initargs),
+            maxtasksperchild,
+            daemon,
+        )
+        self._pool = crew.workers
+        try:
+            crew.populate()
+        except BaseException:
+            crew.disband()
+            raise
+        self._worker_handler = _thread(crew.tend)
+        self._result_handler = _thread(crew.serve)
+        self._terminate = util.Finalize(
+            self,
+            crew.terminate,
+            args=(self._worker_handler, self._result_handler),
+            exitpriority=15,
+        )
+        self._state = RUN
+
+    def __del__(self, _warn=warnings.warn, RUN=RUN):
+        if self._state == RUN:
+            _warn(f"unclosed running multiprocessing pool {self!r}", ResourceWarning, source=self)
+            crew = getattr(self, "_crew", None)
+            if crew is not None:
+                crew.change()
+
+    def __repr__(self):
+        return (
+            f"<{type(self).__module__}.{type(self).__qualname__}"
+            f" state={self._state} pool_size={len(self._pool)}>"
+        )
+
+    def __reduce__(self):
+        raise NotImplementedError("pool objects cannot be passed between processes or pickled")
+
+    def __enter__(self):
+        self._check_running()
+        return self
+
+    def __exit__(self, *exc_info):
+        self.terminate()
+
+    def _check_running(self):
+        if self._crew.error is not None:
+            raise self._crew.error
+        if self._state != RUN:
+            raise ValueError("Pool not running")
+
+    def _repopulate_pool(self):
+        self._crew.maintain()
+
+    # ------------------------------------------------------------ calls
+
+    def _begin(self, job, func, items, mode, gather, *, timeout=None, retries=None, **options):
+        self._check_running()
+        self._core._begin(
+            job,
+            func,
+            items,
+            mode,
+            gather,
+            name=_name(func),
+            timeout=self._timeout if timeout is None else timeout,
+            retries=self._retries if retries is None else retries,
+            **options,
+        )
+        if (self._timeout if timeout is None else timeout) is not None:
+            self._crew.change()  # from now on somebody has to look at the clock
+        return job
+
+    def apply(self, func, args=(), kwds={}, *, timeout=None, retries=None):  # noqa: B006
+        """Calls `func(*args, **kwds)` in a worker and returns what it returns."""
+        limits = {"timeout": timeout, "retries": retries}
+        items = [(args, dict(kwds))]
+        return self._begin(ApplyResult(), func, items, _APPLY, "one", waits=True, **limits).get()
+
+    def apply_async(
+        self,
+        func,
+        args=(),
+        kwds={},  # noqa: B006
+        callback=None,
+        error_callback=None,
+        *,
+        timeout=None,
+        retries=None,
+    ):
+        """As `apply`, without waiting: returns an `AsyncResult`."""
+        return self._begin(
+            ApplyResult(),
+            func,
+            [(args, dict(kwds))],
+            _APPLY,
+            "one",
+            callback=callback,
+            error_callback=error_callback,
+            timeout=timeout,
+            retries=retries,
+        )
+
+    def map(self, func, iterable, chunksize=None, *, timeout=None, retries=None):
+        """Calls `func` with each item and returns the list of the results."""
+        limits = {"timeout": timeout, "retries": retries, "waits": True}
+        return self._map(func, iterable, _MAP, chunksize, **limits).get()
+
+    def map_async(
+        self,
+        func,
+        iterable,
+        chunksize=None,
+        callback=None,
+        error_callback=None,
+        *,
+        timeout=None,
+        retries=None,
+    ):
+        """As `map`, without waiting: returns an `AsyncResult`."""
+        calls = {"callback": callback, "error_callback": error_callback}
+        limits = {"timeout": timeout, "retries": retries}
+        return self._map(func, iterable, _MAP, chunksize, **calls, **limits)
+
+    def starmap(self, func, iterable, chunksize=None, *, timeout=None, retries=None):
+        """As `map`, where each item is a tuple of arguments."""
+        limits = {"timeout": timeout, "retries": retries, "waits": True}
+        return self._map(func, iterable, _STAR, chunksize, **limits).get()
+
+    def starmap_async(
+        self,
+        func,
+        iterable,
+        chunksize=None,
+        callback=None,
+        error_callback=None,
+        *,
+        timeout=None,
+        retries=None,
+    ):
+        """As `starmap`, without waiting: returns an `AsyncResult`."""
+        calls = {"callback": callback, "error_callback": error_callback}
+        limits = {"timeout": timeout, "retries": retries}
+        return self._map(func, iterable, _STAR, chunksize, **calls, **limits)
+
+    def _map(self, func, iterable, mode, chunksize, **options):
+        self._check_running()
+        items = list(iterable)
+        if chunksize is None and self._maxtasksperchild is not None:
+            # What a task is counts here.
+            chunksize = -(-len(items) // (4 * self._processes)) or 1
+        if chunksize is not None and chunksize <= 0:
+            items, chunksize = [], 1  # as the standard library has it
+        stop = chunksize != 1
+        return self._begin(
+            MapResult(), func, items, mode, "list", chunk=chunksize, stop=stop, **options
+        )
+
+    def imap(
+        self, func, iterable, chunksize=_ONE, *, buffersize=None, timeout=None, retries=None
+    ):
+        """Calls `func` with each item; returns an iterator over the results, in order.
+
+        At most `buffersize` items more are taken than results.
+        """
+        limits = {"timeout": timeout, "retries": retries}
+        return self._imap(IMapIterator(), "ordered", func, iterable, chunksize, buffersize, limits)
+
+    def imap_unordered(
+        self, func, iterable, chunksize=_ONE, *, buffersize=None, timeout=None, retries=None
+    ):
+        """As `imap`; the results come in the order in which they are there."""
+        job, limits = IMapUnorderedIterator(), {"timeout": timeout, "retries": retries}
+        return self._imap(job, "unordered", func, iterable, chunksize, buffersize, limits)
+
+    def _imap(self, job, gather, func, iterable, chunksize, buffersize, limits):
+        self._check_running()
+        if chunksize < 1:
+            raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError(f"buffersize must be 1+, not {buffersize:n}")
+        adapts = isinstance(chunksize, _Adapting) and self._maxtasksperchild is None
+        chunk = None if adapts else int(chunksize)
+        buffer = buffersize or max(BUFFERSIZE, 4 * self._processes * int(chunksize))
+        # These cannot block and cannot raise: no thread is needed to iterate over them.
+        items = list(iterable) if type(iterable) in (list, tuple, range) else None
+        self._begin(job, func, items, _MAP, gather, chunk=chunk, buffer=buffer, **limits)
+        if items is None:
+            _thread(_feed, self._core, job, iterable)
+        return job
+
+    # ------------------------------------------------------------ the end
+
+    def close(self):
+        """No more calls are made; workers end when all is done."""
+        util.debug("closing pool")
+        if self._state == RUN:
+            self._state = CLOSE
+            if self._crew.state == RUN:
+                self._crew.change(CLOSE)
+
+    def terminate(self):
+        """Ends the workers at once, whatever they do; what is under way fails."""
+        util.debug("terminating pool")
+        self._state = TERMINATE
+        self._terminate()
+
+    def join(self):
+        """Waits until the workers have ended, after `close` or `terminate`."""
+        util.debug("joining pool")
+        if self._state == RUN:
+            raise ValueError("Pool is still running")
+        if self._state not in (CLOSE, TERMINATE):
+            raise ValueError("In unknown state")
+        if self._crew.state == CLOSE:
+            self._core._wait_idle()
+            self._crew.change()
+        self._worker_handler.join()
+        self._result_handler.join()
+        for worker in list(self._pool):
+            worker.join()
+
+
+def _thread(target, *args):
+    thread = threading.Thread(target=target, args=args, daemon=True)
+    thread.start()
+    return thread
+
+
+def _feed(core, job, iterable):
+    core._feed(job, iterable)
+
+
+def _cpu_count():
+    count = getattr(os, "process_cpu_count", os.cpu_count)
+    return count() or 1
+
+
+__all__ += [
+    "ApplyResult",
+    "AsyncResult",
+    "BrokenPoolError",
+    "ExceptionWithTraceback",
+    "IMapIterator",
+    "IMapUnorderedIterator",
+    "MapResult",
+    "MaybeEncodingError",
+    "RemoteTraceback",
+    "TaskTimeoutError",
+    "TimeoutError",
+    "WorkerLostError",
+    "mapstar",
+    "rebuild_exc",
+    "starmapstar",
+]

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use procession::pool::RawWorker;
 use procession::{ArenaError, End, RawConnection, RawQueue, Wait};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
@@ -143,6 +144,17 @@ impl Ends for RawConnection {
 
     fn settle(&self, end: End) -> Result<(), ArenaError> {
         self.settle(end)
+    }
+}
+
+impl Ends for RawWorker {
+    #[inline]
+    fn is_stuck(&self, _end: End) -> bool {
+        self.is_stuck()
+    }
+
+    fn settle(&self, _end: End) -> Result<(), ArenaError> {
+        self.settle()
     }
 }
 

@@ -138,6 +138,16 @@ pub(crate) fn empty(py: Python<'_>) -> PyErr {
     from_queue_module(py, &EMPTY, "Empty", None)
 }
 
+/// `multiprocessing.TimeoutError`.
+#[cold]
+pub(crate) fn timed_out(py: Python<'_>) -> PyErr {
+    static TIMED_OUT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    match TIMED_OUT.import(py, "multiprocessing.context", "TimeoutError") {
+        Ok(kind) => PyErr::from_type(kind.clone(), ()),
+        Err(error) => error,
+    }
+}
+
 /// Nobody has the other end any more.
 #[cold]
 pub(crate) fn broken_pipe() -> PyErr {

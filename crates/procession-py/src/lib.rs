@@ -6,6 +6,7 @@
 //! - [`queue`]: `QueueBase`, the base of `procession.queues`' classes; [`connection`]:
 //!   `ConnectionBase`, the base of `procession.connection`'s; [`sync`]: the bases of
 //!   `procession.synchronize`'s and `sharedctypes`'; [`lease`]: what keeps them alive;
+//! - [`pool`]: `PoolBase`, `WorkerBase` and `JobBase`, what `procession.pool` is made of;
 //! - [`family`]: the functions about the process's family and its memory;
 //! - [`codec`]: Python objects ⇄ messages; [`memory`]: memory that is shared with Python objects;
 //! - [`blocking`]: the one way to wait; [`error`]: the one table from core errors to exceptions.
@@ -21,6 +22,7 @@ mod error;
 mod family;
 mod lease;
 mod memory;
+mod pool;
 mod queue;
 mod sync;
 
@@ -42,6 +44,8 @@ mod _core {
     use crate::lease::PyLease;
     #[pymodule_export]
     use crate::memory::{PyMemoryBase, PySharedBlock};
+    #[pymodule_export]
+    use crate::pool::{PyJobBase, PyPoolBase, PyWorkerBase};
     #[pymodule_export]
     use crate::queue::PyQueueBase;
     #[pymodule_export]

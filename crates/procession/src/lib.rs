@@ -17,7 +17,7 @@
 //!
 //! The layers, each of which uses only those before it: `sys` (the operating system), `wait`, `lock`,
 //! `ring` and `words` (algorithms over words, checked by loom), `arena` (memory and who owns it),
-//! [`codec`], [`sync`], [`queue`] and [`pipe`](mod@pipe).
+//! [`codec`], [`sync`], [`queue`], [`pipe`](mod@pipe) and [`pool`].
 #![cfg_attr(not(loom), doc(test(attr(deny(warnings), allow(unused_variables)))))]
 #![cfg_attr(loom, allow(dead_code, unreachable_pub))]
 
@@ -40,6 +40,8 @@ mod handle;
 #[cfg(not(loom))]
 mod memory;
 pub mod pipe;
+#[cfg(not(loom))]
+pub mod pool;
 #[cfg(not(loom))]
 pub mod queue;
 #[cfg(not(loom))]

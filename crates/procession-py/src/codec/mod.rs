@@ -46,8 +46,7 @@ use pyo3::types::PyBytes;
 use crate::error::CorruptArenaError;
 use crate::memory;
 use pickle::Pickled;
-use scratch::Buffers;
-pub(crate) use scratch::Scratch;
+pub(crate) use scratch::{Buffers, Scratch};
 pub(crate) use whole::{Whole, pack_bytes};
 
 /// Up to here a body travels inline; above, in a block of its own.
@@ -90,6 +89,48 @@ pub(crate) fn prepare<'py>(
         Ok(()) => Ok(Prepared::Plain),
         Err(plain::Unplain::Other) => Ok(Prepared::Pickle(Pickled::of(obj)?)),
         Err(plain::Unplain::NoMemory) => Err(PyMemoryError::new_err(())),
+    }
+}
+
+/// As [`prepare`], for a result that goes back: functions and classes by reference only, as
+/// `multiprocessing` has it.
+#[inline]
+pub(crate) fn prepare_result<'py>(
+    obj: &Bound<'py, PyAny>,
+    scratch: &mut Buffers,
+) -> PyResult<Prepared<'py>> {
+    match plain::encode(obj, scratch) {
+        Ok(()) => Ok(Prepared::Plain),
+        Err(plain::Unplain::Other) => Ok(Prepared::Pickle(Pickled::by_reference(obj)?)),
+        Err(plain::Unplain::NoMemory) => Err(PyMemoryError::new_err(())),
+    }
+}
+
+/// The pickle of a function, in one piece, and leases on that whose handles stand in it.
+pub(crate) fn prepare_function(
+    function: &Bound<'_, PyAny>,
+) -> PyResult<(Vec<u8>, Vec<procession::Lease>)> {
+    let (stream, leases) = handles::collect(|| pickle::dumps(function));
+    Ok((stream?.as_bytes().to_vec(), leases))
+}
+
+/// What a pickle in one piece stands for.
+pub(crate) fn loads<'py>(py: Python<'py>, stream: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    Ok(pickle::loads(&PyBytes::new(py, stream))?)
+}
+
+/// The object of a message that has no block. It is `scratch.bytes`.
+#[inline]
+pub(crate) fn decode_small<'py>(
+    py: Python<'py>,
+    kind: u8,
+    scratch: &mut Buffers,
+) -> Result<Bound<'py, PyAny>, DecodeError> {
+    match Kind::from_wire(kind) {
+        Some(Kind::Plain) => plain::decode(py, scratch),
+        Some(Kind::Pickle) => pickle::loads(&PyBytes::new(py, &scratch.bytes)),
+        Some(Kind::SmallBuffers) => pickle::loads_inline(py, &scratch.bytes),
+        _ => Err(DecodeError::Corrupt("unknown kind")),
     }
 }
 

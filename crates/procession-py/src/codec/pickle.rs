@@ -47,8 +47,17 @@ impl<'py> Pickled<'py> {
     /// Pickles `obj`. Runs Python code.
     pub(super) fn of(obj: &Bound<'py, PyAny>) -> PyResult<Self> {
         static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        Self::with(DUMPS.import(obj.py(), "procession.reduction", "dumps")?, obj)
+    }
+
+    /// Pickles `obj`; what cannot be found by name is an error. Runs Python code.
+    pub(super) fn by_reference(obj: &Bound<'py, PyAny>) -> PyResult<Self> {
+        static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        Self::with(DUMPS.import(obj.py(), "procession.reduction", "dumps_by_reference")?, obj)
+    }
+
+    fn with(dumps: &Bound<'py, PyAny>, obj: &Bound<'py, PyAny>) -> PyResult<Self> {
         let py = obj.py();
-        let dumps = DUMPS.import(py, "procession.reduction", "dumps")?;
         let (result, handles) = handles::collect(|| dumps.call1((obj,)));
         let (stream, buffers): (Bound<'py, PyBytes>, Bound<'py, PyList>) = result?.extract()?;
         let buffers = buffers

@@ -15,7 +15,7 @@
 
 mod shared;
 
-pub(crate) use shared::PyMemoryBase;
+pub(crate) use shared::{PyMemoryBase, copy_of_shared, shared_copy};
 
 use std::cell::UnsafeCell;
 use std::ffi::c_int;

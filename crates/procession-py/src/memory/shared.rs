@@ -79,3 +79,22 @@ impl PyMemoryBase {
         self.memory.get().ok_or_else(|| PyRuntimeError::new_err("the memory was not made yet"))
     }
 }
+
+/// New shared memory with these bytes in it.
+pub(crate) fn shared_copy(
+    family: Family,
+    bytes: &[u8],
+) -> Result<RawMemory, procession::ArenaError> {
+    let memory = RawMemory::create(family, bytes.len())?;
+    // SAFETY: so many bytes, which nobody else knows of yet.
+    unsafe { memory.as_mut_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    Ok(memory)
+}
+
+/// What shared memory holds, where all agree that nobody writes there any more.
+pub(crate) fn copy_of_shared(memory: &RawMemory) -> Vec<u8> {
+    let mut bytes = vec![0; memory.len()];
+    // SAFETY: so many bytes, mapped while `memory` lives, into memory of our own.
+    unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(memory.as_mut_ptr(), bytes.len()) };
+    bytes
+}

@@ -80,6 +80,15 @@ impl Lease {
         };
         Ok(Place { ptr, len: len as usize })
     }
+
+    /// Where in the arena the bytes of a memory object lie that has a block of at most an extent.
+    pub(crate) fn offset(&self) -> Result<u64, ArenaError> {
+        let (len, at) = (self.slot.limits().bytes, self.slot.bells.load(Ordering::Acquire));
+        if at == 0 || is_long_run(len) || len > self.inner.block_room(at)? {
+            return Err(corrupt(format!("memory of {len} bytes at {at:#x}")));
+        }
+        Ok(at)
+    }
 }
 
 fn inline_at(inner: &Inner, id: ObjectId) -> u64 {

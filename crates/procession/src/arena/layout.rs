@@ -14,6 +14,7 @@
 //! touched. Invariant of [`ShmSafe`]: such a type is `repr(C)`, holds atomics only, and any bytes are
 //! a valid value of it.
 
+pub(crate) mod pool;
 pub(crate) mod sync;
 
 use std::mem::{offset_of, size_of};
@@ -180,7 +181,8 @@ pub(crate) struct Object {
     pub(crate) pending: [AtomicU64; 2],
     pad4: [AtomicU64; 6],
     pub(crate) head_lock: Lock,
-    pad5: AtomicU32,
+    /// A pool's: the worker that is taking a task just now, plus one. Written under the head lock.
+    pub(crate) claimant: AtomicU32,
     pub(crate) head: Head,
     pad6: [AtomicU64; 8],
     /// Messages reported as done.

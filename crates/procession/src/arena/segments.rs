@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 
 use super::blocks::{TRANSIT, owned, owner_of, transit};
 use super::family::Inner;
+use super::layout::pool::WorkerSlot;
 use super::layout::{Object, PAGE};
 use super::map::corrupt;
 use super::objects::ObjectId;
@@ -181,6 +182,55 @@ impl Inner {
         Ok(())
     }
 
+    /// Takes the next message out as worker `index` of a pool, and says the message's number, which
+    /// stands in the worker's slot before the head moves.
+    ///
+    /// Who is killed between the two leaves its claim on a message that is still there. The head's
+    /// claimant says so: the next one finds that worker through `others` and takes the claim back.
+    pub(crate) fn pop_noting(
+        &self,
+        slot: &Object,
+        id: ObjectId,
+        out: &mut Vec<u8>,
+        (index, worker): (u32, &WorkerSlot),
+        others: impl Fn(u32) -> Option<&'static WorkerSlot>,
+    ) -> Result<Option<(u64, Taken)>, ArenaError> {
+        let me = self.me()?;
+        let mem = RingMemory::new(self, slot, id, me);
+        let held = slot.head_lock.lock(me, self);
+        let n = slot.head.count();
+        resolve_claim(slot, n, others);
+        if slot.tail.count() == n {
+            return Ok(None);
+        }
+        slot.claimant.store(index + 1, Ordering::Relaxed);
+        worker.intended.store(n + 1, Ordering::Release);
+        crash_point!("pool.intended");
+        let popped = slot.head.pop(&mem, &slot.tail, out);
+        if !matches!(popped, Ok(Some(_))) {
+            worker.intended.store(0, Ordering::Relaxed);
+        }
+        slot.claimant.store(0, Ordering::Release);
+        drop(held);
+        let Some(popped) = popped? else {
+            return Ok(None);
+        };
+        crash_point!("pool.taken");
+        Ok(Some((n, Taken { popped, mapped: mem.mapped.get() })))
+    }
+
+    /// The number of the task that a worker took which has ended, and had not finished.
+    pub(crate) fn claimed_by(
+        &self,
+        slot: &Object,
+        worker: &WorkerSlot,
+        others: impl Fn(u32) -> Option<&'static WorkerSlot>,
+    ) -> Result<Option<u64>, ArenaError> {
+        let _held = slot.head_lock.lock(self.me()?, self);
+        resolve_claim(slot, slot.head.count(), others);
+        Ok(worker.intended.load(Ordering::Acquire).checked_sub(1))
+    }
+
     /// Takes the next message out; its inline bytes are appended to `out`.
     #[inline]
     pub(crate) fn pop(
@@ -201,4 +251,20 @@ impl Inner {
         crash_point!("get.unlocked");
         Ok(Some(Taken { popped, mapped: mem.mapped.get() }))
     }
+}
+
+/// Under the head lock: takes back the claim of a worker that was killed before message `n`, which it
+/// claimed, was out.
+fn resolve_claim(slot: &Object, n: u64, others: impl Fn(u32) -> Option<&'static WorkerSlot>) {
+    let claimant = slot.claimant.load(Ordering::Acquire);
+    if claimant == 0 {
+        return;
+    }
+    if let Some(dead) = others(claimant - 1)
+        && dead.intended.load(Ordering::Acquire) == n + 1
+    {
+        dead.intended.store(0, Ordering::Release);
+    }
+    crash_point!("pool.claim_resolved");
+    slot.claimant.store(0, Ordering::Release);
 }

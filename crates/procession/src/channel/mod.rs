@@ -12,11 +12,12 @@ use crate::arena::block::Block;
 use crate::arena::family::Family;
 use crate::arena::family::Inner;
 use crate::arena::layout::Object;
+use crate::arena::layout::pool::WorkerSlot;
 use crate::arena::lease::Lease;
 use crate::arena::objects::{Kind, ObjectId};
-use crate::arena::segments::RingMemory;
+use crate::arena::segments::{RingMemory, Taken};
 use crate::error::{ArenaError, HandleError};
-use crate::ring::fifo::{Cursor, INLINE_MAX, Limits, PushError, Record};
+use crate::ring::fifo::{Cursor, INLINE_MAX, Limits, PREFIX_MAX, PushError, Record};
 use crate::ring::inspect;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
@@ -119,11 +120,18 @@ impl Channel {
     /// If the message is not one that a ring can carry.
     #[inline]
     pub(crate) fn check(&self, kind: u8, inline: &[u8], block: Option<&Block>) {
-        assert!(
-            (1..15).contains(&kind) && inline.len() <= INLINE_MAX,
-            "kind {kind}, {} bytes",
-            inline.len()
-        );
+        self.check_longer(kind, inline, block, INLINE_MAX);
+    }
+
+    /// As [`Channel::check`], of a message with a prefix of the pool's.
+    pub(crate) fn check_prefixed(&self, kind: u8, inline: &[u8], block: Option<&Block>) {
+        self.check_longer(kind, inline, block, INLINE_MAX + PREFIX_MAX);
+    }
+
+    #[inline]
+    fn check_longer(&self, kind: u8, inline: &[u8], block: Option<&Block>, most: usize) {
+        let fits = (1..15).contains(&kind) && inline.len() <= most;
+        assert!(fits, "kind {kind}, {} bytes", inline.len());
         if let Some(b) = block {
             assert!(b.belongs_to(self.inner()), "the block is another family's, or was received");
         }
@@ -133,12 +141,12 @@ impl Channel {
     #[inline]
     pub(crate) fn with_segments(
         &self,
-        mut push: impl FnMut(&mut Option<Cursor>) -> Result<(), PushError<Refusal>>,
-    ) -> Result<(), Refusal> {
+        mut push: impl FnMut(&mut Option<Cursor>) -> Result<u64, PushError<Refusal>>,
+    ) -> Result<u64, Refusal> {
         let mut fresh = None;
         let done = loop {
             match push(&mut fresh) {
-                Ok(()) => break Ok(()),
+                Ok(n) => break Ok(n),
                 Err(PushError::NeedSegment(size)) => match self.inner().new_segment(size) {
                     Ok(segment) => {
                         if let Some(unfit) = fresh.replace(segment) {
@@ -158,14 +166,15 @@ impl Channel {
         done
     }
 
-    /// Pushes one message. `first` runs under the tail lock, before anything is published.
+    /// Pushes one message, and says its number: how many were pushed before it. `first` runs under the
+    /// tail lock, before anything is published.
     #[inline]
     pub(crate) fn push(
         &self,
         record: &Record<'_>,
         fresh: &mut Option<Cursor>,
         first: impl FnOnce() -> Result<(), Refusal>,
-    ) -> Result<(), PushError<Refusal>> {
+    ) -> Result<u64, PushError<Refusal>> {
         let (inner, slot) = (self.inner(), self.slot());
         let me = inner.me().map_err(Refusal::Arena)?;
         let mem = RingMemory::new(inner, slot, self.id(), me);
@@ -187,7 +196,7 @@ impl Channel {
             inner.note_kept(b.at, me).map_err(Refusal::Arena)?;
         }
         match pushed {
-            Ok(_) => Ok(()),
+            Ok(n) => Ok(n),
             Err(PushError::Full) => Err(PushError::Full),
             Err(PushError::NeedSegment(size)) => Err(PushError::NeedSegment(size)),
             Err(PushError::Memory(e)) => Err(PushError::Memory(Refusal::Arena(e))),
@@ -202,6 +211,32 @@ impl Channel {
         let Some(taken) = inner.pop(slot, self.id(), inline)? else {
             return Ok(None);
         };
+        self.received(&taken).map(Some)
+    }
+
+    /// Takes the oldest message as worker `index` of a pool, and says its number: see
+    /// [`Inner::pop_noting`].
+    pub(crate) fn pop_as(
+        &self,
+        index: u32,
+        worker: &WorkerSlot,
+        others: impl Fn(u32) -> Option<&'static WorkerSlot>,
+        inline: &mut Vec<u8>,
+    ) -> Result<Option<(u64, Received)>, ArenaError> {
+        inline.clear();
+        let (inner, slot) = (self.inner(), self.slot());
+        let Some((n, taken)) =
+            inner.pop_noting(slot, self.id(), inline, (index, worker), others)?
+        else {
+            return Ok(None);
+        };
+        Ok(Some((n, self.received(&taken)?)))
+    }
+
+    /// Makes a message that was taken out this process's own.
+    #[inline]
+    fn received(&self, taken: &Taken) -> Result<Received, ArenaError> {
+        let (inner, slot) = (self.inner(), self.slot());
         let popped = taken.popped;
         let block = match (popped.block, taken.mapped) {
             (Some(b), Some(ptr)) => Some(Block::received(inner, b, ptr)?),
@@ -214,7 +249,7 @@ impl Channel {
         if popped.left.is_some() {
             inner.free_left(&popped)?;
         }
-        Ok(Some(Received { kind: popped.kind, block }))
+        Ok(Received { kind: popped.kind, block })
     }
 
     #[inline]

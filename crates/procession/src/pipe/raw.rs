@@ -197,7 +197,7 @@ impl RawConnection {
             })
         });
         match sent {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(Refusal::Arena(e)) => return Err(TrySendError::Arena(e, block)),
             Err(_) => return Err(TrySendError::Full(block)),
         }

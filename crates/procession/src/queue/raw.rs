@@ -167,7 +167,7 @@ impl RawQueue {
         self.channel.check(kind, inline, block.as_ref());
         let record = Record { kind, inline, block: block.as_ref().map(Block::reference) };
         match self.push(&record) {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(Refusal::Arena(e)) => return Err(TryPutError::Arena(e, block)),
             Err(Refusal::Full) if !self.is_closed() => return Err(TryPutError::Full(block)),
             Err(_) => return Err(TryPutError::Closed(block)),
@@ -181,7 +181,7 @@ impl RawQueue {
     }
 
     #[inline]
-    fn push(&self, record: &Record<'_>) -> Result<(), Refusal> {
+    fn push(&self, record: &Record<'_>) -> Result<u64, Refusal> {
         let (inner, slot) = (self.channel.inner(), self.channel.slot());
         self.channel.with_segments(|fresh| {
             // This process's lock on its bells comes before the tail lock.

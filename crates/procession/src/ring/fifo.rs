@@ -23,6 +23,8 @@ use crate::sys::fault::crash_point;
 
 /// Records carry up to this many bytes inline; more goes into a block.
 pub(crate) const INLINE_MAX: usize = 32 * 1024;
+/// And a pool's up to so many more, which say what the message is about.
+pub(crate) const PREFIX_MAX: usize = 4 * 1024;
 
 const JUMP_SIZE: u64 = 16;
 pub(super) const JUMP_KIND: u32 = 0xf;
@@ -405,7 +407,7 @@ pub(super) fn read<M: Memory>(
 ) -> Result<(Popped, u64), M::Error> {
     let head = first as u32;
     let (kind, len) = ((head & 0xf) as u8, (head >> 8) as usize);
-    if kind == 0 || u32::from(kind) == JUMP_KIND || len > INLINE_MAX {
+    if kind == 0 || u32::from(kind) == JUMP_KIND || len > INLINE_MAX + PREFIX_MAX {
         return Err(mem.corrupt("a record's header"));
     }
     let has_block = head & HAS_BLOCK != 0;

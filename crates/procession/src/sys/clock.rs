@@ -34,3 +34,11 @@ impl<const LOOKS: u64> Pulse<LOOKS> {
         true
     }
 }
+
+/// Milliseconds of the coarse monotonic clock, whose tick is 1 to 10 ms.
+#[cfg(not(loom))]
+#[inline]
+pub(crate) fn coarse_ms() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    now.tv_sec.cast_unsigned() * 1000 + now.tv_nsec.cast_unsigned() / 1_000_000
+}

@@ -1,0 +1,399 @@
+//! What is under way in a pool, and who waits for it.
+//!
+//! Any thread that waits for a result takes in the reports that come meanwhile (it is then a
+//! *foreground* thread), so that the result of an `apply` wakes the thread that called it and no
+//! other. The handler's thread does it when no other thread does, and runs the callbacks.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use procession::pool::RawPool;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use super::job::{Gather, Job};
+use crate::blocking::{self, Patience};
+
+/// For so long after a foreground thread has left the handler expects the next one.
+const RETURNS: Duration = Duration::from_millis(5);
+/// How often an idle handler looks around, for no reason that is known.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// A task that was pushed and has items without an outcome.
+pub(super) struct Task {
+    pub(super) job: Arc<Job>,
+    pub(super) first: usize,
+    pub(super) count: u32,
+    /// The items, unless they stand in the job's list.
+    pub(super) items: Option<Py<PyList>>,
+    /// Its worker is free.
+    pub(super) finished: bool,
+    /// All items before this have an outcome, and these behind it.
+    next: u32,
+    ahead: Vec<u32>,
+}
+
+impl Task {
+    pub(super) fn new(
+        job: &Arc<Job>,
+        first: usize,
+        count: usize,
+        items: Option<Py<PyList>>,
+    ) -> Self {
+        let count = count as u32;
+        Self {
+            job: Arc::clone(job),
+            first,
+            count,
+            items,
+            finished: false,
+            next: 0,
+            ahead: Vec::new(),
+        }
+    }
+
+    /// Notes that an item has an outcome. False if it had one, or is none.
+    pub(super) fn note(&mut self, item: u32) -> bool {
+        if item >= self.count || !self.lacks(item) {
+            return false;
+        }
+        self.ahead.push(item);
+        while let Some(at) = self.ahead.iter().position(|&known| known == self.next) {
+            self.ahead.swap_remove(at);
+            self.next += 1;
+        }
+        true
+    }
+
+    /// Whether an item has no outcome yet.
+    pub(super) fn lacks(&self, item: u32) -> bool {
+        item >= self.next && !self.ahead.contains(&item)
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.next == self.count
+    }
+}
+
+/// Tasks by their numbers, which are given out in order.
+#[derive(Default)]
+pub(super) struct Tasks {
+    first: u64,
+    there: VecDeque<Option<Task>>,
+    pub(super) count: usize,
+}
+
+impl Tasks {
+    pub(super) fn insert(&mut self, number: u64, task: Task) {
+        if self.there.is_empty() {
+            self.first = number;
+        }
+        while self.first + (self.there.len() as u64) < number {
+            self.there.push_back(None);
+        }
+        self.there.push_back(Some(task));
+        self.count += 1;
+    }
+
+    pub(super) fn get(&mut self, number: u64) -> Option<&mut Task> {
+        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.there.get_mut(at)?.as_mut()
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<Task> {
+        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let task = self.there.get_mut(at)?.take()?;
+        self.count -= 1;
+        while let Some(None) = self.there.front() {
+            self.there.pop_front();
+            self.first += 1;
+        }
+        Some(task)
+    }
+}
+
+/// What the core's lock protects.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) tasks: Tasks,
+    /// Jobs that may have something to claim.
+    pub(super) queue: VecDeque<Arc<Job>>,
+    /// Jobs whose callbacks are to be run.
+    pub(super) called: VecDeque<Arc<Job>>,
+    /// Jobs that are not over.
+    pub(super) jobs: Vec<Arc<Job>>,
+    /// What a task takes, and its message and results weigh, as it was of late.
+    pub(super) task_ns: f64,
+    pub(super) task_bytes: f64,
+    /// Workers that are to be killed for the step at which they are.
+    pub(super) condemned: HashMap<u32, u64>,
+    /// The handler sleeps long and must be woken.
+    asleep: bool,
+    left_at: Option<Instant>,
+}
+
+pub(super) struct Core {
+    pub(super) pool: RawPool,
+    state: Mutex<State>,
+    handler: Condvar,
+    feeder: Condvar,
+    /// Moves whenever somebody who waits may go on.
+    epoch: AtomicU64,
+    foreground: AtomicUsize,
+    pub(super) collecting: AtomicUsize,
+    pub(super) stopped: AtomicBool,
+    /// No bounds on what is fed: nobody will take results before all is done.
+    pub(super) endless: AtomicBool,
+    pub(super) done_items: AtomicU64,
+}
+
+impl Core {
+    pub(super) fn new(pool: RawPool) -> Self {
+        Self {
+            pool,
+            state: Mutex::default(),
+            handler: Condvar::new(),
+            feeder: Condvar::new(),
+            epoch: AtomicU64::new(0),
+            foreground: AtomicUsize::new(0),
+            collecting: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+            endless: AtomicBool::new(false),
+            done_items: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn workers(&self) -> usize {
+        self.pool.workers() as usize
+    }
+
+    pub(super) fn is_endless(&self) -> bool {
+        self.endless.load(Ordering::Relaxed)
+    }
+
+    /// A job begins.
+    pub(super) fn enter(&self, py: Python<'_>, job: &Arc<Job>, waits: bool) -> PyResult<()> {
+        {
+            let mut state = self.state();
+            state.jobs.push(Arc::clone(job));
+            self.queue_job(&mut state, job);
+        }
+        self.pump(py)?;
+        if !waits {
+            self.wake_handler();
+        }
+        Ok(())
+    }
+
+    /// Puts a job into the queue, if it is not there.
+    fn queue_job(&self, state: &mut State, job: &Arc<Job>) {
+        let mut work = job.work();
+        if !work.queued {
+            work.queued = true;
+            state.queue.push_back(Arc::clone(job));
+        }
+    }
+
+    /// A job may have something to claim.
+    pub(super) fn more_work(&self, job: &Arc<Job>) {
+        let mut state = self.state();
+        self.queue_job(&mut state, job);
+    }
+
+    /// Results of a stream were taken, so that there is room for more.
+    pub(super) fn more_room(&self, py: Python<'_>, job: &Arc<Job>) -> PyResult<()> {
+        self.more_work(job);
+        self.feeder.notify_all();
+        self.pump(py)
+    }
+
+    /// Sleeps until there may be room for another item. Without the interpreter.
+    pub(super) fn wait_for_room(&self, job: &Job) {
+        let state = self.state();
+        if !job.may_feed() && !self.stopped.load(Ordering::Acquire) && !self.is_endless() {
+            let slice = Duration::from_millis(50);
+            drop(self.feeder.wait_timeout(state, slice));
+        }
+    }
+
+    /// Whoever waits is to look again.
+    pub(super) fn news(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        if self.foreground.load(Ordering::SeqCst) > 0 {
+            self.pool.wake();
+        }
+    }
+
+    /// All outcomes of a job are there.
+    pub(super) fn settle(&self, job: &Arc<Job>) {
+        let called = {
+            let failed = matches!(job.work().gather, Gather::List { failure: Some(_), .. });
+            if failed { job.error_callback.is_some() } else { job.callback.is_some() }
+        };
+        let (mut state, source) = (self.state(), job.work().take_source());
+        if called {
+            state.called.push_back(Arc::clone(job));
+            drop(state);
+            self.wake_handler();
+        } else {
+            drop(state);
+            self.release(job);
+        }
+        drop(source);
+    }
+
+    /// Lets those go on who wait for a job.
+    fn release(&self, job: &Arc<Job>) {
+        job.work().ready = true;
+        self.state().jobs.retain(|other| !Arc::ptr_eq(other, job));
+        self.news();
+    }
+
+    /// Runs the callbacks that are due. Their errors are nobody's to catch.
+    fn run_callbacks(&self, py: Python<'_>) {
+        loop {
+            let Some(job) = self.state().called.pop_front() else {
+                return;
+            };
+            let called = {
+                let work = job.work();
+                let Gather::List { values, single, failure } = &work.gather else {
+                    continue;
+                };
+                let value = values.as_ref().map(|values| values.clone_ref(py));
+                match (failure, value) {
+                    (Some((_, error)), _) => {
+                        Some((&job.error_callback, error.clone_ref(py), false))
+                    }
+                    (None, Some(value)) => Some((&job.callback, value.into_any(), *single)),
+                    (None, None) => None,
+                }
+            };
+            if let Some((Some(callback), argument, single)) = called {
+                let argument = argument.into_bound(py);
+                let argument = if single { argument.get_item(0) } else { Ok(argument) };
+                let result = argument.and_then(|argument| callback.call1(py, (argument,)));
+                if let Err(error) = result {
+                    error.write_unraisable(py, Some(callback.bind(py)));
+                }
+            }
+            self.release(&job);
+        }
+    }
+
+    /// Waits until `attempt` gives something, taking in reports meanwhile. None if patience ends.
+    pub(super) fn wait<T>(
+        &self,
+        py: Python<'_>,
+        patience: Patience,
+        mut attempt: impl FnMut() -> PyResult<Option<T>>,
+    ) -> PyResult<Option<T>> {
+        let _here = Foreground::enter(self);
+        let seen = AtomicU64::new(0);
+        let waited = blocking::wait(
+            py,
+            patience,
+            || {
+                seen.store(self.epoch.load(Ordering::SeqCst), Ordering::Relaxed);
+                if let Some(value) = attempt()? {
+                    return Ok(Some(value));
+                }
+                self.collect(py)?;
+                attempt()
+            },
+            |deadline| {
+                self.pool.wait_for_report(deadline, || {
+                    self.epoch.load(Ordering::SeqCst) != seen.load(Ordering::Relaxed)
+                })
+            },
+        )?;
+        Ok(waited.done())
+    }
+
+    /// Whether nothing is under way, and no callback due.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state().jobs.is_empty()
+    }
+
+    pub(super) fn wake_handler(&self) {
+        let state = self.state();
+        if state.asleep || self.stopped.load(Ordering::Relaxed) {
+            self.handler.notify_all();
+        }
+    }
+
+    /// The handler's life: until the pool is stopped.
+    pub(super) fn serve(&self, py: Python<'_>) -> PyResult<()> {
+        while !self.stopped.load(Ordering::Acquire) {
+            self.run_callbacks(py);
+            let busy = self.state().tasks.count > 0;
+            if busy && self.is_mine() {
+                self.collect(py)?;
+                self.run_callbacks(py);
+            }
+            py.detach(|| self.handler_sleeps());
+        }
+        Ok(())
+    }
+
+    /// Whether the handler is to take in reports.
+    fn is_mine(&self) -> bool {
+        self.foreground.load(Ordering::SeqCst) == 0
+            && self.state().left_at.is_none_or(|at| at.elapsed() >= RETURNS)
+    }
+
+    fn handler_sleeps(&self) {
+        let mine = self.is_mine();
+        let mut state = self.state();
+        if !state.called.is_empty() || self.stopped.load(Ordering::Acquire) {
+            return;
+        }
+        if state.tasks.count > 0 && mine {
+            drop(state);
+            let seen = self.epoch.load(Ordering::SeqCst);
+            let changed = || {
+                self.epoch.load(Ordering::SeqCst) != seen || self.stopped.load(Ordering::Relaxed)
+            };
+            let _ = self.pool.wait_for_report(None, changed);
+            return;
+        }
+        let absent = self.foreground.load(Ordering::SeqCst) == 0;
+        // Soon back from the foreground, or woken for a reason.
+        let short = state.tasks.count > 0 && absent;
+        state.asleep = !short;
+        let limit = if short { RETURNS } else { IDLE };
+        let (mut state, _) =
+            self.handler.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner);
+        state.asleep = false;
+    }
+}
+
+/// A thread that waits for results, and takes in reports.
+struct Foreground<'a>(&'a Core);
+
+impl<'a> Foreground<'a> {
+    fn enter(core: &'a Core) -> Self {
+        core.foreground.fetch_add(1, Ordering::SeqCst);
+        Self(core)
+    }
+}
+
+impl Drop for Foreground<'_> {
+    fn drop(&mut self) {
+        let core = self.0;
+        if core.foreground.fetch_sub(1, Ordering::SeqCst) > 1 {
+            return;
+        }
+        let mut state = core.state();
+        state.left_at = Some(Instant::now());
+        if state.tasks.count > 0 && state.asleep {
+            core.handler.notify_all();
+        }
+    }
+}

@@ -1,0 +1,284 @@
+"""The workers of a pool: what runs in them, and the thread that sees to it that they are there.
+
+    starting ──► ready ──► leaving      an orderly life
+        ╰──────────┴── killed ──► buried by the owner, replaced by another in the same seat
+
+A `Crew` knows nothing of its `Pool`, so that a pool nobody refers to is collected, and ends.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+from . import _core, _family
+from ._std import util
+from ._std.connection import wait
+from ._std.pool import ExceptionWithTraceback, MaybeEncodingError
+
+RUN = "RUN"
+CLOSE = "CLOSE"
+TERMINATE = "TERMINATE"
+
+# A worker that was told to end by SIGTERM and does not is killed after so many seconds.
+_PATIENCE = 5.0
+# How often a limit on the time of tasks is looked after: this part of it, within bounds.
+_PART, _SHORTEST, _LONGEST = 0.1, 0.01, 0.25
+
+
+class BrokenPoolError(RuntimeError):
+    """The pool has ended and does nothing more; the text says why."""
+
+
+class WorkerLostError(RuntimeError):
+    """The process died that ran this task.
+
+    Attributes: `task` (the function's name), `index` (which item of the call), `pid`, `exitcode`
+    (as in `Process.exitcode`: negative for a signal; None if it is not known) and `signal`.
+    """
+
+    def __init__(self, message, task=None, index=None, pid=None, exitcode=None):
+        super().__init__(message, task, index, pid, exitcode)
+        self.task, self.index, self.pid, self.exitcode = task, index, pid, exitcode
+
+    def __str__(self):
+        return self.args[0]
+
+    @property
+    def signal(self):
+        return -self.exitcode if self.exitcode is not None and self.exitcode < 0 else None
+
+
+class TaskTimeoutError(WorkerLostError, TimeoutError):
+    """The task took longer than its `timeout`; its worker was ended. Attributes as there."""
+
+
+def lost(task, index, pid, exitcode, timeout):
+    """The exception of an item whose worker has ended. Called by the core."""
+    where = f"{task}, item {index}" if index else task
+    if timeout is not None:
+        text = f"{where}: no result after {timeout:g} s, and its worker {pid} was ended"
+        return TaskTimeoutError(text, task, index, pid, exitcode)
+    return WorkerLostError(
+        f"{where}: its worker {pid} {_how(exitcode)}", task, index, pid, exitcode
+    )
+
+
+def _how(exitcode):
+    if exitcode is None:
+        return "died"
+    if exitcode >= 0:
+        return f"exited with code {exitcode}"
+    try:
+        return f"was killed by {signal.Signals(-exitcode).name}"
+    except ValueError:
+        return f"was killed by signal {-exitcode}"
+
+
+# ---------------------------------------------------------------- in the worker
+
+
+class Seat:
+    """A worker's place in its pool, on its way to it."""
+
+    def __init__(self, core, index):
+        self._core = core
+        self._handle = core._handle(index)
+
+    def _lease(self):
+        return self._core._lease()
+
+    def __getstate__(self):
+        return self._handle, _family.papers(self)
+
+    def __setstate__(self, state):
+        self._handle, travelled = state
+        _family.enter(travelled)
+
+    def take(self):
+        worker = _core.WorkerBase()
+        worker._attach(self._handle)
+        return worker
+
+
+def work(seat, initializer, initargs, maxtasks):
+    """What a worker does: tasks, until there will be no more."""
+    try:
+        worker = seat.take()
+        if initializer is not None:
+            initializer(*initargs)
+        worker._run(maxtasks, _failed, MaybeEncodingError)
+    except KeyboardInterrupt:
+        # The one who pressed the keys hears of it from the owner.
+        sys.exit(-signal.SIGINT)
+    util.debug("worker exiting")
+
+
+def _failed(exception):
+    return ExceptionWithTraceback(exception, exception.__traceback__)
+
+
+# ---------------------------------------------------------------- in the owner
+
+
+class Crew:
+    """The workers, as their owner sees them."""
+
+    def __init__(self, core, start, processes, initializer, initargs, maxtasks, daemon):
+        self.core = core
+        self.workers = []
+        self.state = RUN
+        self.error = None
+        self._start = start
+        self._processes = processes
+        self._arguments = initializer, initargs, maxtasks
+        self._daemon = daemon
+        self._lock = threading.RLock()
+        self._failures = 0
+        self._reader, self._writer = os.pipe()
+        self._closing = util.Finalize(self, util.close_fds, (self._reader, self._writer))
+
+    def change(self, state=None):
+        """Has the thread look again."""
+        if state is not None:
+            self.state = state
+        try:
+            os.write(self._writer, b".")
+        except OSError:
+            pass  # it has ended
+
+    # ------------------------------------------------------------ workers come and go
+
+    def maintain(self):
+        """Buries who has ended, and starts others in their places."""
+        with self._lock:
+            for worker in [w for w in self.workers if w.exitcode is not None]:
+                self._bury(worker)
+            self.populate()
+
+    def populate(self):
+        with self._lock:
+            taken = {worker._seat for worker in self.workers}
+            for index in range(self._processes):
+                if index not in taken and self.state != TERMINATE:
+                    self._hire(index)
+
+    def _hire(self, index):
+        worker = self._start(target=work, args=(Seat(self.core, index), *self._arguments))
+        worker._seat = index
+        worker.name = worker.name.replace("Process", "PoolWorker")
+        worker.daemon = self._daemon
+        worker.start()
+        self.workers.append(worker)
+        util.debug("added worker")
+
+    def _bury(self, worker):
+        util.debug("cleaning up worker %d", worker._seat)
+        worker.join()
+        self.workers.remove(worker)
+        phase = self.core._bury(worker._seat, worker.pid, worker.exitcode, lost)
+        if phase in ("ready", "leaving"):
+            self._failures = 0
+            return
+        self._failures += 1
+        if self._failures >= max(3, 2 * self._processes) and not any(
+            self.core._phase(other._seat) == "ready" for other in self.workers
+        ):
+            self._break(worker)
+
+    def _break(self, worker):
+        initializer = self._arguments[0]
+        where = f"in its initializer {_name(initializer)}" if initializer else "as it started"
+        self.error = BrokenPoolError(
+            f"the pool was ended: {self._failures} times in a row a worker died {where};"
+            f" the last one {_how(worker.exitcode)}"
+        )
+        self.state = TERMINATE
+        self.core._stop(self.error)
+        for other in self.workers:
+            other.terminate()
+
+    # ------------------------------------------------------------ threads
+
+    def tend(self):
+        """The thread that sees to the workers."""
+        while self.state == RUN or (self.state == CLOSE and not self.core._is_idle()):
+            self.maintain()
+            self._sleep()
+            for index, pid in self.core._overdue():
+                self._kill(index, pid)
+        if self.state == CLOSE:
+            self.core._close()
+            self._see_off()
+            if self.state == CLOSE:
+                self.core._stop(BrokenPoolError("the pool was closed"))
+        util.debug("worker handler exiting")
+
+    def _see_off(self):
+        """Waits until all have ended that were told so."""
+        while self.workers and self.state == CLOSE:
+            self._sleep()
+            with self._lock:
+                for worker in [w for w in self.workers if w.exitcode is not None]:
+                    worker.join()
+                    self.workers.remove(worker)
+
+    def _sleep(self):
+        timeout = self.core._shortest_timeout()
+        if timeout is not None:
+            timeout = min(max(timeout * _PART, _SHORTEST), _LONGEST)
+        elif self.state == CLOSE:
+            timeout = _LONGEST
+        sentinels = [worker.sentinel for worker in list(self.workers)]
+        if self._reader in wait([self._reader, *sentinels], timeout):
+            os.read(self._reader, 4096)
+
+    def _kill(self, index, pid):
+        with self._lock:
+            for worker in self.workers:
+                if worker._seat == index and worker.pid == pid:
+                    worker.kill()
+
+    def serve(self):
+        """The thread that takes in results, when no other does, and runs the callbacks."""
+        self.core._serve()
+        util.debug("result handler exiting")
+
+    # ------------------------------------------------------------ the end
+
+    def terminate(self, *threads):
+        """Ends it all, at once."""
+        error = self.error or BrokenPoolError("the pool was terminated")
+        self.change(TERMINATE)
+        self.core._stop(error)
+        with self._lock:
+            workers = list(self.workers)
+            for worker in workers:
+                if worker.exitcode is None:
+                    worker.terminate()
+        self._join_all(workers)
+        for thread in threads:
+            if thread is not threading.current_thread() and thread.ident is not None:
+                thread.join()
+
+    def disband(self):
+        """Ends the workers of a pool that could not be made."""
+        for worker in self.workers:
+            if worker.exitcode is None:
+                worker.terminate()
+        for worker in self.workers:
+            worker.join()
+
+    @staticmethod
+    def _join_all(workers):
+        deadline = time.monotonic() + _PATIENCE
+        for worker in workers:
+            worker.join(max(0, deadline - time.monotonic()))
+            if worker.exitcode is None:
+                worker.kill()
+                worker.join()
+
+
+def _name(function):
+    return getattr(function, "__qualname__", None) or repr(function)
