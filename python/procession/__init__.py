@@ -1,8 +1,8 @@
 """Multiprocessing on shared memory: ``import procession as mp`` and change nothing else.
 
 The names, signatures and exceptions are those of the standard library's multiprocessing. Queues,
-pipes, locks and their kin, shared values and the start of processes are Procession's own; what it
-does not replace yet (pools and managers) is the standard library's, made for the same contexts.
+pipes, locks and their kin, shared values, pools and the start of processes are Procession's own;
+what it does not replace yet (managers) is the standard library's, made for the same contexts.
 
 ``procession.native`` says whether the Rust core is in use. On a system other than Linux it is
 False, and everything is the standard library's, so that a program stays portable.
@@ -61,7 +61,14 @@ __all__ = [
 # and that is exactly multiprocessing's.
 _native = _sys.platform == "linux" and _os.environ.get("PROCESSION_FALLBACK") != "1"
 _ERRORS = frozenset({"CorruptArenaError", "LayoutError"})
-_OURS = {"AbandonedLockWarning": "synchronize", "install": "_install"}
+_OURS = {
+    "AbandonedLockWarning": "synchronize",
+    "BrokenPoolError": "pool",
+    "ProcessPoolExecutor": "_executor",
+    "TaskTimeoutError": "pool",
+    "WorkerLostError": "pool",
+    "install": "_install",
+}
 _MODULES = frozenset(
     "connection context dummy forkserver heap managers pool popen_fork popen_forkserver"
     " popen_spawn_posix process queues reduction resource_sharer resource_tracker shared_memory"

@@ -13,6 +13,7 @@ import threading
 import time
 
 from . import _core, _family
+from ._lifeline import Lifeline
 from ._std import util
 from ._std.connection import wait
 from ._std.pool import ExceptionWithTraceback, MaybeEncodingError
@@ -82,21 +83,23 @@ def _how(exitcode):
 class Seat:
     """A worker's place in its pool, on its way to it."""
 
-    def __init__(self, core, index):
+    def __init__(self, core, index, lifeline):
         self._core = core
         self._handle = core._handle(index)
+        self._lifeline = lifeline
 
     def _lease(self):
         return self._core._lease()
 
     def __getstate__(self):
-        return self._handle, _family.papers(self)
+        return self._handle, self._lifeline, _family.papers(self)
 
     def __setstate__(self, state):
-        self._handle, travelled = state
+        self._handle, self._lifeline, travelled = state
         _family.enter(travelled)
 
     def take(self):
+        self._lifeline.hang_on()
         worker = _core.WorkerBase()
         worker._attach(self._handle)
         return worker
@@ -136,6 +139,7 @@ class Crew:
         self._daemon = daemon
         self._lock = threading.RLock()
         self._failures = 0
+        self._lifeline = Lifeline()
         self._reader, self._writer = os.pipe()
         self._closing = util.Finalize(self, util.close_fds, (self._reader, self._writer))
 
@@ -165,7 +169,7 @@ class Crew:
                     self._hire(index)
 
     def _hire(self, index):
-        worker = self._start(target=work, args=(Seat(self.core, index), *self._arguments))
+        worker = self._start(target=work, args=(Seat(self.core, index, self._lifeline), *self._arguments))
         worker._seat = index
         worker.name = worker.name.replace("Process", "PoolWorker")
         worker.daemon = self._daemon

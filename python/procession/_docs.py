@@ -293,3 +293,14 @@ POOL = """Worker processes that calls are distributed to.
     ...     pool.map(abs, range(-2, 2))
     [2, 1, 0, 1]
     """
+
+EXECUTOR = """The interface of concurrent.futures.ProcessPoolExecutor, over a Pool.
+
+    A worker that dies takes the one call with it that it ran, whose future has a WorkerLostError; the
+    executor goes on. `timeout` (seconds) and `retries` are a Pool's.
+
+    >>> import procession as mp
+    >>> with mp.ProcessPoolExecutor(2) as executor:
+    ...     executor.submit(pow, 2, 10).result()
+    1024
+    """

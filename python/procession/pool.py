@@ -11,10 +11,11 @@ for. A third feeds a call whose items come out of an iterator.
 
 import os
 import threading
+import time
 import types
 import warnings
 
-from . import _core, _docs
+from . import _core, _docs, _poolview
 from ._crew import (
     CLOSE,
     RUN,
@@ -127,6 +128,7 @@ class Pool:
         self._maxtasksperchild = maxtasksperchild
         self._initializer = initializer
         self._initargs = initargs
+        self._since = time.monotonic()
         self._timeout = timeout
         self._retries = retries
         self._core = core = _core.PoolBase()
@@ -238,10 +240,15 @@ class Pool:
             retries=retries,
         )
 
-    def map(self, func, iterable, chunksize=None, *, timeout=None, retries=None):
-        """Calls `func` with each item and returns the list of the results."""
+    def map(
+        self, func, iterable, chunksize=None, *, timeout=None, retries=None, progress=None
+    ):
+        """Calls `func` with each item and returns the list of the results.
+
+        `progress`: True shows a bar, a tqdm instance is one.
+        """
         limits = {"timeout": timeout, "retries": retries, "waits": True}
-        return self._map(func, iterable, _MAP, chunksize, **limits).get()
+        return self._get(self._map(func, iterable, _MAP, chunksize, **limits), progress)
 
     def map_async(
         self,
@@ -259,10 +266,12 @@ class Pool:
         limits = {"timeout": timeout, "retries": retries}
         return self._map(func, iterable, _MAP, chunksize, **calls, **limits)
 
-    def starmap(self, func, iterable, chunksize=None, *, timeout=None, retries=None):
+    def starmap(
+        self, func, iterable, chunksize=None, *, timeout=None, retries=None, progress=None
+    ):
         """As `map`, where each item is a tuple of arguments."""
         limits = {"timeout": timeout, "retries": retries, "waits": True}
-        return self._map(func, iterable, _STAR, chunksize, **limits).get()
+        return self._get(self._map(func, iterable, _STAR, chunksize, **limits), progress)
 
     def starmap_async(
         self,
@@ -280,6 +289,12 @@ class Pool:
         limits = {"timeout": timeout, "retries": retries}
         return self._map(func, iterable, _STAR, chunksize, **calls, **limits)
 
+    @staticmethod
+    def _get(job, progress):
+        if progress:
+            _poolview.watch(job, progress, job._progress()[2])
+        return job.get()
+
     def _map(self, func, iterable, mode, chunksize, **options):
         self._check_running()
         items = list(iterable)
@@ -294,23 +309,44 @@ class Pool:
         )
 
     def imap(
-        self, func, iterable, chunksize=_ONE, *, buffersize=None, timeout=None, retries=None
+        self,
+        func,
+        iterable,
+        chunksize=_ONE,
+        *,
+        buffersize=None,
+        timeout=None,
+        retries=None,
+        progress=None,
     ):
         """Calls `func` with each item; returns an iterator over the results, in order.
 
         At most `buffersize` items more are taken than results.
         """
         limits = {"timeout": timeout, "retries": retries}
-        return self._imap(IMapIterator(), "ordered", func, iterable, chunksize, buffersize, limits)
+        job = IMapIterator()
+        results = self._imap(job, "ordered", func, iterable, chunksize, buffersize, limits)
+        return _poolview.follow(results, progress, _length(iterable)) if progress else results
 
     def imap_unordered(
-        self, func, iterable, chunksize=_ONE, *, buffersize=None, timeout=None, retries=None
+        self,
+        func,
+        iterable,
+        chunksize=_ONE,
+        *,
+        buffersize=None,
+        timeout=None,
+        retries=None,
+        progress=None,
     ):
         """As `imap`; the results come in the order in which they are there."""
         job, limits = IMapUnorderedIterator(), {"timeout": timeout, "retries": retries}
-        return self._imap(job, "unordered", func, iterable, chunksize, buffersize, limits)
+        results = self._imap(job, "unordered", func, iterable, chunksize, buffersize, limits)
+        return _poolview.follow(results, progress, _length(iterable)) if progress else results
 
-    def _imap(self, job, gather, func, iterable, chunksize, buffersize, limits):
+    def _imap(
+        self, job, gather, func, iterable, chunksize, buffersize, limits, mode=_MAP
+    ):
         self._check_running()
         if chunksize < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
@@ -321,10 +357,14 @@ class Pool:
         buffer = buffersize or max(BUFFERSIZE, 4 * self._processes * int(chunksize))
         # These cannot block and cannot raise: no thread is needed to iterate over them.
         items = list(iterable) if type(iterable) in (list, tuple, range) else None
-        self._begin(job, func, items, _MAP, gather, chunk=chunk, buffer=buffer, **limits)
+        self._begin(job, func, items, mode, gather, chunk=chunk, buffer=buffer, **limits)
         if items is None:
             _thread(_feed, self._core, job, iterable)
         return job
+
+    def stats(self):
+        """What the workers do: a `PoolStats`, which prints as a table."""
+        return _poolview.stats(self._core, self._since)
 
     # ------------------------------------------------------------ the end
 
@@ -362,6 +402,13 @@ def _thread(target, *args):
     thread = threading.Thread(target=target, args=args, daemon=True)
     thread.start()
     return thread
+
+
+def _length(iterable):
+    try:
+        return len(iterable)
+    except TypeError:
+        return None
 
 
 def _feed(core, job, iterable):

@@ -1,0 +1,143 @@
+"""How a pool is seen: `stats()`, and the bar of `progress=`."""
+
+import os
+import sys
+import time
+from typing import NamedTuple
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+# How often a bar is drawn anew while nobody takes results.
+_TICK = 0.1
+
+
+class WorkerStats(NamedTuple):
+    """What one worker does. `age`, `busy` and `waited` are seconds, `memory` is bytes."""
+
+    pid: int
+    state: str
+    task: str
+    item: int
+    age: float
+    tasks: int
+    items: int
+    busy: float
+    waited: float
+    memory: int
+
+
+class PoolStats(NamedTuple):
+    """What a pool does. `throughput` is items a second since it was made."""
+
+    workers: tuple
+    calls: int
+    tasks: int
+    items: int
+    busy: float
+    waited: float
+    throughput: float
+
+    def __str__(self):
+        lines = [
+            f"{len(self.workers)} workers, {self.calls} calls and {self.tasks} tasks under way,"
+            f" {self.items} items done ({self.throughput:.1f}/s),"
+            f" {self.busy:.2f} s at work, {self.waited:.2f} s without"
+        ]
+        for w in self.workers:
+            at = "idle" if w.task is None else f"{w.task}[{w.item}] for {w.age:.1f} s"
+            lines.append(
+                f"  {w.pid:>7} {w.state:<8} {w.items:>9} items {w.busy:>9.2f} s"
+                f" {w.memory / 2**20:>8.1f} MiB  {at}"
+            )
+        return "\n".join(lines)
+
+
+def stats(core, since):
+    """What a pool that was made at `since` does at this moment."""
+    (calls, tasks, items), views = core._look()
+    workers = tuple(
+        WorkerStats(pid, phase, task, item, age / 1e3, *counts, busy / 1e9, waited / 1e9, _rss(pid))
+        for (phase, pid, task, item, age), (*counts, busy, waited) in views
+    )
+    return PoolStats(
+        workers,
+        calls,
+        tasks,
+        items,
+        sum(w.busy for w in workers),
+        sum(w.waited for w in workers),
+        items / max(time.monotonic() - since, 1e-9),
+    )
+
+
+def _rss(pid):
+    try:
+        with open(f"/proc/{pid}/statm") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+# ---------------------------------------------------------------- progress
+
+
+class _Line:
+    """A bar for those who have no tqdm: one line of text."""
+
+    def __init__(self, total):
+        self.n, self.total = 0, total
+        self._drawn = 0.0
+
+    def update(self, count):
+        self.n += count
+        now = time.monotonic()
+        if now - self._drawn >= _TICK or self.n == self.total:
+            self._drawn = now
+            self._draw()
+
+    def _draw(self, end=""):
+        of = "" if self.total is None else f"/{self.total}"
+        sys.stderr.write(f"\r{self.n}{of}{end}")
+        sys.stderr.flush()
+
+    def close(self):
+        self._draw("\n")
+
+
+def bar(progress, total):
+    """A bar for `progress=True`; or the one that was given."""
+    if progress is not True:
+        if progress.total is None and total is not None:
+            progress.total = total
+        return progress
+    try:
+        from tqdm.auto import tqdm  # type: ignore[import-untyped]
+    except ImportError:
+        return _Line(total)
+    return tqdm(total=total)
+
+
+def watch(job, progress, total):
+    """Waits until a job is over, and shows how far it is."""
+    shown, drawn = bar(progress, total), 0
+    try:
+        while True:
+            over = job.ready()
+            done = total if over else job._progress()[1]
+            shown.update(done - drawn)
+            drawn = done
+            if over:
+                return
+            job.wait(_TICK)
+    finally:
+        shown.close()
+
+
+def follow(results, progress, total):
+    """The results of a job, counted as they are taken."""
+    shown = bar(progress, total)
+    try:
+        for result in results:
+            shown.update(1)
+            yield result
+    finally:
+        shown.close()
