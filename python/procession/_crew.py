@@ -198,8 +198,8 @@ class Crew:
             f"the pool was ended: {self._failures} times in a row a worker died {where};"
             f" the last one {_how(worker.exitcode)}"
         )
-        self.state = TERMINATE
-        self.core._stop(self.error)
+        self.change(TERMINATE)
+        self.core._stop(self.error, True)
         for other in self.workers:
             other.terminate()
 

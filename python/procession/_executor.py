@@ -98,7 +98,10 @@ class ProcessPoolExecutor(Executor):
                     ),
                 )
             except Exception as error:
-                self._done(future.set_exception, error)
+                with self._changed:
+                    self._under_way -= 1
+                    self._changed.notify_all()
+                future.set_exception(error)
 
     def _done(self, settle, outcome):
         with self._changed:

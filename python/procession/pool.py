@@ -195,18 +195,13 @@ class Pool:
 
     def _begin(self, job, func, items, mode, gather, *, timeout=None, retries=None, **options):
         self._check_running()
-        self._core._begin(
-            job,
-            func,
-            items,
-            mode,
-            gather,
-            name=_name(func),
-            timeout=self._timeout if timeout is None else timeout,
-            retries=self._retries if retries is None else retries,
-            **options,
-        )
-        if (self._timeout if timeout is None else timeout) is not None:
+        options["timeout"] = self._timeout if timeout is None else timeout
+        options["retries"] = self._retries if retries is None else retries
+        if not self._core._begin(job, func, items, mode, gather, name=_name(func), **options):
+            # It has ended since.
+            self._check_running()
+            raise ValueError("Pool not running")
+        if options["timeout"] is not None:
             self._crew.change()  # from now on somebody has to look at the clock
         return job
 

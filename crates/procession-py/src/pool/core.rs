@@ -122,6 +122,9 @@ pub(super) struct State {
     pub(super) queue: VecDeque<Arc<Job>>,
     /// Jobs whose callbacks are to be run.
     pub(super) called: VecDeque<Arc<Job>>,
+    /// Those that were stopped, and of which the callbacks are to be told, once they have their error.
+    last: Vec<Arc<Job>>,
+    told: bool,
     /// Jobs that are not over.
     pub(super) jobs: Vec<Arc<Job>>,
     /// What a task takes, and its message and results weigh, as it was of late.
@@ -328,8 +331,48 @@ impl Core {
         }
     }
 
+    /// Ends it: what comes from now on is refused. Gives what was under way; the jobs whose callbacks
+    /// for errors are to be run (`tell`) are the handler's last.
+    pub(super) fn stop(&self, tell: bool) -> (Vec<Arc<Job>>, Tasks, VecDeque<Arc<Job>>) {
+        let mut state = self.state();
+        self.stopped.store(true, Ordering::SeqCst);
+        state.queue.clear();
+        let jobs = std::mem::take(&mut state.jobs);
+        let called = std::mem::take(&mut state.called);
+        if tell {
+            let told = jobs.iter().filter(|job| job.error_callback.is_some());
+            state.last.extend(told.map(Arc::clone));
+        }
+        (jobs, std::mem::take(&mut state.tasks), called)
+    }
+
+    /// The jobs that [`Core::stop`] gave have their error.
+    pub(super) fn tell_later(&self, tell: bool) {
+        {
+            let mut state = self.state();
+            let last = std::mem::take(&mut state.last);
+            if tell {
+                state.called.extend(last);
+            }
+            state.told = true;
+        }
+        self.news();
+        self.pool.wake();
+        self.wake_handler();
+        self.feeder.notify_all();
+    }
+
     /// The handler's life: until the pool is stopped.
     pub(super) fn serve(&self, py: Python<'_>) -> PyResult<()> {
+        self.serve_while_open(py)?;
+        while !self.state().told {
+            py.detach(|| std::thread::sleep(Duration::from_millis(1))); // `stop` is under way
+        }
+        self.run_callbacks(py);
+        Ok(())
+    }
+
+    fn serve_while_open(&self, py: Python<'_>) -> PyResult<()> {
         while !self.stopped.load(Ordering::Acquire) {
             self.run_callbacks(py);
             let busy = self.state().tasks.count > 0;

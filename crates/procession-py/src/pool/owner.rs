@@ -70,7 +70,8 @@ impl PyPoolBase {
 
     /// Begins a call. `items` is a list, or None if they will be fed; `mode` is 0 for pairs of
     /// arguments and keywords, 1 for one argument each, 2 for tuples of arguments; `gather` is
-    /// "one", "list", "ordered" or "unordered". `waits`: the caller will wait for it at once.
+    /// "one", "list", "ordered" or "unordered". `waits`: the caller will wait for it at once. False: the
+    /// pool was stopped.
     #[pyo3(signature = (job, function, items, mode, gather, *, chunk=None, stop=false, buffer=0, name="", timeout=None, retries=0, callback=None, error_callback=None, waits=false))]
     #[expect(clippy::too_many_arguments, reason = "one call, made at few places")]
     fn _begin(
@@ -90,7 +91,7 @@ impl PyPoolBase {
         callback: Option<Py<PyAny>>,
         error_callback: Option<Py<PyAny>>,
         waits: bool,
-    ) -> PyResult<()> {
+    ) -> PyResult<bool> {
         let core = self.core()?;
         let mode = Mode::from_wire(mode).ok_or_else(|| PyValueError::new_err("mode"))?;
         let length = items.as_ref().map_or(0, PyListMethods::len);
@@ -123,18 +124,17 @@ impl PyPoolBase {
             if inner.give_up(py, &error) {
                 core.settle(&inner);
             }
-            return Ok(());
+            return Ok(true);
         }
         if length == 0 && inner.work().ended {
             if inner.end() {
                 core.settle(&inner);
             }
-            return Ok(());
+            return Ok(true);
         }
-        if core.stopped.load(Ordering::Acquire) {
-            return Err(PyValueError::new_err("Pool not running"));
-        }
-        core.enter(py, &inner, waits)
+        core.enter(py, &inner, waits)?;
+        // Either this is seen here, or the job there.
+        Ok(!core.stopped.load(Ordering::SeqCst))
     }
 
     /// Feeds a call out of an iterator, no further ahead than it may; returns at the iterator's end.
@@ -236,25 +236,22 @@ impl PyPoolBase {
         Ok(())
     }
 
-    /// Ends all that is under way with this error, and the handler.
-    fn _stop(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Ends all that is under way with this error, and the handler; `tell`: after the callbacks for
+    /// errors.
+    #[pyo3(signature = (error, tell=false))]
+    fn _stop(&self, py: Python<'_>, error: &Bound<'_, PyAny>, tell: bool) -> PyResult<()> {
         let core = self.core()?;
-        core.stopped.store(true, Ordering::Release);
+        let (jobs, tasks, called) = core.stop(tell);
         core.pool.close();
-        let (jobs, tasks) = {
-            let mut state = core.state();
-            state.queue.clear();
-            state.called.clear();
-            (std::mem::take(&mut state.jobs), std::mem::take(&mut state.tasks))
-        };
         drop(tasks);
+        drop(called);
         for job in jobs {
             job.give_up(py, error);
-            job.work().ready = true;
+            if !(tell && job.error_callback.is_some()) {
+                job.work().ready = true;
+            }
         }
-        core.news();
-        core.pool.wake();
-        core.wake_handler();
+        core.tell_later(tell);
         Ok(())
     }
 
