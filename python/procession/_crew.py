@@ -186,7 +186,7 @@ class Crew:
             self._failures = 0
             return
         self._failures += 1
-        if self._failures >= max(3, 2 * self._processes) and not any(
+        if self.error is None and self._failures >= max(3, 2 * self._processes) and not any(
             self.core._phase(other._seat) == "ready" for other in self.workers
         ):
             self._break(worker)

@@ -7,9 +7,10 @@ use std::time::Duration;
 use procession::Received;
 use procession::pool::{Arrived, Entries, Entry, Report};
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use super::call::{APART, FAILED, KIND, SKIPPED};
-use super::core::Core;
+use super::core::{Core, Task};
 use super::job::{Claim, Job, Outcome};
 use crate::codec::{self, DecodeError, Scratch};
 use crate::error::Raise;
@@ -158,30 +159,18 @@ impl Core {
             return Ok(());
         };
         for item in (0..task.count).filter(|&item| task.lacks(item)) {
-            self.put_back(py, &task, item, 1)?;
+            self.put_back(py, &task, item, 1);
         }
         self.pump(py)
     }
 
     /// Has items of a task dispatched once more.
-    pub(super) fn put_back(
-        &self,
-        py: Python<'_>,
-        task: &super::core::Task,
-        from: u32,
-        count: u32,
-    ) -> PyResult<()> {
+    pub(super) fn put_back(&self, py: Python<'_>, task: &Task, from: u32, count: u32) {
         let (from, count) = (from as usize, count as usize);
-        let items = match &task.items {
-            Some(items) => {
-                let part = items.bind(py).get_slice(from, from + count);
-                Some(part.unbind())
-            }
-            None => None,
-        };
+        let part = |items: &Py<PyList>| items.bind(py).get_slice(from, from + count).unbind();
+        let items = task.items.as_ref().map(part);
         task.job.put_back(Claim { first: task.first + from, count, items });
         self.more_work(&task.job);
-        Ok(())
     }
 
     /// A worker has done a task, of which it is free.

@@ -185,7 +185,7 @@ impl Core {
         {
             let mut state = self.state();
             state.jobs.push(Arc::clone(job));
-            self.queue_job(&mut state, job);
+            Self::queue_job(&mut state, job);
         }
         self.pump(py)?;
         if !waits {
@@ -195,7 +195,7 @@ impl Core {
     }
 
     /// Puts a job into the queue, if it is not there.
-    fn queue_job(&self, state: &mut State, job: &Arc<Job>) {
+    fn queue_job(state: &mut State, job: &Arc<Job>) {
         let mut work = job.work();
         if !work.queued {
             work.queued = true;
@@ -206,7 +206,7 @@ impl Core {
     /// A job may have something to claim.
     pub(super) fn more_work(&self, job: &Arc<Job>) {
         let mut state = self.state();
-        self.queue_job(&mut state, job);
+        Self::queue_job(&mut state, job);
     }
 
     /// Results of a stream were taken, so that there is room for more.
@@ -335,10 +335,11 @@ impl Core {
     /// for errors are to be run (`tell`) are the handler's last.
     pub(super) fn stop(&self, tell: bool) -> (Vec<Arc<Job>>, Tasks, VecDeque<Arc<Job>>) {
         let mut state = self.state();
-        self.stopped.store(true, Ordering::SeqCst);
+        let again = self.stopped.swap(true, Ordering::SeqCst);
         state.queue.clear();
         let jobs = std::mem::take(&mut state.jobs);
-        let called = std::mem::take(&mut state.called);
+        // What the first stop has to tell is told.
+        let called = if again { VecDeque::new() } else { std::mem::take(&mut state.called) };
         if tell {
             let told = jobs.iter().filter(|job| job.error_callback.is_some());
             state.last.extend(told.map(Arc::clone));
@@ -350,8 +351,8 @@ impl Core {
     pub(super) fn tell_later(&self, tell: bool) {
         {
             let mut state = self.state();
-            let last = std::mem::take(&mut state.last);
             if tell {
+                let last = std::mem::take(&mut state.last);
                 state.called.extend(last);
             }
             state.told = true;

@@ -19,6 +19,7 @@ const BYTES_AHEAD: f64 = (64 << 20) as f64;
 
 impl Core {
     /// How many tasks may be under way.
+    #[expect(clippy::cast_sign_loss, reason = "neither is negative")]
     fn most_tasks(&self, task_ns: f64, task_bytes: f64) -> usize {
         let workers = self.workers() as f64;
         let by_time = if task_ns > 0.0 { AHEAD_NS / task_ns } else { 2.0 };
@@ -40,7 +41,7 @@ impl Core {
                 }
             };
             match job.claim(py, self.workers(), self.is_endless())? {
-                Some(claim) => self.dispatch(py, &job, claim)?,
+                Some(claim) => self.dispatch(py, &job, &claim)?,
                 None => self.unqueue(&job),
             }
         }
@@ -57,11 +58,11 @@ impl Core {
         }
     }
 
-    fn dispatch(&self, py: Python<'_>, job: &Arc<Job>, claim: Claim) -> PyResult<()> {
-        let Some(items) = job.items(py, &claim) else {
+    fn dispatch(&self, py: Python<'_>, job: &Arc<Job>, claim: &Claim) -> PyResult<()> {
+        let Some(items) = job.items(py, claim) else {
             return Ok(()); // the call was given up
         };
-        let error = match self.push(py, job, &claim, &items) {
+        let error = match self.push(py, job, claim, &items) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -73,7 +74,7 @@ impl Core {
         for (at, item) in items.iter().enumerate() {
             let items = PyList::new(py, [item])?;
             let claim = Claim { first: claim.first + at, count: 1, items: Some(items.unbind()) };
-            self.dispatch(py, job, claim)?;
+            self.dispatch(py, job, &claim)?;
         }
         Ok(())
     }

@@ -1,21 +1,17 @@
-//! `JobBase`: one call of the pool, from its items to its results.
+//! One call of the pool, from its items to its results.
 //!
 //! Items come from a list, or are fed one by one out of an iterator. They are numbered in their
 //! order; *claimed* in chunks, which are dispatched; and each gets one outcome. A chunk that is lost
 //! with its worker is put back, and claimed once more, before all others.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::PyList;
 
 use super::call::Function;
-use super::core::Core;
-use crate::blocking::Patience;
-use crate::error;
 
 /// How long a chunk is to take.
 const CHUNK_NS: f64 = 2e6;
@@ -56,15 +52,22 @@ pub(super) struct Job {
     work: Mutex<Work>,
 }
 
+/// A value, or the exception instead of it.
+type Value = Result<Py<PyAny>, Py<PyAny>>;
+
 /// What changes of a call.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each of its own; they change at different times"
+)]
 pub(super) struct Work {
     /// All items, if they are in a list.
     source: Option<Py<PyList>>,
     /// Items that were fed and not yet claimed.
     fed: VecDeque<Py<PyAny>>,
     /// The first item not claimed, and how many there are so far.
-    next: usize,
-    known: usize,
+    pub(super) next: usize,
+    pub(super) known: usize,
     /// Whether no more will be fed.
     pub(super) ended: bool,
     again: VecDeque<Claim>,
@@ -73,7 +76,7 @@ pub(super) struct Work {
     item_ns: Option<f64>,
     pub(super) gather: Gather,
     /// Outcomes so far.
-    outcomes: usize,
+    pub(super) outcomes: usize,
     /// Whether it stands in the core's queue of jobs that have something to claim.
     pub(super) queued: bool,
     /// All outcomes are there; whoever waits may go on (callbacks come before that).
@@ -88,8 +91,8 @@ pub(super) enum Gather {
     /// One by one, as they are taken.
     Stream {
         ordered: bool,
-        there: VecDeque<Result<Py<PyAny>, Py<PyAny>>>,
-        early: HashMap<usize, Option<Result<Py<PyAny>, Py<PyAny>>>>,
+        there: VecDeque<Value>,
+        early: HashMap<usize, Option<Value>>,
         /// The next that may be taken, and how many were.
         at: usize,
         taken: usize,
@@ -134,6 +137,7 @@ impl Job {
         !work.again.is_empty() || self.chunk_now(work, workers, endless) > 0
     }
 
+    #[expect(clippy::cast_sign_loss, reason = "a time is not negative")]
     fn chunk_now(&self, work: &Work, workers: usize, endless: bool) -> usize {
         let there = work.known - work.next;
         let room = if endless { usize::MAX } else { self.room(work) };
@@ -317,7 +321,7 @@ impl Job {
     }
 
     /// Nobody will take results any more.
-    fn abandon(&self) {
+    pub(super) fn abandon(&self) {
         // In a fork child the lock may be a thread's that is not there.
         let Some(mut work) = (0..SPINS).find_map(|_| self.work.try_lock().ok()) else {
             return;
@@ -332,7 +336,8 @@ impl Job {
     }
 
     /// The next result of a stream; `Some(None)` at its end.
-    fn next(&self) -> Option<Option<Result<Py<PyAny>, Py<PyAny>>>> {
+    #[expect(clippy::option_option, reason = "not yet, no more")]
+    pub(super) fn next(&self) -> Option<Option<Value>> {
         let mut work = self.work();
         let over = work.over;
         let Gather::Stream { there, taken, .. } = &mut work.gather else {
@@ -346,7 +351,7 @@ impl Job {
     }
 
     /// Whether it is worth while to look for items that may be claimed by now.
-    fn runs_low(&self) -> bool {
+    pub(super) fn runs_low(&self) -> bool {
         let work = self.work();
         match &work.gather {
             Gather::Stream { taken, .. } => {
@@ -416,143 +421,5 @@ impl Order {
                 over: false,
             }),
         })
-    }
-}
-
-/// The native part of a call's result. Use `procession.Pool`.
-#[pyclass(frozen, subclass, weakref, name = "JobBase", module = "procession._core")]
-#[derive(Default)]
-pub(crate) struct PyJobBase {
-    inner: OnceLock<(Arc<Core>, Arc<Job>)>,
-}
-
-impl std::fmt::Debug for PyJobBase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PyJobBase").finish_non_exhaustive()
-    }
-}
-
-impl Drop for PyJobBase {
-    fn drop(&mut self) {
-        if let Some((_, job)) = self.inner.get() {
-            job.abandon();
-        }
-    }
-}
-
-impl PyJobBase {
-    pub(super) fn begin(&self, core: &Arc<Core>, job: &Arc<Job>) -> PyResult<()> {
-        let again = |_| PyRuntimeError::new_err("the call has begun already");
-        self.inner.set((Arc::clone(core), Arc::clone(job))).map_err(again)
-    }
-
-    pub(super) fn inner(&self) -> PyResult<&(Arc<Core>, Arc<Job>)> {
-        self.inner.get().ok_or_else(|| PyRuntimeError::new_err("the call was not made"))
-    }
-
-    fn is_ready(&self) -> PyResult<bool> {
-        Ok(self.inner()?.1.work().ready)
-    }
-
-    fn wait_ready(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
-        let (core, job) = self.inner()?;
-        if job.work().ready {
-            return Ok(true);
-        }
-        let ready = || Ok(job.work().ready.then_some(()));
-        Ok(core.wait(py, patience, ready)?.is_some())
-    }
-}
-
-#[pymethods]
-impl PyJobBase {
-    #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
-    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self::default()
-    }
-
-    /// Whether the call is over.
-    fn ready(&self) -> PyResult<bool> {
-        self.is_ready()
-    }
-
-    /// Whether the call is over without an exception; ValueError if it is not over.
-    fn successful(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        let (_, job) = slf.get().inner()?;
-        let work = job.work();
-        if !work.ready {
-            drop(work);
-            return Err(PyValueError::new_err(format!("{} not ready", slf.repr()?)));
-        }
-        Ok(!matches!(work.gather, Gather::List { failure: Some(_), .. }))
-    }
-
-    /// Waits until the call is over, or timeout seconds have passed.
-    #[pyo3(signature = (timeout=None))]
-    fn wait(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        self.wait_ready(py, Patience::from_args(None, timeout)?).map(drop)
-    }
-
-    /// Returns the result, or raises what the call raised; waits for it.
-    ///
-    /// Raises multiprocessing.TimeoutError if timeout seconds have passed before.
-    #[pyo3(signature = (timeout=None))]
-    fn get<'py>(
-        &self,
-        py: Python<'py>,
-        timeout: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        if !self.wait_ready(py, Patience::from_args(None, timeout)?)? {
-            return Err(error::timed_out(py));
-        }
-        let work = self.inner()?.1.work();
-        let Gather::List { values, single, failure } = &work.gather else {
-            return Err(PyRuntimeError::new_err("this call has results, not one"));
-        };
-        if let Some((_, error)) = failure {
-            let error = error.clone_ref(py);
-            drop(work);
-            return Err(PyErr::from_value(error.into_bound(py)));
-        }
-        let (values, single) = (values.as_ref().map(|v| v.clone_ref(py)), *single);
-        drop(work);
-        let values = values.ok_or_else(|| PyRuntimeError::new_err("the result is gone"))?;
-        let values = values.into_bound(py);
-        if single { values.get_item(0) } else { Ok(values.into_any()) }
-    }
-
-    /// Returns the next result, or raises what its call raised; waits for it.
-    ///
-    /// Raises StopIteration after the last, and multiprocessing.TimeoutError if timeout seconds have
-    /// passed before.
-    #[pyo3(name = "_next", signature = (timeout=None))]
-    fn next<'py>(
-        &self,
-        py: Python<'py>,
-        timeout: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let (core, job) = self.inner()?;
-        let result = match job.next() {
-            Some(result) => Some(result),
-            None => core.wait(py, Patience::from_args(None, timeout)?, || Ok(job.next()))?,
-        };
-        let Some(result) = result else {
-            return Err(error::timed_out(py));
-        };
-        if job.runs_low() {
-            core.more_room(py, job)?;
-        }
-        match result {
-            Some(Ok(value)) => Ok(value.into_bound(py)),
-            Some(Err(error)) => Err(PyErr::from_value(error.into_bound(py))),
-            None => Err(PyStopIteration::new_err(())),
-        }
-    }
-
-    /// How many items were claimed, have an outcome, and are known.
-    fn _progress(&self) -> PyResult<(usize, usize, usize)> {
-        let work = self.inner()?.1.work();
-        Ok((work.next, work.outcomes, work.known))
     }
 }

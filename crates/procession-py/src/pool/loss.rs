@@ -75,7 +75,7 @@ impl Core {
         if let Some(item) = lost {
             self.lose(py, &task, item, timed_out, end)?;
         }
-        self.put_back_rest(py, &task, lost, remains.step == Step::Unpacking)?;
+        self.put_back_rest(py, &task, lost, remains.step == Step::Unpacking);
         self.pump(py)?;
         self.wake_handler();
         Ok(remains.phase)
@@ -92,7 +92,8 @@ impl Core {
     ) -> PyResult<()> {
         let index = task.first + item as usize;
         if !timed_out && task.job.may_retry(index) {
-            return self.put_back(py, task, item, 1);
+            self.put_back(py, task, item, 1);
+            return Ok(());
         }
         let limit =
             if timed_out { task.job.timeout.map(|limit| limit.as_secs_f64()) } else { None };
@@ -101,19 +102,12 @@ impl Core {
     }
 
     /// Has all items dispatched once more that had not begun; each alone, if `apart`.
-    fn put_back_rest(
-        &self,
-        py: Python<'_>,
-        task: &Task,
-        lost: Option<u32>,
-        apart: bool,
-    ) -> PyResult<()> {
+    fn put_back_rest(&self, py: Python<'_>, task: &Task, lost: Option<u32>, apart: bool) {
         let open: Vec<u32> =
             (0..task.count).filter(|&i| Some(i) != lost && task.lacks(i)).collect();
         let joins = |a: &u32, b: &u32| !apart && a + 1 == *b;
         for run in open.chunk_by(joins) {
-            self.put_back(py, task, run[0], run.len() as u32)?;
+            self.put_back(py, task, run[0], run.len() as u32);
         }
-        Ok(())
     }
 }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! - [`owner`]: `PoolBase`, the face of it all; [`core`]: what is under way, and who waits;
-//! - [`job`]: `JobBase`, one call: its items, how they are cut into chunks, and its results;
+//! - [`job`]: one call: its items, how they are cut into chunks, and its results; [`result`]:
+//!   `JobBase`, the face of that;
 //! - [`dispatch`]: chunks → tasks; [`collect`]: reports → results; [`loss`]: workers that ended;
 //! - [`worker`]: `WorkerBase`, the loop in the worker; [`call`]: the task as both see it.
 //!
@@ -20,8 +21,9 @@ mod dispatch;
 mod job;
 mod loss;
 mod owner;
+mod result;
 mod worker;
 
-pub(crate) use job::PyJobBase;
 pub(crate) use owner::PyPoolBase;
+pub(crate) use result::PyJobBase;
 pub(crate) use worker::PyWorkerBase;

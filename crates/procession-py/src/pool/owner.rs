@@ -13,8 +13,9 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use super::call::{Function, Mode};
 use super::core::Core;
-use super::job::{Gather, Order, PyJobBase};
+use super::job::{Gather, Order};
 use super::loss::End;
+use super::result::PyJobBase;
 use crate::blocking::Patience;
 use crate::error::Raise;
 use crate::lease::PyLease;

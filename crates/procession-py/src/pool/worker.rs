@@ -138,7 +138,7 @@ impl<'py> Turn<'_, 'py> {
             Ok(item) if head.flags & ALONE != 0 => {
                 self.one(number, 0, &head, &function, item)?;
             }
-            Ok(list) => self.all(number, &head, &function, list.cast_into::<PyList>()?, begun)?,
+            Ok(list) => self.all(number, &head, &function, list.cast::<PyList>()?, begun)?,
             Err(error) => {
                 let error = self.exception(error)?;
                 if head.items == 1 {
@@ -156,7 +156,7 @@ impl<'py> Turn<'_, 'py> {
         number: u64,
         head: &Head,
         function: &Bound<'py, PyAny>,
-        list: Bound<'py, PyList>,
+        list: &Bound<'py, PyList>,
         begun: Instant,
     ) -> PyResult<()> {
         let mut flushed = None;

@@ -1,0 +1,150 @@
+//! `JobBase`: what a call returns, to wait for it and to take its results.
+
+use std::sync::{Arc, OnceLock};
+
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use super::core::Core;
+use super::job::{Gather, Job};
+use crate::blocking::Patience;
+use crate::error;
+
+/// The native part of a call's result. Use `procession.Pool`.
+#[pyclass(frozen, subclass, weakref, name = "JobBase", module = "procession._core")]
+#[derive(Default)]
+pub(crate) struct PyJobBase {
+    inner: OnceLock<(Arc<Core>, Arc<Job>)>,
+}
+
+impl std::fmt::Debug for PyJobBase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PyJobBase").finish_non_exhaustive()
+    }
+}
+
+impl Drop for PyJobBase {
+    fn drop(&mut self) {
+        if let Some((_, job)) = self.inner.get() {
+            job.abandon();
+        }
+    }
+}
+
+impl PyJobBase {
+    pub(super) fn begin(&self, core: &Arc<Core>, job: &Arc<Job>) -> PyResult<()> {
+        let again = |_| PyRuntimeError::new_err("the call has begun already");
+        self.inner.set((Arc::clone(core), Arc::clone(job))).map_err(again)
+    }
+
+    pub(super) fn inner(&self) -> PyResult<&(Arc<Core>, Arc<Job>)> {
+        self.inner.get().ok_or_else(|| PyRuntimeError::new_err("the call was not made"))
+    }
+
+    fn is_ready(&self) -> PyResult<bool> {
+        Ok(self.inner()?.1.work().ready)
+    }
+
+    fn wait_ready(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
+        let (core, job) = self.inner()?;
+        if job.work().ready {
+            return Ok(true);
+        }
+        let ready = || Ok(job.work().ready.then_some(()));
+        Ok(core.wait(py, patience, ready)?.is_some())
+    }
+}
+
+#[pymethods]
+impl PyJobBase {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::default()
+    }
+
+    /// Whether the call is over.
+    fn ready(&self) -> PyResult<bool> {
+        self.is_ready()
+    }
+
+    /// Whether the call is over without an exception; ValueError if it is not over.
+    fn successful(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let (_, job) = slf.get().inner()?;
+        let work = job.work();
+        if !work.ready {
+            drop(work);
+            return Err(PyValueError::new_err(format!("{} not ready", slf.repr()?)));
+        }
+        Ok(!matches!(work.gather, Gather::List { failure: Some(_), .. }))
+    }
+
+    /// Waits until the call is over, or timeout seconds have passed.
+    #[pyo3(signature = (timeout=None))]
+    fn wait(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        self.wait_ready(py, Patience::from_args(None, timeout)?).map(drop)
+    }
+
+    /// Returns the result, or raises what the call raised; waits for it.
+    ///
+    /// Raises multiprocessing.TimeoutError if timeout seconds have passed before.
+    #[pyo3(signature = (timeout=None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if !self.wait_ready(py, Patience::from_args(None, timeout)?)? {
+            return Err(error::timed_out(py));
+        }
+        let work = self.inner()?.1.work();
+        let Gather::List { values, single, failure } = &work.gather else {
+            return Err(PyRuntimeError::new_err("this call has results, not one"));
+        };
+        if let Some((_, error)) = failure {
+            let error = error.clone_ref(py);
+            drop(work);
+            return Err(PyErr::from_value(error.into_bound(py)));
+        }
+        let (values, single) = (values.as_ref().map(|v| v.clone_ref(py)), *single);
+        drop(work);
+        let values = values.ok_or_else(|| PyRuntimeError::new_err("the result is gone"))?;
+        let values = values.into_bound(py);
+        if single { values.get_item(0) } else { Ok(values.into_any()) }
+    }
+
+    /// Returns the next result, or raises what its call raised; waits for it.
+    ///
+    /// Raises StopIteration after the last, and multiprocessing.TimeoutError if timeout seconds have
+    /// passed before.
+    #[pyo3(name = "_next", signature = (timeout=None))]
+    fn next<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (core, job) = self.inner()?;
+        let result = match job.next() {
+            Some(result) => Some(result),
+            None => core.wait(py, Patience::from_args(None, timeout)?, || Ok(job.next()))?,
+        };
+        let Some(result) = result else {
+            return Err(error::timed_out(py));
+        };
+        if job.runs_low() {
+            core.more_room(py, job)?;
+        }
+        match result {
+            Some(Ok(value)) => Ok(value.into_bound(py)),
+            Some(Err(error)) => Err(PyErr::from_value(error.into_bound(py))),
+            None => Err(PyStopIteration::new_err(())),
+        }
+    }
+
+    /// How many items were claimed, have an outcome, and are known.
+    fn _progress(&self) -> PyResult<(usize, usize, usize)> {
+        let work = self.inner()?.1.work();
+        Ok((work.next, work.outcomes, work.known))
+    }
+}
