@@ -122,25 +122,26 @@ def test_retries(pool, tmp_path):
 def test_many_random_kills():
     """Every result is right, whoever is killed when."""
     kills = 1000 if os.environ.get("PROCESSION_LONG") == "1" else 50
+    killed = 0
     with mp.Pool(4, retries=1_000_000) as pool:
-        done = threading.Event()
 
         def hunt():
-            for _ in range(kills):
-                if done.wait(0.004):
-                    return
-                victim = random.choice(pool._pool or [None])
-                if victim is not None and victim.pid is not None:
-                    victim.kill()
+            nonlocal killed
+            while killed < kills:
+                time.sleep(0.004)  # whenever it comes
+                victim = random.choice(list(pool._pool) or [None])
+                if victim is not None and victim.is_alive():
+                    victim.kill()  # no error if it has just ended
+                    killed += 1
 
         hunter = threading.Thread(target=hunt)
         hunter.start()
-        for _ in range(3):
-            assert pool.map(square, range(30_000), chunksize=7) == [x * x for x in range(30_000)]
-        done.set()
+        while hunter.is_alive():
+            assert pool.map(square, range(100_000), chunksize=7) == [x * x for x in range(100_000)]
+            assert sorted(pool.imap_unordered(identity, range(5000))) == list(range(5000))
         hunter.join()
-        assert sorted(pool.imap_unordered(identity, range(1000))) == list(range(1000))
     pool.join()
+    assert killed == kills
 
 
 def test_a_task_that_takes_too_long_is_ended(pool):

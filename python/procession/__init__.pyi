@@ -24,9 +24,13 @@ from typing import Final
 
 from ._core import CorruptArenaError as CorruptArenaError
 from ._core import LayoutError as LayoutError
+from ._executor import ProcessPoolExecutor as ProcessPoolExecutor
 from ._install import install as install
 from .context import Process as Process
 from .context import _default_context
+from .pool import BrokenPoolError as BrokenPoolError
+from .pool import TaskTimeoutError as TaskTimeoutError
+from .pool import WorkerLostError as WorkerLostError
 
 __all__ = [
     "Array",

@@ -12,11 +12,11 @@ from multiprocessing.context import (
     set_spawning_popen,
 )
 from multiprocessing.managers import SyncManager
-from multiprocessing.pool import Pool as _Pool
 from multiprocessing.process import BaseProcess
 from typing import Any, ClassVar, Literal, overload
 
 from . import connection, queues, synchronize
+from .pool import Pool as _Pool
 from .synchronize import _LockLike
 
 __all__ = [
@@ -78,6 +78,10 @@ class _Factories(BaseContext):
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        daemon: bool = True,
     ) -> _Pool: ...
     def Manager(self) -> SyncManager: ...
     def freeze_support(self) -> None: ...

@@ -1,11 +1,155 @@
-"""The standard library's ``multiprocessing.pool``."""
+"""Worker processes that calls are distributed to."""
 
-from multiprocessing.pool import (
-    Pool,
-    ThreadPool,
-)
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from multiprocessing.context import TimeoutError as TimeoutError
+from multiprocessing.pool import MaybeEncodingError as MaybeEncodingError
+from multiprocessing.pool import RemoteTraceback as RemoteTraceback
+from multiprocessing.pool import ThreadPool as ThreadPool
+from typing import Any, Final, Generic, TypeVar
 
-__all__ = [
-    "Pool",
-    "ThreadPool",
-]
+from typing_extensions import Self
+
+from ._core import JobBase
+from ._poolview import PoolStats
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+__all__ = ["Pool", "ThreadPool"]
+
+INIT: Final = "INIT"
+RUN: Final = "RUN"
+CLOSE: Final = "CLOSE"
+TERMINATE: Final = "TERMINATE"
+
+class BrokenPoolError(RuntimeError): ...
+
+class WorkerLostError(RuntimeError):
+    task: str | None
+    index: int | None
+    pid: int | None
+    exitcode: int | None
+    @property
+    def signal(self) -> int | None: ...
+
+class TaskTimeoutError(WorkerLostError, TimeoutError): ...
+
+class ApplyResult(JobBase, Generic[_T]):
+    def get(self, timeout: float | None = None) -> _T: ...
+
+AsyncResult = ApplyResult
+
+class MapResult(ApplyResult[list[_T]]): ...
+
+class IMapIterator(JobBase, Generic[_T]):
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> _T: ...
+    def next(self, timeout: float | None = None) -> _T: ...
+
+class IMapUnorderedIterator(IMapIterator[_T]): ...
+
+class Pool:
+    def __init__(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+        context: Any = None,
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        daemon: bool = True,
+    ) -> None: ...
+    @staticmethod
+    def Process(ctx: Any, *args: Any, **kwds: Any) -> Any: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+    def apply(
+        self,
+        func: Callable[..., _R],
+        args: Iterable[Any] = (),
+        kwds: Mapping[str, Any] = {},
+        *,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> _R: ...
+    def apply_async(
+        self,
+        func: Callable[..., _R],
+        args: Iterable[Any] = (),
+        kwds: Mapping[str, Any] = {},
+        callback: Callable[[_R], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> ApplyResult[_R]: ...
+    def map(
+        self,
+        func: Callable[[_T], _R],
+        iterable: Iterable[_T],
+        chunksize: int | None = None,
+        *,
+        timeout: float | None = None,
+        retries: int | None = None,
+        progress: Any = None,
+    ) -> list[_R]: ...
+    def map_async(
+        self,
+        func: Callable[[_T], _R],
+        iterable: Iterable[_T],
+        chunksize: int | None = None,
+        callback: Callable[[list[_R]], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> MapResult[_R]: ...
+    def starmap(
+        self,
+        func: Callable[..., _R],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        *,
+        timeout: float | None = None,
+        retries: int | None = None,
+        progress: Any = None,
+    ) -> list[_R]: ...
+    def starmap_async(
+        self,
+        func: Callable[..., _R],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        callback: Callable[[list[_R]], object] | None = None,
+        error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        timeout: float | None = None,
+        retries: int | None = None,
+    ) -> MapResult[_R]: ...
+    def imap(
+        self,
+        func: Callable[[_T], _R],
+        iterable: Iterable[_T],
+        chunksize: int = 1,
+        *,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+        progress: Any = None,
+    ) -> IMapIterator[_R] | Iterator[_R]: ...
+    def imap_unordered(
+        self,
+        func: Callable[[_T], _R],
+        iterable: Iterable[_T],
+        chunksize: int = 1,
+        *,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+        progress: Any = None,
+    ) -> IMapIterator[_R] | Iterator[_R]: ...
+    def stats(self) -> PoolStats: ...
+    def close(self) -> None: ...
+    def terminate(self) -> None: ...
+    def join(self) -> None: ...
