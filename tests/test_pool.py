@@ -171,11 +171,12 @@ def test_default_time_limit():
 
 @each_method
 def test_a_pool_whose_workers_cannot_start_ends(method):
-    with mp.get_context(method).Pool(2, die_in_initializer) as pool:
-        with pytest.raises(BrokenPoolError, match="in its initializer die_in_initializer.*code 3"):
-            pool.map(square, range(5))
-        with pytest.raises(BrokenPoolError):
-            pool.apply(square, (1,))
+    pool = mp.get_context(method).Pool(2, die_in_initializer)
+    with pytest.raises(BrokenPoolError, match="in its initializer die_in_initializer.*code 3"):
+        pool.map(square, range(5))
+    with pytest.raises(BrokenPoolError):
+        pool.apply(square, (1,))
+    pool.terminate()
     pool.join()
 
 
@@ -185,7 +186,8 @@ def test_intake_is_lazy(pool):
 
     def endless():
         nonlocal seen
-        for seen in taken:  # noqa: B007
+        while True:
+            seen = next(taken)
             yield seen
 
     results = pool.imap(identity, endless(), buffersize=10)

@@ -131,7 +131,9 @@ def outcomes(how, executor, function, items, **options):
     if how == "map":
         whole = of(lambda: pool.map(function, items, chunksize=1))
         return whole if isinstance(whole, list) else [whole]
-    results = getattr(pool, how)(function, items)
+    results = of(lambda: getattr(pool, how)(function, items))
+    if isinstance(results, Exception):
+        return [results]
     return [of(lambda: results.next(10)) for _ in items]
 
 
@@ -266,6 +268,8 @@ def test_initializer(how, wrong):
         # After the first, an iterator has no more.
         assert isinstance(error, BrokenPoolError | StopIteration), error
     assert isinstance(got[0], BrokenPoolError)
-    how_it_ended = "killed by" if code is not None and code < 0 else f"code {1 if code is None else code}"
+    how_it_ended = (
+        "killed by" if code is not None and code < 0 else f"code {1 if code is None else code}"
+    )
     assert how_it_ended in str(got[0]) and wrong.__name__ in str(got[0])
     executor.shutdown()

@@ -169,7 +169,9 @@ class Crew:
                     self._hire(index)
 
     def _hire(self, index):
-        worker = self._start(target=work, args=(Seat(self.core, index, self._lifeline), *self._arguments))
+        worker = self._start(
+            target=work, args=(Seat(self.core, index, self._lifeline), *self._arguments)
+        )
         worker._seat = index
         worker.name = worker.name.replace("Process", "PoolWorker")
         worker.daemon = self._daemon
@@ -186,8 +188,10 @@ class Crew:
             self._failures = 0
             return
         self._failures += 1
-        if self.error is None and self._failures >= max(3, 2 * self._processes) and not any(
-            self.core._phase(other._seat) == "ready" for other in self.workers
+        if (
+            self.error is None
+            and self._failures >= max(3, 2 * self._processes)
+            and not any(self.core._phase(other._seat) == "ready" for other in self.workers)
         ):
             self._break(worker)
 

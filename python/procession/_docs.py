@@ -277,8 +277,8 @@ POOL = """Worker processes that calls are distributed to.
     maxtasksperchild
         After so many tasks a worker is replaced by a fresh one.
     timeout
-        Seconds that an item of a call may take, where the call does not say it: after them its worker
-        is ended and it raises TaskTimeoutError.
+        Seconds that an item of a call may take, where the call does not say it: after them its
+        worker is ended and it raises TaskTimeoutError.
     retries
         How often an item is tried again whose worker died, where the call does not say it. Without,
         it raises WorkerLostError.
@@ -286,7 +286,8 @@ POOL = """Worker processes that calls are distributed to.
         False: workers may have children of their own.
 
     When a worker dies, exactly the item fails that it was at; all else goes on, and another worker
-    takes its place. See https://docs.python.org/3/library/multiprocessing.html#module-multiprocessing.pool
+    takes its place. Follows
+    https://docs.python.org/3/library/multiprocessing.html#multiprocessing.pool.Pool
 
     >>> import procession as mp
     >>> with mp.Pool(2) as pool:
@@ -296,8 +297,8 @@ POOL = """Worker processes that calls are distributed to.
 
 EXECUTOR = """The interface of concurrent.futures.ProcessPoolExecutor, over a Pool.
 
-    A worker that dies takes the one call with it that it ran, whose future has a WorkerLostError; the
-    executor goes on. `timeout` (seconds) and `retries` are a Pool's.
+    A worker that dies takes the one call with it that it ran, whose future has a WorkerLostError;
+    the executor goes on. `timeout` (seconds) and `retries` are a Pool's.
 
     >>> import procession as mp
     >>> with mp.ProcessPoolExecutor(2) as executor:

@@ -124,7 +124,7 @@ class ProcessPoolExecutor(Executor):
         with self._changed:
             self._check()
         end = None if timeout is None else time.monotonic() + timeout
-        items = zip(*iterables)
+        items = zip(*iterables, strict=False)
         if buffersize is None:
             items, buffersize = list(items), _NO_BOUND
         results = self._pool._imap(

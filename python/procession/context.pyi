@@ -72,7 +72,7 @@ class _Factories(BaseContext):
         *,
         lock: bool | _LockLike = True,
     ) -> Any: ...
-    def Pool(
+    def Pool(  # type: ignore[override]
         self,
         processes: int | None = None,
         initializer: Callable[..., object] | None = None,

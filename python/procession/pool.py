@@ -235,9 +235,7 @@ class Pool:
             retries=retries,
         )
 
-    def map(
-        self, func, iterable, chunksize=None, *, timeout=None, retries=None, progress=None
-    ):
+    def map(self, func, iterable, chunksize=None, *, timeout=None, retries=None, progress=None):
         """Calls `func` with each item and returns the list of the results.
 
         `progress`: True shows a bar, a tqdm instance is one.
@@ -261,9 +259,7 @@ class Pool:
         limits = {"timeout": timeout, "retries": retries}
         return self._map(func, iterable, _MAP, chunksize, **calls, **limits)
 
-    def starmap(
-        self, func, iterable, chunksize=None, *, timeout=None, retries=None, progress=None
-    ):
+    def starmap(self, func, iterable, chunksize=None, *, timeout=None, retries=None, progress=None):
         """As `map`, where each item is a tuple of arguments."""
         limits = {"timeout": timeout, "retries": retries, "waits": True}
         return self._get(self._map(func, iterable, _STAR, chunksize, **limits), progress)
@@ -339,9 +335,7 @@ class Pool:
         results = self._imap(job, "unordered", func, iterable, chunksize, buffersize, limits)
         return _poolview.follow(results, progress, _length(iterable)) if progress else results
 
-    def _imap(
-        self, job, gather, func, iterable, chunksize, buffersize, limits, mode=_MAP
-    ):
+    def _imap(self, job, gather, func, iterable, chunksize, buffersize, limits, mode=_MAP):
         self._check_running()
         if chunksize < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")

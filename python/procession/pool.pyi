@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing.context import TimeoutError as TimeoutError
-from multiprocessing.pool import MaybeEncodingError as MaybeEncodingError
-from multiprocessing.pool import RemoteTraceback as RemoteTraceback
 from multiprocessing.pool import ThreadPool as ThreadPool
 from typing import Any, Final, Generic, TypeVar
 
@@ -22,6 +20,8 @@ RUN: Final = "RUN"
 CLOSE: Final = "CLOSE"
 TERMINATE: Final = "TERMINATE"
 
+class MaybeEncodingError(Exception): ...
+class RemoteTraceback(Exception): ...
 class BrokenPoolError(RuntimeError): ...
 
 class WorkerLostError(RuntimeError):
