@@ -427,8 +427,8 @@ fn killed_while_being_born() {
     }
 }
 
-/// Points of other objects: `crash_pipe.rs`, `crash_sync.rs` and `memory.rs` kill there.
-const ELSEWHERE: [&str; 5] = ["bell.", "pipe.", "close.", "sync.", "memory."];
+/// Points of other objects: `crash_pipe.rs`, `crash_pool.rs`, `crash_sync.rs` and `memory.rs` kill there.
+const ELSEWHERE: [&str; 6] = ["bell.", "pipe.", "pool.", "close.", "sync.", "memory."];
 
 /// A crash point that nothing passes proves nothing.
 #[test]
