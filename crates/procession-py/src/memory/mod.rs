@@ -25,6 +25,7 @@ use std::mem::MaybeUninit;
 use std::ops::{Deref, Range};
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -103,13 +104,12 @@ pub(crate) unsafe fn copy_out(
     target: *mut u8,
     len: usize,
 ) {
-    assert!(from <= block.len() && len <= block.len() - from, "range of a block");
-    let target = Target(target);
-    let copy = || {
-        // SAFETY: the block is ours alone and holds the range (asserted above); the caller vouches
-        // for the target.
-        unsafe { ptr::copy_nonoverlapping(block.as_mut_ptr().add(from), target.get(), len) };
-    };
+    if len == 0 {
+        return; // the target may be null then
+    }
+    // SAFETY: the caller vouches for the target.
+    let target = unsafe { slice::from_raw_parts_mut(target.cast::<MaybeUninit<u8>>(), len) };
+    let mut copy = || block.read_uninit(from, target);
     if len >= DETACH_FROM {
         py.detach(copy);
     } else {
@@ -174,20 +174,6 @@ impl Room {
         (target, (to_item(self.offset + size) - start).min(size))
     }
 }
-
-struct Target(*mut u8);
-
-impl Target {
-    fn get(&self) -> *mut u8 {
-        self.0
-    }
-}
-
-// SAFETY: the pointer is only used by the one copy that `copy_out` makes, whose caller owns the
-// memory.
-unsafe impl Send for Target {}
-// SAFETY: as above.
-unsafe impl Sync for Target {}
 
 /// A piece of a received message's block: writable memory that is this process's own.
 #[pyclass(frozen, name = "SharedBlock", module = "procession._core")]

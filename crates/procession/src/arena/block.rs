@@ -4,7 +4,8 @@
 //! participant (or, after a fork, a hold entry of this participant counts it); so its bytes are
 //! reached by this process alone, or by its fork relatives through private copies.
 
-use std::ptr::NonNull;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
 use std::sync::PoisonError;
 
 use super::blocks::{owned, owner_of};
@@ -122,7 +123,7 @@ impl Block {
         );
         // SAFETY: in range of this block's own mapping, by the assertion and the invariant.
         unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.ptr.as_ptr().add(at), bytes.len());
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.ptr.as_ptr().add(at), bytes.len());
         };
     }
 
@@ -131,15 +132,38 @@ impl Block {
     /// # Panics
     /// If there are not so many.
     pub fn read(&self, at: usize, out: &mut [u8]) {
+        // SAFETY: initialised memory is a case of memory that may not be, and only bytes of the block,
+        // which are, get there.
+        self.read_uninit(at, unsafe { &mut *(ptr::from_mut(out) as *mut [MaybeUninit<u8>]) });
+    }
+
+    /// Copies bytes from position `at` on into memory that nobody has written yet. Where that is fresh
+    /// from the kernel, its pages are asked for at once, and not one by one by faults.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), procession::ArenaError> {
+    /// let mut block = procession::Family::current()?.alloc(5, &[])?;
+    /// block.write(0, b"hello");
+    /// let mut bytes = Vec::with_capacity(5);
+    /// block.read_uninit(0, &mut bytes.spare_capacity_mut()[..5]);
+    /// # Ok(()) }
+    /// ```
+    pub fn read_uninit(&self, at: usize, out: &mut [MaybeUninit<u8>]) {
         assert!(
             at <= self.len && out.len() <= self.len - at,
             "{} bytes at {at} of a block of {}",
             out.len(),
             self.len
         );
+        memory::prefault(out);
         // SAFETY: in range of this block's own mapping; `out` is not in shared memory.
         unsafe {
-            std::ptr::copy_nonoverlapping(self.ptr.as_ptr().add(at), out.as_mut_ptr(), out.len());
+            let from = self.ptr.as_ptr().add(at);
+            ptr::copy_nonoverlapping(from, out.as_mut_ptr().cast(), out.len());
         };
     }
 

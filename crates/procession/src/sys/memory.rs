@@ -4,6 +4,7 @@
 //! the arena never unmaps an extent, and unmaps a run only when its one owner lets go of it. The
 //! file is sealed against shrinking, so that no access within its size can fault (`SIGBUS`).
 
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
@@ -136,6 +137,30 @@ pub(crate) fn populate(
                 .map_err(refused("fallocate"))
         }
         Err(errno) => Err(Refused { call: "madvise(MADV_POPULATE_WRITE)", errno }),
+    }
+}
+
+/// Where less than this is to be written, the faults are left to come one by one.
+const PREFAULT_FROM: usize = 256 << 10;
+
+/// Asks for the pages of memory that is about to be written, if it is fresh: one call instead of a
+/// fault for each page, which takes more time than to fill it (MADV_POPULATE_WRITE, Linux 5.14). Memory
+/// in use costs a look at one page of it.
+pub(crate) fn prefault(memory: &mut [MaybeUninit<u8>]) {
+    if memory.len() < PREFAULT_FROM {
+        return;
+    }
+    let page = PAGE as usize;
+    let start = memory.as_mut_ptr().map_addr(|at| at.next_multiple_of(page));
+    let middle = memory.as_mut_ptr().map_addr(|at| (at + memory.len() / 2) & !(page - 1));
+    let whole = memory.len().saturating_sub(2 * page) & !(page - 1);
+    let mut present = 0;
+    // SAFETY: whole pages within the slice; the first call only looks at one, the second changes no
+    // contents. Both fail where the kernel does not know them, which is no loss.
+    unsafe {
+        if libc::mincore(middle.cast(), page, &raw mut present) == 0 && present & 1 == 0 {
+            let _ = rustix::mm::madvise(start.cast(), whole, Advice::LinuxPopulateWrite);
+        }
     }
 }
 
