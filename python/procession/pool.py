@@ -288,7 +288,7 @@ class Pool:
 
     def _map(self, func, iterable, mode, chunksize, **options):
         self._check_running()
-        items = list(iterable)
+        items = iterable if type(iterable) is range else list(iterable)
         if chunksize is None and self._maxtasksperchild is not None:
             # What a task is counts here.
             chunksize = -(-len(items) // (4 * self._processes)) or 1
@@ -345,7 +345,9 @@ class Pool:
         chunk = None if adapts else int(chunksize)
         buffer = buffersize or max(BUFFERSIZE, 4 * self._processes * int(chunksize))
         # These cannot block and cannot raise: no thread is needed to iterate over them.
-        items = list(iterable) if type(iterable) in (list, tuple, range) else None
+        items = list(iterable) if type(iterable) in (list, tuple) else None
+        if type(iterable) is range:
+            items = iterable
         self._begin(job, func, items, mode, gather, chunk=chunk, buffer=buffer, **limits)
         if items is None:
             _thread(_feed, self._core, job, iterable)

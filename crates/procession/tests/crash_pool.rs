@@ -26,14 +26,18 @@ struct Scenario {
     size: usize,
     /// Bytes of a task's block; 0: none.
     block: usize,
+    /// Outcomes join others in runs, but for item 2's.
+    joins: bool,
     /// Another worker is killed first, at this point.
     victim: &'static str,
 }
 
-const PLAIN: Scenario = Scenario { name: "logs", size: 8, block: 0, victim: "" };
+const PLAIN: Scenario = Scenario { name: "logs", size: 8, block: 0, joins: false, victim: "" };
 
 const SCENARIOS: &[Scenario] = &[
     PLAIN,
+    Scenario { name: "logs runs", joins: true, ..PLAIN },
+    Scenario { name: "fills its log with runs", joins: true, size: 6000, ..PLAIN },
     Scenario { name: "fills its log", size: 6000, ..PLAIN },
     Scenario { name: "reports", size: 50_000, ..PLAIN },
     Scenario { name: "takes blocks", block: 100_000, ..PLAIN },
@@ -42,7 +46,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "follows", victim: "get.committed:2", ..PLAIN },
 ];
 
-fn play(worker: &RawWorker, size: usize) {
+fn play(worker: &RawWorker, size: usize, joins: bool) {
     worker.ready();
     let mut bytes = Vec::new();
     while let Some(task) = worker.take(&mut bytes).unwrap() {
@@ -50,21 +54,21 @@ fn play(worker: &RawWorker, size: usize) {
         for item in 0..ITEMS {
             assert!(worker.start(item).is_some());
             say(&format!("begun {n} {item}"));
-            give(worker, n, item, &vec![item as u8; size]);
+            give(worker, n, item, &vec![item as u8; size], joins && item != 2);
             say(&format!("done {n} {item}"));
         }
         assert!(worker.finish(n, Duration::from_millis(1)).unwrap());
     }
 }
 
-fn give(worker: &RawWorker, n: u64, item: u32, outcome: &[u8]) {
+fn give(worker: &RawWorker, n: u64, item: u32, outcome: &[u8], joins: bool) {
     if outcome.len() > 20_000 {
         let mut block = worker.family().alloc(outcome.len(), &[]).unwrap();
         block.write(0, outcome);
         worker.report((n, item, 7), (2, b"", Some(block))).unwrap();
-    } else if !worker.log(item, 7, outcome).unwrap() {
+    } else if !worker.log(item, 7, outcome, joins).unwrap() {
         worker.flush(n, Duration::ZERO).unwrap();
-        assert!(worker.log(item, 7, outcome).unwrap());
+        assert!(worker.log(item, 7, outcome, joins).unwrap());
     }
 }
 
@@ -77,7 +81,7 @@ fn child() {
     let worker = RawWorker::from_handle(&unhex(&argument("HANDLE"))).unwrap();
     assert_eq!(worker.family().id(), family.id());
     fault::arm(&argument("PLAN"));
-    play(&worker, argument("SIZE").parse().unwrap());
+    play(&worker, argument("SIZE").parse().unwrap(), argument("JOINS") == "true");
     for (name, n) in fault::hits() {
         say(&format!("hit {name} {n}"));
     }
@@ -98,6 +102,17 @@ struct Known {
 }
 
 impl Known {
+    /// Takes in a log; an outcome has so many bytes.
+    fn log(&mut self, task: u64, log: &[u8], size: usize) {
+        for entry in Entries::new(log) {
+            assert!(entry.is_run || entry.bytes.len() == size);
+            for (item, bytes) in (entry.item..).zip(entry.bytes.chunks(size)) {
+                assert!(bytes.len() == size && bytes.iter().all(|b| u32::from(*b) == item), "torn");
+                self.outcome(task, item);
+            }
+        }
+    }
+
     fn outcome(&mut self, task: u64, item: u32) {
         let (first, count) = self.tasks[&task];
         assert!(item < count);
@@ -105,16 +120,11 @@ impl Known {
         *self.outcomes.entry((first, item)).or_default() += 1;
     }
 
-    fn collect(&mut self, pool: &RawPool) {
+    fn collect(&mut self, pool: &RawPool, size: usize) {
         let mut inline = Vec::new();
         while let Some(arrived) = pool.try_report(&mut inline).unwrap() {
             match arrived.what {
-                Report::Log { .. } => {
-                    for entry in Entries::new(&inline) {
-                        assert!(entry.bytes.iter().all(|b| u32::from(*b) == entry.item), "torn");
-                        self.outcome(arrived.task, entry.item);
-                    }
-                }
+                Report::Log { .. } => self.log(arrived.task, &inline, size),
                 Report::Single { item, message, .. } => {
                     let block = message.block.unwrap();
                     let mut bytes = vec![0; block.len()];
@@ -128,17 +138,15 @@ impl Known {
     }
 
     /// As the owner does it.
-    fn bury(&mut self, pool: &RawPool, index: u32) {
-        self.collect(pool);
-        self.decide(&pool.bury(index).unwrap());
+    fn bury(&mut self, pool: &RawPool, index: u32, size: usize) {
+        self.collect(pool, size);
+        self.decide(&pool.bury(index).unwrap(), size);
     }
 
     /// A task whose worker has ended is done by somebody else: here, at once.
-    fn decide(&mut self, remains: &Remains) {
+    fn decide(&mut self, remains: &Remains, size: usize) {
         let Some(task) = remains.task else { return };
-        for entry in Entries::new(&remains.log) {
-            self.outcome(task, entry.item);
-        }
+        self.log(task, &remains.log, size);
         let (first, count) = self.tasks[&task];
         for item in 0..count {
             if self.outcomes.contains_key(&(first, item)) {
@@ -158,11 +166,12 @@ impl Known {
     }
 }
 
-fn work(pool: &RawPool, index: u32, size: usize, plan: &str, known: &mut Known) -> Ended {
+fn work(pool: &RawPool, index: u32, s: &Scenario, plan: &str, known: &mut Known) -> Ended {
     let arguments = [
         ("PLAN", plan.to_owned()),
         ("HANDLE", hex(&pool.handle(index))),
-        ("SIZE", size.to_string()),
+        ("SIZE", s.size.to_string()),
+        ("JOINS", s.joins.to_string()),
     ];
     let family = pool.family();
     let (lines, status) = start_with("child", "worker", &arguments, Some(family.fd())).finish();
@@ -203,15 +212,15 @@ fn survivor() {
         known.tasks.insert(n, (n, ITEMS));
     }
     if !s.victim.is_empty() {
-        assert!(work(&pool, 0, s.size, s.victim, &mut known).killed, "{}", s.victim);
+        assert!(work(&pool, 0, s, s.victim, &mut known).killed, "{}", s.victim);
     }
-    let ended = work(&pool, 1, s.size, &argument("PLAN"), &mut known);
+    let ended = work(&pool, 1, s, &argument("PLAN"), &mut known);
     // The victim is buried late: another was at the queue since.
-    (0..2).for_each(|index| known.bury(&pool, index));
+    (0..2).for_each(|index| known.bury(&pool, index, s.size));
     // A third does what is left.
-    let third = work(&pool, 2, s.size, "", &mut known);
+    let third = work(&pool, 2, s, "", &mut known);
     assert!(!third.killed);
-    known.bury(&pool, 2);
+    known.bury(&pool, 2, s.size);
     assert_eq!(pool.waiting(), 0);
     let deaths = usize::from(ended.killed) + usize::from(!s.victim.is_empty());
     assert!(known.lost.len() <= deaths, "{} killed, lost: {:?}", deaths, known.lost);

@@ -134,6 +134,16 @@ pub(crate) fn decode_small<'py>(
     }
 }
 
+/// The objects of small plain messages that stand in `scratch.bytes` one after the other. At an error
+/// those before it have gone to `each`.
+pub(crate) fn decode_run<'py>(
+    py: Python<'py>,
+    scratch: &mut Buffers,
+    each: impl FnMut(Bound<'py, PyAny>),
+) -> Result<(), DecodeError> {
+    plain::decode_all(py, scratch, each)
+}
+
 impl Prepared<'_> {
     /// Whether the message is small plain data, which needs no packing: `Kind::Plain` and
     /// `scratch.bytes` are it.

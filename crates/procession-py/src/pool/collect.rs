@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use procession::Received;
 use procession::pool::{Arrived, Entries, Entry, Report};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::call::{APART, FAILED, KIND, SKIPPED};
-use super::core::{Core, Task};
-use super::job::{Claim, Job, Outcome};
+use super::core::{Core, Known, Task};
+use super::job::{Batch, Claim, Job, Outcome};
 use crate::codec::{self, DecodeError, Scratch};
 use crate::error::Raise;
 
@@ -31,6 +30,50 @@ impl<'a> Collecting<'a> {
 impl Drop for Collecting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A task's job, and which of its items had an outcome, a moment ago.
+struct Expected {
+    job: Arc<Job>,
+    first: usize,
+    count: u32,
+    known: Known,
+}
+
+impl Expected {
+    #[inline]
+    fn lacks(&self, item: u32) -> bool {
+        item < self.count && self.known.lacks(item)
+    }
+
+    /// Takes in a run. If it cannot be read on, where its items end is not known: all that have no
+    /// outcome share the error then.
+    fn read_run(
+        &self,
+        py: Python<'_>,
+        entry: &Entry<'_>,
+        scratch: &mut Scratch,
+        came: &mut Vec<Batch>,
+    ) {
+        scratch.bytes.clear();
+        scratch.bytes.extend_from_slice(entry.bytes);
+        let failed = entry.tag & FAILED != 0;
+        let mut values = Vec::with_capacity(entry.bytes.len() / 2);
+        let read = codec::decode_run(py, scratch, |value| values.push(value.unbind()));
+        let first = entry.item as usize;
+        let next = first + values.len();
+        if failed {
+            let each = (first..).zip(values);
+            came.extend(each.map(|(item, error)| Batch::One(item, Outcome::Failed(error))));
+        } else {
+            came.push(Batch::Run(first, values));
+        }
+        if let Err(error) = read {
+            let error = PyErr::from(error).into_value(py).into_any();
+            let rest = next..self.count as usize;
+            came.extend(rest.map(|at| Batch::One(at, Outcome::Failed(error.clone_ref(py)))));
+        }
     }
 }
 
@@ -62,16 +105,20 @@ impl Core {
                 }
             }
             Report::Single { item, tag, message } => {
-                let Some((job, first)) = self.expects(number, item) else {
+                let Some(expected) = self.expected(number) else {
                     return Ok(());
                 };
+                if !expected.lacks(item) {
+                    return Ok(());
+                }
                 let bytes = inline.len() + message.block.as_ref().map_or(0, procession::Block::len);
                 self.weigh(bytes);
+                expected.job.weigh(1, bytes);
                 let mut scratch = Scratch::take();
                 scratch.bytes.extend_from_slice(inline);
-                let value = decode(py, message, &mut scratch);
+                let value = codec::decode(py, message, &mut scratch);
                 let outcome = outcome_of(py, tag, value);
-                self.outcome(py, number, &job, first, item, outcome)?;
+                self.outcomes(py, number, &expected, vec![Batch::One(item as usize, outcome)])?;
             }
             _ => {}
         }
@@ -80,77 +127,75 @@ impl Core {
 
     /// Takes in the outcomes of a log.
     pub(super) fn receive_log(&self, py: Python<'_>, number: u64, log: &[u8]) -> PyResult<()> {
-        let Some((job, first)) = self.job_of(number) else {
+        let Some(expected) = self.expected(number) else {
             return Ok(());
         };
+        let (mut came, mut apart) = (Vec::new(), false);
         let mut scratch = Scratch::take();
         for entry in Entries::new(log) {
-            if entry.tag == SKIPPED {
-                self.skip(py, number, &job, first, entry.item)?;
-            } else if entry.tag == APART {
-                self.take_apart(py, number)?;
-            } else if self.expects(number, entry.item).is_some() {
-                let outcome = read(py, &entry, &mut scratch);
-                self.outcome(py, number, &job, first, entry.item, outcome)?;
+            let item = entry.item as usize;
+            match entry.tag {
+                SKIPPED => {
+                    let rest = item..expected.count as usize;
+                    came.extend(rest.map(|item| Batch::One(item, Outcome::Skipped)));
+                }
+                APART => apart = true,
+                _ if entry.is_run => expected.read_run(py, &entry, &mut scratch, &mut came),
+                _ if expected.lacks(entry.item) => {
+                    came.push(Batch::One(item, read(py, &entry, &mut scratch)));
+                }
+                _ => {} // it was in a report already
             }
         }
-        Ok(())
+        drop(scratch);
+        self.outcomes(py, number, &expected, came)?;
+        if apart { self.take_apart(py, number) } else { Ok(()) }
     }
 
-    fn job_of(&self, number: u64) -> Option<(Arc<Job>, usize)> {
+    fn expected(&self, number: u64) -> Option<Expected> {
         let mut state = self.state();
-        state.tasks.get(number).map(|task| (Arc::clone(&task.job), task.first))
+        state.tasks.get(number).map(|task| Expected {
+            job: Arc::clone(&task.job),
+            first: task.first,
+            count: task.count,
+            known: task.known().clone(),
+        })
     }
 
-    fn expects(&self, number: u64, item: u32) -> Option<(Arc<Job>, usize)> {
-        let mut state = self.state();
-        let task = state.tasks.get(number)?;
-        task.lacks(item).then(|| (Arc::clone(&task.job), task.first))
-    }
-
-    /// Notes an item's outcome, if it is the first.
-    fn outcome(
+    /// Notes outcomes of a task's items; of an item the first counts.
+    fn outcomes(
         &self,
         py: Python<'_>,
         number: u64,
-        job: &Arc<Job>,
-        first: usize,
-        item: u32,
-        outcome: Outcome,
+        expected: &Expected,
+        came: Vec<Batch>,
     ) -> PyResult<()> {
-        let done = {
+        let (mut noted, mut surplus) = (Vec::with_capacity(came.len()), Vec::new());
+        let (done, fresh) = {
             let mut state = self.state();
             let Some(task) = state.tasks.get(number) else {
-                drop(state);
+                drop(state); // before the outcomes
                 return Ok(());
             };
-            if !task.note(item) {
-                drop(state);
-                return Ok(());
+            let before = task.known().count();
+            for batch in came {
+                batch.sort(
+                    &mut |item, count| task.note(item, count),
+                    expected.first,
+                    &mut noted,
+                    &mut surplus,
+                );
             }
-            if task.is_done() && task.finished { state.tasks.remove(number) } else { None }
+            let fresh = task.known().count() - before;
+            let over = task.is_done() && task.finished;
+            (if over { state.tasks.remove(number) } else { None }, fresh)
         };
-        drop(done);
-        self.done_items.fetch_add(1, Ordering::Relaxed);
-        self.deliver(py, job, first + item as usize, outcome)
-    }
-
-    fn skip(
-        &self,
-        py: Python<'_>,
-        number: u64,
-        job: &Arc<Job>,
-        first: usize,
-        from: u32,
-    ) -> PyResult<()> {
-        let count = match self.state().tasks.get(number) {
-            Some(task) => task.count,
-            None => return Ok(()),
-        };
-        for item in from..count {
-            self.outcome(py, number, job, first, item, Outcome::Skipped)?;
+        drop((done, surplus));
+        if fresh == 0 {
+            return Ok(());
         }
-        Ok(())
+        self.done_items.fetch_add(fresh, Ordering::Relaxed);
+        self.deliver(py, &expected.job, noted)
     }
 
     /// Sends the items of a task that could not be unpacked one by one.
@@ -195,14 +240,6 @@ impl Core {
         let mut state = self.state();
         state.task_bytes = state.task_bytes.max(bytes as f64);
     }
-}
-
-fn decode<'py>(
-    py: Python<'py>,
-    message: Received,
-    scratch: &mut Scratch,
-) -> Result<Bound<'py, PyAny>, DecodeError> {
-    codec::decode(py, message, scratch)
 }
 
 fn read(py: Python<'_>, entry: &Entry<'_>, scratch: &mut Scratch) -> Outcome {

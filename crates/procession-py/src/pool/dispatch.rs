@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::core::{Core, Task};
-use super::job::{Claim, Job, Outcome};
+use super::job::{Batch, Claim, Job, Outcome};
 use crate::codec::{self, Scratch};
 use crate::error::Raise;
 
@@ -59,7 +59,7 @@ impl Core {
     }
 
     fn dispatch(&self, py: Python<'_>, job: &Arc<Job>, claim: &Claim) -> PyResult<()> {
-        let Some(items) = job.items(py, claim) else {
+        let Some(items) = job.items(py, claim)? else {
             return Ok(()); // the call was given up
         };
         let error = match self.push(py, job, claim, &items) {
@@ -68,11 +68,11 @@ impl Core {
         };
         if claim.count == 1 {
             let error = error.into_value(py).into_any();
-            return self.deliver(py, job, claim.first, Outcome::Failed(error));
+            return self.deliver(py, job, [Batch::One(claim.first, Outcome::Failed(error))]);
         }
         // One of them cannot be sent: that one fails.
-        for (at, item) in items.iter().enumerate() {
-            let items = PyList::new(py, [item])?;
+        for (at, item) in items.try_iter()?.enumerate() {
+            let items = PyList::new(py, [item?])?;
             let claim = Claim { first: claim.first + at, count: 1, items: Some(items.unbind()) };
             self.dispatch(py, job, &claim)?;
         }
@@ -84,13 +84,13 @@ impl Core {
         py: Python<'_>,
         job: &Arc<Job>,
         claim: &Claim,
-        items: &Bound<'_, PyList>,
+        items: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let mut scratch = Scratch::take();
         let alone = claim.count == 1;
         let mut message = Vec::with_capacity(256);
         job.function.write(claim.count as u32, alone, &mut message);
-        let body = if alone { items.get_item(0)? } else { items.clone().into_any() };
+        let body = if alone { items.get_item(0)? } else { items.clone() };
         let prepared = codec::prepare(&body, &mut scratch)?;
         let (kind, block) = prepared.pack(py, self.pool.family(), &mut scratch)?;
         message.extend_from_slice(&scratch.bytes);
@@ -103,6 +103,8 @@ impl Core {
             Ok(number) => {
                 state.tasks.insert(number, task);
                 state.task_bytes = state.task_bytes.max(bytes as f64);
+                drop(state);
+                job.weigh(claim.count as u32, bytes);
                 Ok(())
             }
             Err(PushError(error, block)) => {
@@ -113,15 +115,14 @@ impl Core {
         }
     }
 
-    /// Gives an item its outcome.
+    /// Gives items their outcomes.
     pub(super) fn deliver(
         &self,
         py: Python<'_>,
         job: &Arc<Job>,
-        item: usize,
-        outcome: Outcome,
+        outcomes: impl IntoIterator<Item = Batch>,
     ) -> PyResult<()> {
-        if job.store(py, item, outcome)? {
+        if job.store(py, outcomes)? {
             self.settle(job);
         } else {
             self.news();

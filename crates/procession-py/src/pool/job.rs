@@ -9,12 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PySlice};
 
 use super::call::Function;
 
 /// How long a chunk is to take.
 const CHUNK_NS: f64 = 2e6;
+/// How many bytes, of its items or of their results: large ones go alone, in blocks of one size, which
+/// are used again.
+const CHUNK_BYTES: f64 = (1 << 20) as f64;
+/// Ranges of so many items travel as ranges; shorter ones are sooner a list.
+const RANGE_FROM: usize = 64;
 /// Where chunks are not the user's, their number is at most so many a worker.
 const LARGEST: usize = 1 << 20;
 /// How often a lock is tried that must not be waited for.
@@ -26,6 +31,50 @@ pub(super) enum Outcome {
     Failed(Py<PyAny>),
     /// It was not begun, since one before it had failed.
     Skipped,
+}
+
+impl Outcome {
+    fn into_object(self) -> Option<Py<PyAny>> {
+        match self {
+            Self::Good(object) | Self::Failed(object) => Some(object),
+            Self::Skipped => None,
+        }
+    }
+}
+
+/// Outcomes that came together.
+pub(super) enum Batch {
+    One(usize, Outcome),
+    /// What an item and those behind it gave.
+    Run(usize, Vec<Py<PyAny>>),
+}
+
+impl Batch {
+    /// Puts those of a task's items that `is_new` to `fresh`, as items of the call, of which `first` is
+    /// the task's first; the others to `surplus`. Drops nothing.
+    #[inline]
+    pub(super) fn sort(
+        self,
+        is_new: &mut dyn FnMut(u32, usize) -> bool,
+        first: usize,
+        fresh: &mut Vec<Self>,
+        surplus: &mut Vec<Self>,
+    ) {
+        match self {
+            Self::One(item, outcome) => {
+                let there = if is_new(item as u32, 1) { fresh } else { surplus };
+                there.push(Self::One(first + item, outcome));
+            }
+            Self::Run(item, values) if is_new(item as u32, values.len()) => {
+                fresh.push(Self::Run(first + item, values));
+            }
+            Self::Run(item, values) => {
+                for (item, value) in (item..).zip(values) {
+                    Self::One(item, Outcome::Good(value)).sort(is_new, first, fresh, surplus);
+                }
+            }
+        }
+    }
 }
 
 /// Items to be dispatched together.
@@ -61,8 +110,8 @@ type Value = Result<Py<PyAny>, Py<PyAny>>;
     reason = "each of its own; they change at different times"
 )]
 pub(super) struct Work {
-    /// All items, if they are in a list.
-    source: Option<Py<PyList>>,
+    /// All items, if they are in a list or a range.
+    source: Option<Py<PyAny>>,
     /// Items that were fed and not yet claimed.
     fed: VecDeque<Py<PyAny>>,
     /// The first item not claimed, and how many there are so far.
@@ -74,6 +123,8 @@ pub(super) struct Work {
     tries: HashMap<usize, u32>,
     /// What an item takes, as far as it is known.
     item_ns: Option<f64>,
+    /// What one weighs, or its result: the most, as it was of late.
+    item_bytes: f64,
     pub(super) gather: Gather,
     /// Outcomes so far.
     pub(super) outcomes: usize,
@@ -99,6 +150,70 @@ pub(super) enum Gather {
         /// Nobody will take any more.
         abandoned: bool,
     },
+}
+
+impl Gather {
+    /// The same for items that follow each other.
+    fn put_run(
+        &mut self,
+        py: Python<'_>,
+        first: usize,
+        run: Vec<Py<PyAny>>,
+        surplus: &mut Vec<Py<PyAny>>,
+    ) -> PyResult<()> {
+        if let Self::List { values: Some(values), .. } = self {
+            let values = values.bind(py);
+            return (first..).zip(run).try_for_each(|(at, value)| values.set_item(at, value));
+        }
+        let mut run = (first..).zip(run);
+        run.try_for_each(|(at, value)| self.put(py, at, Outcome::Good(value), surplus))
+    }
+
+    /// Puts an item's outcome where it belongs. What is to be dropped goes into `surplus`.
+    #[inline]
+    fn put(
+        &mut self,
+        py: Python<'_>,
+        item: usize,
+        outcome: Outcome,
+        surplus: &mut Vec<Py<PyAny>>,
+    ) -> PyResult<()> {
+        match self {
+            Self::List { values, failure, .. } => match outcome {
+                Outcome::Good(value) => {
+                    if let Some(values) = values {
+                        values.bind(py).set_item(item, value)?; // None was there
+                    }
+                }
+                Outcome::Failed(error) => {
+                    let first = failure.as_ref().is_none_or(|(index, _)| item < *index);
+                    let old =
+                        if first { failure.replace((item, error)) } else { Some((item, error)) };
+                    surplus.extend(old.map(|(_, error)| error));
+                }
+                Outcome::Skipped => {}
+            },
+            Self::Stream { abandoned: true, .. } => surplus.extend(outcome.into_object()),
+            Self::Stream { ordered, there, early, at, .. } => {
+                let result = match outcome {
+                    Outcome::Good(value) => Some(Ok(value)),
+                    Outcome::Failed(error) => Some(Err(error)),
+                    Outcome::Skipped => None,
+                };
+                if *ordered && *at != item {
+                    early.insert(item, result);
+                } else {
+                    there.extend(result);
+                    *at += 1;
+                    while *ordered && let Some(next) = early.remove(at) {
+                        there.extend(next);
+                        *at += 1;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Job {
@@ -161,7 +276,8 @@ impl Job {
             Gather::List { .. } => there.div_ceil(workers * 2),
             Gather::Stream { .. } => (self.buffer / (workers * 4)).max(1),
         };
-        wanted.min(fair).min(there).min(room)
+        let light = ((CHUNK_BYTES / work.item_bytes.max(1.0)) as usize).max(1);
+        wanted.min(fair).min(there).min(room).min(light)
     }
 
     /// How many more items may be claimed or fed before results are taken.
@@ -206,13 +322,29 @@ impl Job {
         *tries <= self.retries
     }
 
-    /// The items of a claim.
-    pub(super) fn items<'py>(&self, py: Python<'py>, claim: &Claim) -> Option<Bound<'py, PyList>> {
+    /// The items of a claim, in a list or a range; None if the call was given up.
+    pub(super) fn items<'py>(
+        &self,
+        py: Python<'py>,
+        claim: &Claim,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if let Some(items) = &claim.items {
-            return Some(items.bind(py).clone());
+            return Ok(Some(items.bind(py).clone().into_any()));
         }
-        let source = self.work().source.as_ref()?.clone_ref(py);
-        Some(source.bind(py).get_slice(claim.first, claim.first + claim.count))
+        let Some(source) = self.work().source.as_ref().map(|source| source.clone_ref(py)) else {
+            return Ok(None);
+        };
+        let source = source.into_bound(py);
+        let (first, end) = (claim.first, claim.first + claim.count);
+        if let Ok(list) = source.cast_exact::<PyList>() {
+            return Ok(Some(list.get_slice(first, end).into_any()));
+        }
+        let part = source.get_item(PySlice::new(py, first.cast_signed(), end.cast_signed(), 1))?;
+        if claim.count >= RANGE_FROM {
+            Ok(Some(part))
+        } else {
+            Ok(Some(part.try_iter()?.collect::<PyResult<Vec<_>>>()?.into_pyobject(py)?))
+        }
     }
 
     /// Learns how long items take.
@@ -222,53 +354,44 @@ impl Job {
         work.item_ns = Some(work.item_ns.map_or(each, |old| old * 0.5 + each * 0.5));
     }
 
-    /// Stores an item's outcome. True if it was the last one.
-    pub(super) fn store(&self, py: Python<'_>, item: usize, outcome: Outcome) -> PyResult<bool> {
+    /// Learns what items weigh, or results.
+    pub(super) fn weigh(&self, items: u32, bytes: usize) {
+        let each = bytes as f64 / f64::from(items.max(1));
         let mut work = self.work();
-        if work.over {
-            drop(work); // before the outcome
-            return Ok(false);
-        }
-        let mut surplus = None; // dropped without the lock
-        match &mut work.gather {
-            Gather::List { values, failure, .. } => match outcome {
-                Outcome::Good(value) => {
-                    if let Some(values) = values {
-                        values.bind(py).set_item(item, value)?; // None was there
-                    }
+        work.item_bytes = (work.item_bytes * 0.9).max(each);
+    }
+
+    /// Stores outcomes of items. True if the last one was among them.
+    pub(super) fn store(
+        &self,
+        py: Python<'_>,
+        outcomes: impl IntoIterator<Item = Batch>,
+    ) -> PyResult<bool> {
+        let mut surplus = Vec::new(); // dropped without the lock
+        let mut work = self.work();
+        let mut stored = Ok(());
+        for batch in outcomes {
+            if work.over || stored.is_err() {
+                match batch {
+                    Batch::One(_, outcome) => surplus.extend(outcome.into_object()),
+                    Batch::Run(_, values) => surplus.extend(values),
                 }
-                Outcome::Failed(error) => {
-                    let first = failure.as_ref().is_none_or(|(index, _)| item < *index);
-                    surplus =
-                        if first { failure.replace((item, error)) } else { Some((item, error)) };
-                }
-                Outcome::Skipped => {}
-            },
-            Gather::Stream { ordered, there, early, at, abandoned, .. } => {
-                let result = match outcome {
-                    Outcome::Good(value) => Some(Ok(value)),
-                    Outcome::Failed(error) => Some(Err(error)),
-                    Outcome::Skipped => None,
-                };
-                if *abandoned {
-                    surplus = result.map(|r| (item, r.unwrap_or_else(|error| error)));
-                } else if *ordered && *at != item {
-                    early.insert(item, result);
-                } else {
-                    there.extend(result);
-                    *at += 1;
-                    while *ordered && let Some(next) = early.remove(at) {
-                        there.extend(next);
-                        *at += 1;
-                    }
-                }
+                continue;
             }
+            let gather = &mut work.gather;
+            let (count, put) = match batch {
+                Batch::One(item, outcome) => (1, gather.put(py, item, outcome, &mut surplus)),
+                Batch::Run(first, values) => {
+                    (values.len(), gather.put_run(py, first, values, &mut surplus))
+                }
+            };
+            stored = put;
+            work.outcomes += count;
         }
-        work.outcomes += 1;
         let last = work.finish_if_done();
         drop(work);
         drop(surplus);
-        Ok(last)
+        stored.map(|()| last)
     }
 
     /// No more items come.
@@ -292,7 +415,7 @@ impl Job {
         };
         drop(dropped);
         // The number is nobody's to claim: it has its outcome.
-        let over = self.store(py, item, Outcome::Failed(error))?;
+        let over = self.store(py, [Batch::One(item, Outcome::Failed(error))])?;
         let mut work = self.work();
         work.ended = true;
         work.known -= 1;
@@ -373,7 +496,7 @@ impl Work {
     }
 
     /// The items, which are of no use any more; to be dropped without the lock.
-    pub(super) fn take_source(&mut self) -> Option<Py<PyList>> {
+    pub(super) fn take_source(&mut self) -> Option<Py<PyAny>> {
         self.source.take()
     }
 }
@@ -382,7 +505,7 @@ impl Work {
 pub(super) struct Order {
     pub(super) function: Function,
     pub(super) name: String,
-    pub(super) source: Option<Py<PyList>>,
+    pub(super) source: Option<Py<PyAny>>,
     pub(super) length: usize,
     pub(super) chunk: Option<usize>,
     pub(super) buffer: usize,
@@ -414,6 +537,7 @@ impl Order {
                 again: VecDeque::new(),
                 tries: HashMap::new(),
                 item_ns: None,
+                item_bytes: 0.0,
                 gather: self.gather,
                 outcomes: 0,
                 queued: false,

@@ -7,7 +7,7 @@ use procession::pool::{Phase, Step};
 use pyo3::prelude::*;
 
 use super::core::{Core, Task};
-use super::job::Outcome;
+use super::job::{Batch, Outcome};
 use crate::error::Raise;
 
 /// A thread that takes in a report is waited for at most so long (unpickling may call the pool).
@@ -98,7 +98,7 @@ impl Core {
         let limit =
             if timed_out { task.job.timeout.map(|limit| limit.as_secs_f64()) } else { None };
         let error = end.lost.call1((&task.job.name, index, end.pid, end.exitcode, limit))?;
-        self.deliver(py, &task.job, index, Outcome::Failed(error.unbind()))
+        self.deliver(py, &task.job, [Batch::One(index, Outcome::Failed(error.unbind()))])
     }
 
     /// Has all items dispatched once more that had not begun; each alone, if `apart`.

@@ -69,7 +69,7 @@ impl PyPoolBase {
         Ok(PyLease::of(self.core()?.pool.leases()))
     }
 
-    /// Begins a call. `items` is a list, or None if they will be fed; `mode` is 0 for pairs of
+    /// Begins a call. `items` is a list or a range, or None if they will be fed; `mode` is 0 for pairs of
     /// arguments and keywords, 1 for one argument each, 2 for tuples of arguments; `gather` is
     /// "one", "list", "ordered" or "unordered". `waits`: the caller will wait for it at once. False: the
     /// pool was stopped.
@@ -80,7 +80,7 @@ impl PyPoolBase {
         py: Python<'_>,
         job: &Bound<'_, PyJobBase>,
         function: &Bound<'_, PyAny>,
-        items: Option<Bound<'_, PyList>>,
+        items: Option<Bound<'_, PyAny>>,
         mode: u8,
         gather: &str,
         chunk: Option<usize>,
@@ -95,7 +95,7 @@ impl PyPoolBase {
     ) -> PyResult<bool> {
         let core = self.core()?;
         let mode = Mode::from_wire(mode).ok_or_else(|| PyValueError::new_err("mode"))?;
-        let length = items.as_ref().map_or(0, PyListMethods::len);
+        let length = items.as_ref().map_or(Ok(0), PyAnyMethods::len)?;
         let function = Function::new(core.pool.family(), function, mode, stop);
         // An error of the function's is that of all items.
         let (function, error) = match function {

@@ -11,12 +11,12 @@ use procession::pool::{PushError, RawWorker, Task};
 use procession::{ArenaError, End};
 use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyDict, PyIterator, PyList, PyTuple};
 
 use super::call::{ALONE, APART, FAILED, Head, Loaded, Mode, SKIPPED, STOP};
 use crate::blocking::{self, Patience};
 use crate::codec::{self, Scratch};
-use crate::error::Raise;
+use crate::error::{CorruptArenaError, Raise};
 
 /// Outcomes up to this size are logged, and reported together.
 const LOGGED: usize = 4096;
@@ -138,13 +138,13 @@ impl<'py> Turn<'_, 'py> {
             Ok(item) if head.flags & ALONE != 0 => {
                 self.one(number, 0, &head, &function, item)?;
             }
-            Ok(list) => self.all(number, &head, &function, list.cast::<PyList>()?, begun)?,
+            Ok(items) => self.all(number, &head, &function, Items::of(items)?, begun)?,
             Err(error) => {
                 let error = self.exception(error)?;
                 if head.items == 1 {
                     self.fail_all(number, 1, &error)?;
                 } else {
-                    self.log(number, 0, APART, &[])?;
+                    self.log((number, 0), APART, &[], false)?;
                 }
             }
         }
@@ -156,14 +156,13 @@ impl<'py> Turn<'_, 'py> {
         number: u64,
         head: &Head,
         function: &Bound<'py, PyAny>,
-        list: &Bound<'py, PyList>,
+        mut items: Items<'py>,
         begun: Instant,
     ) -> PyResult<()> {
         let mut flushed = None;
+        let mut scratch = Scratch::take();
         for index in 0..head.items {
-            // Taken out of the list, so that nothing outlives its turn.
-            let item = list.get_item(index as usize)?;
-            list.set_item(index as usize, self.py.None())?;
+            let item = items.take(index)?;
             let Some(now) = self.worker.start(index) else {
                 return Ok(()); // condemned: `finish` says so as well
             };
@@ -172,9 +171,9 @@ impl<'py> Turn<'_, 'py> {
                 flushed = Some(now);
                 self.py.check_signals()?;
             }
-            let good = self.call(number, index, head.mode, function, item)?;
+            let good = self.call((number, index), head.mode, function, item, &mut scratch)?;
             if !good && head.flags & STOP != 0 && index + 1 < head.items {
-                return self.log(number, index + 1, SKIPPED, &[]);
+                return self.log((number, index + 1), SKIPPED, &[], false);
             }
         }
         Ok(())
@@ -189,7 +188,7 @@ impl<'py> Turn<'_, 'py> {
         item: Bound<'py, PyAny>,
     ) -> PyResult<()> {
         if self.worker.start(index).is_some() {
-            self.call(number, index, head.mode, function, item)?;
+            self.call((number, index), head.mode, function, item, &mut Scratch::take())?;
         }
         Ok(())
     }
@@ -197,11 +196,11 @@ impl<'py> Turn<'_, 'py> {
     /// Calls the function with an item, and sends what comes out. False if that is an exception.
     fn call(
         &self,
-        number: u64,
-        index: u32,
+        at: (u64, u32),
         mode: Mode,
         function: &Bound<'py, PyAny>,
         item: Bound<'py, PyAny>,
+        scratch: &mut Scratch,
     ) -> PyResult<bool> {
         let result = match mode {
             Mode::Map => function.call1((item,)),
@@ -210,7 +209,7 @@ impl<'py> Turn<'_, 'py> {
         };
         match result {
             Ok(value) => {
-                self.send(number, index, 0, &value, &value)?;
+                self.send(at, 0, &value, &value, scratch)?;
                 Ok(true)
             }
             Err(error) => {
@@ -218,12 +217,12 @@ impl<'py> Turn<'_, 'py> {
                     Ok(error) => error,
                     Err(end) => {
                         // What was done before it is to be known in any case.
-                        let _ = self.worker.flush(number, Duration::ZERO);
+                        let _ = self.worker.flush(at.0, Duration::ZERO);
                         return Err(end);
                     }
                 };
                 let packed = self.failed.call1((&error,))?;
-                self.send(number, index, FAILED, &packed, &error)?;
+                self.send(at, FAILED, &packed, &error, scratch)?;
                 Ok(false)
             }
         }
@@ -239,48 +238,51 @@ impl<'py> Turn<'_, 'py> {
     }
 
     fn fail_all(&self, number: u64, items: u32, error: &Bound<'py, PyAny>) -> PyResult<()> {
-        let packed = self.failed.call1((error,))?;
+        let (packed, mut scratch) = (self.failed.call1((error,))?, Scratch::take());
         for index in 0..items {
             if self.worker.start(index).is_none() {
                 break;
             }
-            self.send(number, index, FAILED, &packed, error)?;
+            self.send((number, index), FAILED, &packed, error, &mut scratch)?;
         }
         Ok(())
     }
 
     /// Sends an outcome; `named` is what to call it if it cannot be sent.
+    #[inline]
     fn send(
         &self,
-        number: u64,
-        index: u32,
+        at: (u64, u32),
         tag: u8,
         object: &Bound<'py, PyAny>,
         named: &Bound<'py, PyAny>,
+        scratch: &mut Scratch,
     ) -> PyResult<()> {
-        let error = match self.try_send(number, index, tag, object) {
+        let error = match self.try_send(at, tag, object, scratch) {
             Ok(()) => return Ok(()),
             Err(error) => self.exception(error)?,
         };
         let instead = self.unsent.call1((error, named))?;
-        self.try_send(number, index, FAILED, &instead)
+        self.try_send(at, FAILED, &instead, scratch)
     }
 
+    #[inline]
     fn try_send(
         &self,
-        number: u64,
-        index: u32,
+        (number, index): (u64, u32),
         tag: u8,
         object: &Bound<'py, PyAny>,
+        scratch: &mut Scratch,
     ) -> PyResult<()> {
-        let mut scratch = Scratch::take();
-        let prepared = codec::prepare_result(object, &mut scratch)?;
-        if prepared.is_inline(&scratch) && scratch.bytes.len() <= LOGGED {
-            return self.log(number, index, tag | codec::Kind::Plain as u8, &scratch.bytes);
+        scratch.bytes.clear();
+        let prepared = codec::prepare_result(object, scratch)?;
+        if prepared.is_inline(scratch) && scratch.bytes.len() <= LOGGED {
+            let tag = tag | codec::Kind::Plain as u8;
+            return self.log((number, index), tag, &scratch.bytes, true);
         }
-        let (kind, block) = prepared.pack(self.py, self.worker.family(), &mut scratch)?;
+        let (kind, block) = prepared.pack(self.py, self.worker.family(), scratch)?;
         if block.is_none() && scratch.bytes.len() <= LOGGED {
-            return self.log(number, index, tag | kind as u8, &scratch.bytes);
+            return self.log((number, index), tag | kind as u8, &scratch.bytes, false);
         }
         blocking::settle(self.py, self.worker, End::Tail)?;
         let message = (kind as u8, &scratch.bytes[..], block);
@@ -289,12 +291,12 @@ impl<'py> Turn<'_, 'py> {
     }
 
     #[inline]
-    fn log(&self, number: u64, index: u32, tag: u8, bytes: &[u8]) -> PyResult<()> {
-        if self.worker.log(index, tag, bytes).map_err(Raise::raise)? {
+    fn log(&self, (number, index): (u64, u32), tag: u8, bytes: &[u8], joins: bool) -> PyResult<()> {
+        if self.worker.log(index, tag, bytes, joins).map_err(Raise::raise)? {
             return Ok(());
         }
         self.patiently(|| self.worker.flush(number, Duration::ZERO))?;
-        self.worker.log(index, tag, bytes).map_err(Raise::raise)?;
+        self.worker.log(index, tag, bytes, joins).map_err(Raise::raise)?;
         Ok(())
     }
 
@@ -313,6 +315,38 @@ impl<'py> Turn<'_, 'py> {
                     self.py.check_signals()?;
                 }
                 done => return done.map_err(Raise::raise),
+            }
+        }
+    }
+}
+
+/// The items of a task.
+enum Items<'py> {
+    List(Bound<'py, PyList>),
+    /// A range, which travels as one.
+    Range(Bound<'py, PyIterator>),
+}
+
+impl<'py> Items<'py> {
+    fn of(items: Bound<'py, PyAny>) -> PyResult<Self> {
+        match items.cast_into_exact::<PyList>() {
+            Ok(list) => Ok(Self::List(list)),
+            Err(other) => Ok(Self::Range(other.into_inner().try_iter()?)),
+        }
+    }
+
+    /// The next item, `index`. It is taken out, so that nothing outlives its turn.
+    #[inline]
+    fn take(&mut self, index: u32) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::List(list) => {
+                let item = list.get_item(index as usize)?;
+                list.set_item(index as usize, list.py().None())?;
+                Ok(item)
+            }
+            Self::Range(range) => {
+                let ended = || CorruptArenaError::new_err("a task has fewer items than it says");
+                range.next().unwrap_or_else(|| Err(ended()))
             }
         }
     }

@@ -108,11 +108,29 @@ impl Map {
         self.at::<AtomicU64>(at)
     }
 
+    #[inline]
     pub(crate) fn copy_in(&self, at: u64, bytes: &[u8]) -> Result<(), ArenaError> {
-        let p = self.ptr(at, bytes.len() as u64)?;
-        // SAFETY: the range is mapped and writable; nobody has a reference to these bytes, which are
-        // the caller's by the protocol of who owns a block (a wrong peer can tear them, no more).
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), p.as_ptr(), bytes.len()) };
+        self.copy_in_parts(at, [bytes])
+    }
+
+    /// Writes several pieces, one after the other.
+    #[inline]
+    pub(crate) fn copy_in_parts<const N: usize>(
+        &self,
+        at: u64,
+        parts: [&[u8]; N],
+    ) -> Result<(), ArenaError> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let mut p = self.ptr(at, len as u64)?.as_ptr();
+        for part in parts {
+            // SAFETY: the range of all parts is mapped and writable; nobody has a reference to these
+            // bytes, which are the caller's by the protocol of who owns a block (a wrong peer can tear
+            // them, no more).
+            unsafe {
+                std::ptr::copy_nonoverlapping(part.as_ptr(), p, part.len());
+                p = p.add(part.len());
+            }
+        }
         Ok(())
     }
 

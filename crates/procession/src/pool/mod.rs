@@ -54,7 +54,7 @@ const UNBOUNDED: Limits = Limits { messages: 0, bytes: 0 };
 /// assert_eq!((task.number, &bytes[..]), (0, &b"two items"[..]));
 /// for item in 0..2 {
 ///     assert!(worker.start(item).is_some());
-///     assert!(worker.log(item, 7, b"done")?);
+///     assert!(worker.log(item, 7, b"done", false)?);
 /// }
 /// assert!(worker.finish(task.number, std::time::Duration::ZERO)?);
 ///
@@ -296,7 +296,7 @@ impl RawPool {
     /// pool.push(1, b"three items", None).unwrap();
     /// let worker = RawWorker::from_handle(&pool.handle(0))?;
     /// worker.take(&mut Vec::new())?;
-    /// assert!(worker.start(0).is_some() && worker.log(0, 0, b"")? && worker.start(1).is_some());
+    /// assert!(worker.start(0).is_some() && worker.log(0, 0, b"", false)? && worker.start(1).is_some());
     /// drop(worker); // and its process is killed
     /// let remains = pool.bury(0)?;
     /// assert_eq!((remains.task, remains.step), (Some(0), Step::Item(1)));

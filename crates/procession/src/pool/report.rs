@@ -3,6 +3,8 @@
 //! ```text
 //! log      task (8), nanoseconds so far (7) and whether it is finished (1), entries
 //! entry    item (4), length << 8 | tag (4), bytes
+//! run      the same, and RUN in its tag: the outcomes of that item and of those behind it, one after
+//!          the other; whose they are tells where each ends. The last one's length may be OPEN
 //! single   task (8), item (4), tag (4), the message's inline bytes; and its block
 //! ```
 //!
@@ -18,6 +20,10 @@ pub(super) const LOG_KIND: u8 = 8;
 pub(super) const HEAD: usize = 16;
 pub(super) const ENTRY: usize = 8;
 const FINISHED: u64 = 1 << 63;
+/// In a tag: there may be several outcomes.
+pub(super) const RUN: u8 = 0x80;
+/// The length of a run that goes on to the end of the log.
+pub(super) const OPEN: usize = 0xff_ffff;
 
 pub(super) fn log_head(task: u64, finished: bool, elapsed: Duration) -> [u8; HEAD] {
     let nanos = (elapsed.as_nanos() as u64) & (FINISHED - 1);
@@ -87,7 +93,7 @@ impl Arrived {
     }
 }
 
-/// One outcome of a log.
+/// One outcome of a log, or several that follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry<'a> {
@@ -95,6 +101,8 @@ pub struct Entry<'a> {
     pub item: u32,
     /// As the worker has tagged it.
     pub tag: u8,
+    /// Whether the outcomes of items behind that one follow it in `bytes`.
+    pub is_run: bool,
     /// As the worker has written it.
     pub bytes: &'a [u8],
 }
@@ -123,8 +131,11 @@ impl<'a> Iterator for Entries<'a> {
     fn next(&mut self) -> Option<Entry<'a>> {
         let (&head, rest) = self.0.split_first_chunk::<ENTRY>()?;
         let word = u64::from_le_bytes(head);
-        let (bytes, rest) = rest.split_at_checked((word >> 40) as usize)?;
+        let (len, tag) = ((word >> 40) as usize, (word >> 32) as u8);
+        let is_run = tag & RUN != 0;
+        let len = if is_run && len == OPEN { rest.len() } else { len };
+        let (bytes, rest) = rest.split_at_checked(len)?;
         self.0 = rest;
-        Some(Entry { item: word as u32, tag: (word >> 32) as u8, bytes })
+        Some(Entry { item: word as u32, tag: tag & !RUN, is_run, bytes })
     }
 }

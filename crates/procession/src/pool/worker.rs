@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::board::{Board, LOG, Phase, Progress, Step};
-use super::report::{ENTRY, HEAD, LOG_KIND, entry_head, log_head, single_head};
+use super::report::{ENTRY, HEAD, LOG_KIND, OPEN, RUN, entry_head, log_head, single_head};
 use super::{PushError, push};
 use crate::arena::block::Block;
 use crate::arena::family::Family;
@@ -39,6 +39,25 @@ pub struct RawWorker {
     slot: &'static WorkerSlot,
     /// What the progress word says, unless it is condemned.
     progress: AtomicU64,
+    run: Run,
+}
+
+/// The run at the end of the log, which the next outcome may join. One thread uses it.
+#[derive(Default)]
+struct Run {
+    /// Where its entry begins.
+    at: AtomicU64,
+    /// Its first item.
+    first: AtomicU64,
+    /// Who may join it: see [`Run::key`]; 0 if there is none.
+    next: AtomicU64,
+}
+
+impl Run {
+    #[inline]
+    fn key(item: u64, tag: u8) -> u64 {
+        1 << 63 | item << 8 | u64::from(tag)
+    }
 }
 
 impl fmt::Debug for RawWorker {
@@ -71,7 +90,7 @@ impl RawWorker {
         slot.pid.store(u64::from(process::identity().pid), Ordering::Relaxed);
         slot.phase.store(Phase::Starting as u64, Ordering::Release);
         let progress = AtomicU64::new(0);
-        Ok(RawWorker { tasks, reports, board, index, slot, progress })
+        Ok(RawWorker { tasks, reports, board, index, slot, progress, run: Run::default() })
     }
 
     /// The family that it belongs to.
@@ -156,29 +175,66 @@ impl RawWorker {
     /// False if the step before was condemned.
     #[inline]
     fn move_on(&self, next: Progress) -> bool {
-        let seen = self.progress.swap(next.0, Ordering::Relaxed);
+        // One thread works at a time: no need for one instruction.
+        let seen = self.progress.load(Ordering::Relaxed);
+        self.progress.store(next.0, Ordering::Relaxed);
         let word = &self.slot.progress;
         word.compare_exchange(seen, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Logs an item's outcome, which is from then on not lost if this process is killed. False if
-    /// there is no room: [`RawWorker::flush`] makes some.
+    /// there is no room: [`RawWorker::flush`] makes some. `tag` is less than 128.
+    ///
+    /// `joins`: its bytes say themselves where they end, so that outcomes with this tag of items that
+    /// follow each other need one entry for all: see [`Entry::is_run`](super::Entry::is_run).
     ///
     /// # Errors
     /// [`ArenaError`] if the arena is damaged.
     #[inline]
-    pub fn log(&self, item: u32, tag: u8, bytes: &[u8]) -> Result<bool, ArenaError> {
+    pub fn log(&self, item: u32, tag: u8, bytes: &[u8], joins: bool) -> Result<bool, ArenaError> {
         let logged = self.slot.logged.load(Ordering::Relaxed);
-        let after = logged.saturating_add((ENTRY + bytes.len()) as u64);
-        if after > LOG {
-            return Ok(false);
-        }
-        let (map, at) = (&self.board.inner().map, self.board.log(self.index) + logged);
-        map.copy_in(at, &entry_head(item, tag, bytes.len()))?;
-        map.copy_in(at + ENTRY as u64, bytes)?;
+        let (map, log) = (&self.board.inner().map, self.board.log(self.index));
+        let next = self.run.next.load(Ordering::Relaxed);
+        let after = if joins && next == Run::key(u64::from(item), tag) {
+            let after = logged.saturating_add(bytes.len() as u64);
+            if after > LOG {
+                return Ok(false);
+            }
+            map.copy_in(log + logged, bytes)?;
+            after
+        } else {
+            let after = logged.saturating_add((ENTRY + bytes.len()) as u64);
+            if after > LOG {
+                return Ok(false);
+            }
+            if next != 0 {
+                self.end_run(logged, next as u8)?;
+            }
+            let head = if joins {
+                self.run.at.store(logged, Ordering::Relaxed);
+                self.run.first.store(u64::from(item), Ordering::Relaxed);
+                entry_head(item, tag | RUN, OPEN)
+            } else {
+                entry_head(item, tag, bytes.len())
+            };
+            map.copy_in_parts(log + logged, [&head, bytes])?;
+            after
+        };
+        let next = if joins { Run::key(u64::from(item) + 1, tag) } else { 0 };
+        self.run.next.store(next, Ordering::Relaxed);
         self.slot.logged.store(after, Ordering::Release);
         crash_point!("pool.logged");
         Ok(true)
+    }
+
+    /// Writes down where a run ends, since something else follows it. It is what was true before.
+    fn end_run(&self, logged: u64, tag: u8) -> Result<(), ArenaError> {
+        let at = self.run.at.load(Ordering::Relaxed);
+        let len = logged.saturating_sub(at + ENTRY as u64) as usize;
+        let head = entry_head(self.run.first.load(Ordering::Relaxed) as u32, tag | RUN, len);
+        self.board.inner().map.copy_in(self.board.log(self.index) + at, &head)?;
+        crash_point!("pool.run_ended");
+        Ok(())
     }
 
     /// Reports what is logged. `elapsed`: since the task began.
@@ -196,6 +252,7 @@ impl RawWorker {
         self.board.inner().map.copy_out(self.board.log(self.index), logged, &mut inline)?;
         push(&self.reports, LOG_KIND, &inline, None).map_err(|PushError(e, _)| e)?;
         crash_point!("pool.flushed");
+        self.run.next.store(0, Ordering::Relaxed);
         self.slot.logged.store(0, Ordering::Release);
         Ok(())
     }

@@ -96,6 +96,7 @@ pub const POINTS: &[&str] = &[
     "pool.claim_resolved",
     "pool.started",
     "pool.logged",
+    "pool.run_ended",
     "pool.reported",
     "pool.flushed",
     "pool.finished",

@@ -36,6 +36,20 @@ pub(in crate::codec) fn decode_block<'py>(
     run(py, Window::over(block, bytes), keys)
 }
 
+/// The values that `scratch.bytes` holds, one after the other; they go to `each`.
+pub(in crate::codec) fn decode_all<'py>(
+    py: Python<'py>,
+    scratch: &mut Buffers,
+    mut each: impl FnMut(Bound<'py, PyAny>),
+) -> Result<(), DecodeError> {
+    let Buffers { bytes, keys, .. } = scratch;
+    let mut decoder = Decoder { py, window: Window::inline(bytes), keys, depth: 0 };
+    while decoder.window.left() > 0 {
+        each(decoder.value().map_err(|stop| stop.explain(py))?);
+    }
+    Ok(())
+}
+
 #[inline]
 fn run<'py>(
     py: Python<'py>,

@@ -28,7 +28,7 @@ mod decode;
 mod encode;
 mod window;
 
-pub(super) use decode::{decode, decode_block};
+pub(super) use decode::{decode, decode_all, decode_block};
 pub(super) use encode::{Large, encode, pack, pieces};
 
 /// Deeper nesting is left to pickle; the decoder refuses it.
