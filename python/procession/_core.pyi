@@ -260,7 +260,7 @@ class PoolBase:
         self,
         job: JobBase,
         function: Callable[..., Any],
-        items: list[Any] | None,
+        items: list[Any] | range | None,
         mode: int,
         gather: str,
         *,
@@ -273,6 +273,7 @@ class PoolBase:
         callback: Callable[[Any], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
         waits: bool = False,
+        tells: bool = False,
     ) -> bool: ...
     def _feed(self, job: JobBase, items: Iterable[Any]) -> None: ...
     def _serve(self) -> None: ...

@@ -11,7 +11,8 @@ _TICK = 0.1
 
 
 class WorkerStats(NamedTuple):
-    """What one worker does. `age`, `busy` and `waited` are seconds, `memory` is bytes."""
+    """What one worker does. `memory` is bytes; `age`, how long it has been at its item, `busy`, of that
+    `coding`, which is unpacking tasks and packing results, and `waited` are seconds."""
 
     pid: int
     state: str
@@ -21,6 +22,7 @@ class WorkerStats(NamedTuple):
     tasks: int
     items: int
     busy: float
+    coding: float
     waited: float
     memory: int
 
@@ -33,6 +35,7 @@ class PoolStats(NamedTuple):
     tasks: int
     items: int
     busy: float
+    coding: float
     waited: float
     throughput: float
 
@@ -40,7 +43,8 @@ class PoolStats(NamedTuple):
         lines = [
             f"{len(self.workers)} workers, {self.calls} calls and {self.tasks} tasks under way,"
             f" {self.items} items done ({self.throughput:.1f}/s),"
-            f" {self.busy:.2f} s at work, {self.waited:.2f} s without"
+            f" {self.busy:.2f} s at work ({self.coding:.2f} s of it coding),"
+            f" {self.waited:.2f} s waiting"
         ]
         for w in self.workers:
             at = "idle" if w.task is None else f"{w.task}[{w.item}] for {w.age:.1f} s"
@@ -55,8 +59,10 @@ def stats(core, since):
     """What a pool that was made at `since` does at this moment."""
     (calls, tasks, items), views = core._look()
     workers = tuple(
-        WorkerStats(pid, phase, task, item, age / 1e3, *counts, busy / 1e9, waited / 1e9, _rss(pid))
-        for (phase, pid, task, item, age), (*counts, busy, waited) in views
+        WorkerStats(
+            pid, phase, task, item, age / 1e3, *counts, *(ns / 1e9 for ns in spent), _rss(pid)
+        )
+        for (phase, pid, task, item, age), counts, spent in views
     )
     return PoolStats(
         workers,
@@ -64,6 +70,7 @@ def stats(core, since):
         tasks,
         items,
         sum(w.busy for w in workers),
+        sum(w.coding for w in workers),
         sum(w.waited for w in workers),
         items / max(time.monotonic() - since, 1e-9),
     )

@@ -222,7 +222,11 @@ class Pool:
         timeout=None,
         retries=None,
     ):
-        """As `apply`, without waiting: returns an `AsyncResult`."""
+        """As `apply`, without waiting: returns an `AsyncResult`.
+
+        Raises what pickle says of an argument that cannot be pickled, unless there is an
+        `error_callback` to be told.
+        """
         return self._begin(
             ApplyResult(),
             func,
@@ -233,6 +237,7 @@ class Pool:
             error_callback=error_callback,
             timeout=timeout,
             retries=retries,
+            tells=error_callback is None,
         )
 
     def map(self, func, iterable, chunksize=None, *, timeout=None, retries=None, progress=None):

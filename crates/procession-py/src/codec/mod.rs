@@ -85,25 +85,29 @@ pub(crate) fn prepare<'py>(
     obj: &Bound<'py, PyAny>,
     scratch: &mut Buffers,
 ) -> PyResult<Prepared<'py>> {
+    match prepare_plain(obj, scratch)? {
+        Some(prepared) => Ok(prepared),
+        None => Ok(Prepared::Pickle(Pickled::of(obj)?)),
+    }
+}
+
+/// Encodes what is plain, as far as it is small into `scratch`; None if it is not plain.
+#[inline]
+pub(crate) fn prepare_plain<'py>(
+    obj: &Bound<'py, PyAny>,
+    scratch: &mut Buffers,
+) -> PyResult<Option<Prepared<'py>>> {
     match plain::encode(obj, scratch) {
-        Ok(()) => Ok(Prepared::Plain),
-        Err(plain::Unplain::Other) => Ok(Prepared::Pickle(Pickled::of(obj)?)),
+        Ok(()) => Ok(Some(Prepared::Plain)),
+        Err(plain::Unplain::Other) => Ok(None),
         Err(plain::Unplain::NoMemory) => Err(PyMemoryError::new_err(())),
     }
 }
 
-/// As [`prepare`], for a result that goes back: functions and classes by reference only, as
-/// `multiprocessing` has it.
-#[inline]
-pub(crate) fn prepare_result<'py>(
-    obj: &Bound<'py, PyAny>,
-    scratch: &mut Buffers,
-) -> PyResult<Prepared<'py>> {
-    match plain::encode(obj, scratch) {
-        Ok(()) => Ok(Prepared::Plain),
-        Err(plain::Unplain::Other) => Ok(Prepared::Pickle(Pickled::by_reference(obj)?)),
-        Err(plain::Unplain::NoMemory) => Err(PyMemoryError::new_err(())),
-    }
+/// Pickles a result that is not plain: functions and classes by reference only, as `multiprocessing`
+/// has it.
+pub(crate) fn pickle_result<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Prepared<'py>> {
+    Ok(Prepared::Pickle(Pickled::by_reference(obj)?))
 }
 
 /// The pickle of a function, in one piece, and leases on that whose handles stand in it.

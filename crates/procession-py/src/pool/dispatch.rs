@@ -67,6 +67,7 @@ impl Core {
             Err(error) => error,
         };
         if claim.count == 1 {
+            job.work().unsent = true;
             let error = error.into_value(py).into_any();
             return self.deliver(py, job, [Batch::One(claim.first, Outcome::Failed(error))]);
         }

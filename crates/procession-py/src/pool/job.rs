@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
 
 use super::call::Function;
+use crate::codec::{self, Scratch};
 
 /// How long a chunk is to take.
 const CHUNK_NS: f64 = 2e6;
@@ -133,6 +134,8 @@ pub(super) struct Work {
     /// All outcomes are there; whoever waits may go on (callbacks come before that).
     pub(super) ready: bool,
     pub(super) over: bool,
+    /// An item could not be sent.
+    pub(super) unsent: bool,
 }
 
 /// Where results go.
@@ -153,46 +156,30 @@ pub(super) enum Gather {
 }
 
 impl Gather {
-    /// The same for items that follow each other.
+    /// Puts the outcomes of items that follow each other where they belong, and says how many. What is
+    /// to be dropped goes into `surplus`.
     fn put_run(
         &mut self,
-        py: Python<'_>,
         first: usize,
         run: Vec<Py<PyAny>>,
         surplus: &mut Vec<Py<PyAny>>,
-    ) -> PyResult<()> {
-        if let Self::List { values: Some(values), .. } = self {
-            let values = values.bind(py);
-            return (first..).zip(run).try_for_each(|(at, value)| values.set_item(at, value));
-        }
-        let mut run = (first..).zip(run);
-        run.try_for_each(|(at, value)| self.put(py, at, Outcome::Good(value), surplus))
+    ) -> usize {
+        let run = (first..).zip(run);
+        run.map(|(at, value)| self.put(at, Outcome::Good(value), surplus)).sum()
     }
 
-    /// Puts an item's outcome where it belongs. What is to be dropped goes into `surplus`.
+    /// The same for one. The values of a list have their place already.
     #[inline]
-    fn put(
-        &mut self,
-        py: Python<'_>,
-        item: usize,
-        outcome: Outcome,
-        surplus: &mut Vec<Py<PyAny>>,
-    ) -> PyResult<()> {
+    fn put(&mut self, item: usize, outcome: Outcome, surplus: &mut Vec<Py<PyAny>>) -> usize {
         match self {
-            Self::List { values, failure, .. } => match outcome {
-                Outcome::Good(value) => {
-                    if let Some(values) = values {
-                        values.bind(py).set_item(item, value)?; // None was there
-                    }
-                }
-                Outcome::Failed(error) => {
+            Self::List { failure, .. } => {
+                if let Outcome::Failed(error) = outcome {
                     let first = failure.as_ref().is_none_or(|(index, _)| item < *index);
                     let old =
                         if first { failure.replace((item, error)) } else { Some((item, error)) };
                     surplus.extend(old.map(|(_, error)| error));
                 }
-                Outcome::Skipped => {}
-            },
+            }
             Self::Stream { abandoned: true, .. } => surplus.extend(outcome.into_object()),
             Self::Stream { ordered, there, early, at, .. } => {
                 let result = match outcome {
@@ -212,7 +199,7 @@ impl Gather {
                 }
             }
         }
-        Ok(())
+        1
     }
 }
 
@@ -229,7 +216,9 @@ impl Job {
         endless: bool,
     ) -> PyResult<Option<Claim>> {
         let mut work = self.work();
-        if let Some(claim) = work.again.pop_front() {
+        if !work.over
+            && let Some(claim) = work.again.pop_front()
+        {
             return Ok(Some(claim));
         }
         let count = self.chunk_now(&work, workers, endless);
@@ -254,7 +243,7 @@ impl Job {
 
     #[expect(clippy::cast_sign_loss, reason = "a time is not negative")]
     fn chunk_now(&self, work: &Work, workers: usize, endless: bool) -> usize {
-        let there = work.known - work.next;
+        let there = if work.over { 0 } else { work.known - work.next };
         let room = if endless { usize::MAX } else { self.room(work) };
         if there == 0 || room == 0 {
             return 0;
@@ -347,6 +336,26 @@ impl Job {
         }
     }
 
+    /// Whether all items fail that this call has, as they cannot be sent: with which error. One that
+    /// waits for its turn is tried.
+    pub(super) fn unsendable(&self, py: Python<'_>) -> PyResult<()> {
+        let work = self.work();
+        let (unsent, waits) = (work.unsent, work.next == 0);
+        let Gather::List { failure, .. } = &work.gather else {
+            return Ok(());
+        };
+        let error = failure.as_ref().map(|(_, error)| error.clone_ref(py));
+        let source = work.source.as_ref().map(|source| source.clone_ref(py));
+        drop(work);
+        match (unsent, error, waits, source) {
+            (true, Some(error), ..) => Err(PyErr::from_value(error.into_bound(py))),
+            (false, _, true, Some(items)) => {
+                codec::prepare(&items.bind(py).get_item(0)?, &mut Scratch::take()).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Learns how long items take.
     pub(super) fn learn(&self, items: u32, elapsed: Duration) {
         let each = elapsed.as_nanos() as f64 / f64::from(items.max(1));
@@ -367,31 +376,44 @@ impl Job {
         py: Python<'_>,
         outcomes: impl IntoIterator<Item = Batch>,
     ) -> PyResult<bool> {
+        let list = match &self.work().gather {
+            Gather::List { values, .. } => values.as_ref().map(|values| values.clone_ref(py)),
+            Gather::Stream { .. } => None,
+        };
+        // Into a list they go without the lock: nobody looks at it before all are counted.
+        let (mut placed, mut rest) = (0, Vec::new());
+        for batch in outcomes {
+            match (&list, batch) {
+                (Some(list), Batch::Run(first, values)) => {
+                    placed += values.len();
+                    for (at, value) in (first..).zip(values) {
+                        list.bind(py).set_item(at, value)?;
+                    }
+                }
+                (Some(list), Batch::One(at, Outcome::Good(value))) => {
+                    placed += 1;
+                    list.bind(py).set_item(at, value)?;
+                }
+                (_, batch) => rest.push(batch),
+            }
+        }
         let mut surplus = Vec::new(); // dropped without the lock
         let mut work = self.work();
-        let mut stored = Ok(());
-        for batch in outcomes {
-            if work.over || stored.is_err() {
-                match batch {
-                    Batch::One(_, outcome) => surplus.extend(outcome.into_object()),
-                    Batch::Run(_, values) => surplus.extend(values),
-                }
-                continue;
-            }
-            let gather = &mut work.gather;
-            let (count, put) = match batch {
-                Batch::One(item, outcome) => (1, gather.put(py, item, outcome, &mut surplus)),
-                Batch::Run(first, values) => {
-                    (values.len(), gather.put_run(py, first, values, &mut surplus))
-                }
+        if work.over {
+            drop(work);
+            return Ok(false);
+        }
+        work.outcomes += placed;
+        for batch in rest {
+            work.outcomes += match batch {
+                Batch::One(item, outcome) => work.gather.put(item, outcome, &mut surplus),
+                Batch::Run(first, values) => work.gather.put_run(first, values, &mut surplus),
             };
-            stored = put;
-            work.outcomes += count;
         }
         let last = work.finish_if_done();
         drop(work);
         drop(surplus);
-        stored.map(|()| last)
+        Ok(last)
     }
 
     /// No more items come.
@@ -543,6 +565,7 @@ impl Order {
                 queued: false,
                 ready: false,
                 over: false,
+                unsent: false,
             }),
         })
     }

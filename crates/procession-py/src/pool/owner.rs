@@ -71,9 +71,9 @@ impl PyPoolBase {
 
     /// Begins a call. `items` is a list or a range, or None if they will be fed; `mode` is 0 for pairs of
     /// arguments and keywords, 1 for one argument each, 2 for tuples of arguments; `gather` is
-    /// "one", "list", "ordered" or "unordered". `waits`: the caller will wait for it at once. False: the
-    /// pool was stopped.
-    #[pyo3(signature = (job, function, items, mode, gather, *, chunk=None, stop=false, buffer=0, name="", timeout=None, retries=0, callback=None, error_callback=None, waits=false))]
+    /// "one", "list", "ordered" or "unordered". `waits`: the caller will wait for it at once; `tells`: what
+    /// cannot be sent is raised here (of a call with one item). False: the pool was stopped.
+    #[pyo3(signature = (job, function, items, mode, gather, *, chunk=None, stop=false, buffer=0, name="", timeout=None, retries=0, callback=None, error_callback=None, waits=false, tells=false))]
     #[expect(clippy::too_many_arguments, reason = "one call, made at few places")]
     fn _begin(
         &self,
@@ -92,6 +92,7 @@ impl PyPoolBase {
         callback: Option<Py<PyAny>>,
         error_callback: Option<Py<PyAny>>,
         waits: bool,
+        tells: bool,
     ) -> PyResult<bool> {
         let core = self.core()?;
         let mode = Mode::from_wire(mode).ok_or_else(|| PyValueError::new_err("mode"))?;
@@ -121,6 +122,9 @@ impl PyPoolBase {
         let inner = order.into_job();
         job.get().begin(core, &inner)?;
         if let Some(error) = error {
+            if tells {
+                return Err(error);
+            }
             let error = error.into_value(py).into_bound(py).into_any();
             if inner.give_up(py, &error) {
                 core.settle(&inner);
@@ -134,6 +138,13 @@ impl PyPoolBase {
             return Ok(true);
         }
         core.enter(py, &inner, waits)?;
+        if tells && let Err(error) = inner.unsendable(py) {
+            let value = error.value(py).as_any();
+            if inner.give_up(py, value) {
+                core.settle(&inner);
+            }
+            return Err(error);
+        }
         // Either this is seen here, or the job there.
         Ok(!core.stopped.load(Ordering::SeqCst))
     }
@@ -257,7 +268,8 @@ impl PyPoolBase {
     }
 
     /// How many calls and tasks are under way, how many items were done, and what each worker is
-    /// at: (phase, pid, call, item, milliseconds, tasks, items, busy and waiting nanoseconds).
+    /// at: (phase, pid, call, item, milliseconds), (tasks, items), (nanoseconds at work, of these in
+    /// unpacking and packing, and in waiting).
     fn _look<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let core = self.core()?;
         let views = PyList::empty(py);
@@ -265,7 +277,8 @@ impl PyPoolBase {
             let view = core.pool.view(index);
             let (name, item) = current(core, &view);
             let state = (phase_name(view.phase), view.pid, name, item, view.age_ms);
-            views.append((state, (view.tasks, view.items, view.busy_ns, view.waited_ns)))?;
+            let spent = (view.busy_ns, view.coding_ns, view.waited_ns);
+            views.append((state, (view.tasks, view.items), spent))?;
         }
         let state = core.state();
         let counts = (state.jobs.len(), state.tasks.count, core.done_items.load(Ordering::Relaxed));

@@ -4,10 +4,11 @@
 //! `Exception` is an outcome like any other. Whatever else is raised (`SystemExit`, say) ends the
 //! worker, as it ends any process; the owner then finds how far it had come.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use procession::pool::{PushError, RawWorker, Task};
+use procession::pool::{PushError, RawWorker, Spent, Task};
 use procession::{ArenaError, End};
 use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::prelude::*;
@@ -15,7 +16,7 @@ use pyo3::types::{PyDict, PyIterator, PyList, PyTuple};
 
 use super::call::{ALONE, APART, FAILED, Head, Loaded, Mode, SKIPPED, STOP};
 use crate::blocking::{self, Patience};
-use crate::codec::{self, Scratch};
+use crate::codec::{self, Prepared, Scratch};
 use crate::error::{CorruptArenaError, Raise};
 
 /// Outcomes up to this size are logged, and reported together.
@@ -64,7 +65,8 @@ impl PyWorkerBase {
         let worker = self.worker.get();
         let worker = worker.ok_or_else(|| PyRuntimeError::new_err("the worker has not begun"))?;
         worker.ready();
-        let mut turn = Turn { py, worker, failed, unsent, function: Loaded::default() };
+        let (function, coding) = (Loaded::default(), Cell::default());
+        let mut turn = Turn { py, worker, failed, unsent, function, coding };
         for _ in 0..limit.unwrap_or(u64::MAX) {
             let waited = Instant::now();
             let mut scratch = Scratch::take();
@@ -76,7 +78,8 @@ impl PyWorkerBase {
             let begun = Instant::now();
             let number = task.number;
             let items = turn.run(task, scratch, begun)?;
-            worker.count(u64::from(items), begun.elapsed(), waited);
+            let spent = Spent { busy: begun.elapsed(), coding: turn.coding.take(), waited };
+            worker.count(u64::from(items), &spent);
             if !turn.finish(number, begun)? {
                 break; // condemned
             }
@@ -92,6 +95,9 @@ struct Turn<'a, 'py> {
     failed: &'a Bound<'py, PyAny>,
     unsent: &'a Bound<'py, PyAny>,
     function: Loaded,
+    /// Time that the task has taken so far to be unpacked, and its results to be packed. What is small
+    /// and plain is done before a clock could be read, and counts as work.
+    coding: Cell<Duration>,
 }
 
 impl<'py> Turn<'_, 'py> {
@@ -134,6 +140,7 @@ impl<'py> Turn<'_, 'py> {
         scratch.bytes.drain(..head.len);
         let items = codec::decode(self.py, task.message, &mut scratch);
         drop(scratch); // the function may want it
+        self.coding.set(begun.elapsed());
         match items.map_err(PyErr::from) {
             Ok(item) if head.flags & ALONE != 0 => {
                 self.one(number, 0, &head, &function, item)?;
@@ -274,12 +281,25 @@ impl<'py> Turn<'_, 'py> {
         object: &Bound<'py, PyAny>,
         scratch: &mut Scratch,
     ) -> PyResult<()> {
-        scratch.bytes.clear();
-        let prepared = codec::prepare_result(object, scratch)?;
-        if prepared.is_inline(scratch) && scratch.bytes.len() <= LOGGED {
+        let plain = codec::prepare_plain(object, scratch)?;
+        if plain.as_ref().is_some_and(|p| p.is_inline(scratch)) && scratch.bytes.len() <= LOGGED {
             let tag = tag | codec::Kind::Plain as u8;
             return self.log((number, index), tag, &scratch.bytes, true);
         }
+        let begun = Instant::now();
+        let prepared = plain.map_or_else(|| codec::pickle_result(object), Ok);
+        let sent = prepared.and_then(|p| self.send_packed((number, index), tag, p, scratch));
+        self.coding.set(self.coding.get() + begun.elapsed());
+        sent
+    }
+
+    fn send_packed(
+        &self,
+        (number, index): (u64, u32),
+        tag: u8,
+        prepared: Prepared<'py>,
+        scratch: &mut Scratch,
+    ) -> PyResult<()> {
         let (kind, block) = prepared.pack(self.py, self.worker.family(), scratch)?;
         if block.is_none() && scratch.bytes.len() <= LOGGED {
             return self.log((number, index), tag | kind as u8, &scratch.bytes, false);

@@ -21,7 +21,7 @@ use std::time::Instant;
 
 pub use board::{Phase, Step};
 pub use report::{Arrived, Entries, Entry, Report};
-pub use worker::{RawWorker, Task};
+pub use worker::{RawWorker, Spent, Task};
 
 use crate::arena::block::Block;
 use crate::arena::family::Family;
@@ -101,6 +101,8 @@ pub struct View {
     pub items: u64,
     /// Nanoseconds spent in tasks.
     pub busy_ns: u64,
+    /// Nanoseconds of these spent in unpacking them and packing what came out.
+    pub coding_ns: u64,
     /// Nanoseconds spent in waiting for tasks.
     pub waited_ns: u64,
 }
@@ -259,6 +261,7 @@ impl RawPool {
             tasks: slot.tasks.load(Ordering::Relaxed),
             items: slot.items.load(Ordering::Relaxed),
             busy_ns: slot.busy.load(Ordering::Relaxed),
+            coding_ns: slot.coding.load(Ordering::Relaxed),
             waited_ns: slot.waited.load(Ordering::Relaxed),
         }
     }

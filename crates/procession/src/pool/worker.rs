@@ -27,6 +27,17 @@ pub struct Task {
     pub message: Received,
 }
 
+/// Where the time of a task went.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Spent {
+    /// From when it was taken to its end.
+    pub busy: Duration,
+    /// Of that: in unpacking it, and in packing what came out.
+    pub coding: Duration,
+    /// In waiting for it.
+    pub waited: Duration,
+}
+
 /// One worker of a pool: used by one thread at a time.
 ///
 /// The example of [`RawPool`](super::RawPool) shows it at work. None of its methods but
@@ -292,15 +303,16 @@ impl RawWorker {
         Ok(true)
     }
 
-    /// Counts work that was done, for who looks at the pool.
-    pub fn count(&self, items: u64, busy: Duration, waited: Duration) {
+    /// Counts a task that was done, for who looks at the pool.
+    pub fn count(&self, items: u64, spent: &Spent) {
         let add = |word: &AtomicU64, more: u64| {
             word.store(word.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
         };
         add(&self.slot.tasks, 1);
         add(&self.slot.items, items);
-        add(&self.slot.busy, busy.as_nanos() as u64);
-        add(&self.slot.waited, waited.as_nanos() as u64);
+        add(&self.slot.busy, spent.busy.as_nanos() as u64);
+        add(&self.slot.coding, spent.coding.as_nanos() as u64);
+        add(&self.slot.waited, spent.waited.as_nanos() as u64);
     }
 
     /// Whether a task, or the way of a report, is held up by another process for longer than a short

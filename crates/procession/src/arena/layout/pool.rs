@@ -22,10 +22,11 @@ pub(crate) struct WorkerSlot {
     /// Tasks and items done by it and by those that had the slot before it.
     pub(crate) tasks: AtomicU64,
     pub(crate) items: AtomicU64,
-    /// Nanoseconds spent in tasks, and in waiting for them.
+    /// Nanoseconds spent in tasks, of these in unpacking and packing, and in waiting for tasks.
     pub(crate) busy: AtomicU64,
+    pub(crate) coding: AtomicU64,
     pub(crate) waited: AtomicU64,
-    pad: [AtomicU64; 22],
+    pad: [AtomicU64; 21],
 }
 // SAFETY: atomics only, `repr(C)`.
 unsafe impl ShmSafe for WorkerSlot {}
