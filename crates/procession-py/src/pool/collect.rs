@@ -9,8 +9,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::call::{APART, FAILED, KIND, SKIPPED};
-use super::core::{Core, Known, Task};
-use super::job::{Batch, Claim, Job, Outcome};
+use super::core::Core;
+use super::gather::{Batch, Outcome};
+use super::job::{Claim, Job};
+use super::tasks::{Known, Task};
 use crate::codec::{self, DecodeError, Scratch};
 use crate::error::Raise;
 
@@ -154,7 +156,7 @@ impl Core {
 
     fn expected(&self, number: u64) -> Option<Expected> {
         let mut state = self.state();
-        state.tasks.get(number).map(|task| Expected {
+        state.tasks.get_mut(&number).map(|task| Expected {
             job: Arc::clone(&task.job),
             first: task.first,
             count: task.count,
@@ -173,7 +175,7 @@ impl Core {
         let (mut noted, mut surplus) = (Vec::with_capacity(came.len()), Vec::new());
         let (done, fresh) = {
             let mut state = self.state();
-            let Some(task) = state.tasks.get(number) else {
+            let Some(task) = state.tasks.get_mut(&number) else {
                 drop(state); // before the outcomes
                 return Ok(());
             };
@@ -188,7 +190,7 @@ impl Core {
             }
             let fresh = task.known().count() - before;
             let over = task.is_done() && task.finished;
-            (if over { state.tasks.remove(number) } else { None }, fresh)
+            (if over { state.tasks.remove(&number) } else { None }, fresh)
         };
         drop((done, surplus));
         if fresh == 0 {
@@ -200,7 +202,7 @@ impl Core {
 
     /// Sends the items of a task that could not be unpacked one by one.
     pub(super) fn take_apart(&self, py: Python<'_>, number: u64) -> PyResult<()> {
-        let Some(task) = self.state().tasks.remove(number) else {
+        let Some(task) = self.state().tasks.remove(&number) else {
             return Ok(());
         };
         for item in (0..task.count).filter(|&item| task.lacks(item)) {
@@ -226,12 +228,12 @@ impl Core {
             let before = if state.task_ns == 0.0 { ns } else { state.task_ns };
             state.task_ns = before * FORGET + ns * (1.0 - FORGET);
             state.task_bytes = (state.task_bytes * FORGET).max(bytes as f64);
-            let Some(task) = state.tasks.get(number) else {
+            let Some(task) = state.tasks.get_mut(&number) else {
                 return;
             };
             task.finished = true;
             task.job.learn(task.count, elapsed);
-            if task.is_done() { state.tasks.remove(number) } else { None }
+            if task.is_done() { state.tasks.remove(&number) } else { None }
         };
         drop(done);
     }

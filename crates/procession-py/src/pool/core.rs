@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use procession::pool::RawPool;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
-use super::job::{Gather, Job};
+use super::gather::Gather;
+use super::job::Job;
+use super::tasks::Task;
 use crate::blocking::{self, Patience};
 
 /// For so long after a foreground thread has left the handler expects the next one.
@@ -21,136 +22,11 @@ const RETURNS: Duration = Duration::from_millis(5);
 /// How often an idle handler looks around, for no reason that is known.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// A task that was pushed and has items without an outcome.
-pub(super) struct Task {
-    pub(super) job: Arc<Job>,
-    pub(super) first: usize,
-    pub(super) count: u32,
-    /// The items, unless they stand in the job's list.
-    pub(super) items: Option<Py<PyList>>,
-    /// Its worker is free.
-    pub(super) finished: bool,
-    known: Known,
-}
-
-/// Which items of a task have an outcome: all before `next`, and these behind it.
-#[derive(Clone, Default)]
-pub(super) struct Known {
-    next: u32,
-    ahead: Vec<u32>,
-}
-
-impl Known {
-    /// How many there are.
-    pub(super) fn count(&self) -> u64 {
-        u64::from(self.next) + self.ahead.len() as u64
-    }
-
-    #[inline]
-    pub(super) fn lacks(&self, item: u32) -> bool {
-        item >= self.next && !self.ahead.contains(&item)
-    }
-}
-
-impl Task {
-    pub(super) fn new(
-        job: &Arc<Job>,
-        first: usize,
-        count: usize,
-        items: Option<Py<PyList>>,
-    ) -> Self {
-        let (job, count, known) = (Arc::clone(job), count as u32, Known::default());
-        Self { job, first, count, items, finished: false, known }
-    }
-
-    /// Notes that some items in a row have an outcome. False, and nothing is noted, if one of them is
-    /// known not to be new, or is none; where that takes a search, of several items at once.
-    #[inline]
-    pub(super) fn note(&mut self, item: u32, count: usize) -> bool {
-        if count == 1 {
-            return self.note_one(item);
-        }
-        let fits = count <= (self.count - self.known.next) as usize;
-        let is_next = item == self.known.next && self.known.ahead.is_empty() && fits;
-        if is_next {
-            self.known.next += count as u32;
-        }
-        is_next
-    }
-
-    fn note_one(&mut self, item: u32) -> bool {
-        if item >= self.count || !self.lacks(item) {
-            return false;
-        }
-        let Known { next, ahead } = &mut self.known;
-        if item != *next {
-            ahead.push(item);
-            return true;
-        }
-        *next += 1;
-        while let Some(at) = ahead.iter().position(|known| known == next) {
-            ahead.swap_remove(at);
-            *next += 1;
-        }
-        true
-    }
-
-    /// Whether an item has no outcome yet.
-    #[inline]
-    pub(super) fn lacks(&self, item: u32) -> bool {
-        self.known.lacks(item)
-    }
-
-    pub(super) fn known(&self) -> &Known {
-        &self.known
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.known.next == self.count
-    }
-}
-
-/// Tasks by their numbers, which are given out in order.
-#[derive(Default)]
-pub(super) struct Tasks {
-    first: u64,
-    there: VecDeque<Option<Task>>,
-    pub(super) count: usize,
-}
-
-impl Tasks {
-    pub(super) fn insert(&mut self, number: u64, task: Task) {
-        if self.there.is_empty() {
-            self.first = number;
-        }
-        while self.first + (self.there.len() as u64) < number {
-            self.there.push_back(None);
-        }
-        self.there.push_back(Some(task));
-        self.count += 1;
-    }
-
-    pub(super) fn get(&mut self, number: u64) -> Option<&mut Task> {
-        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        self.there.get_mut(at)?.as_mut()
-    }
-
-    pub(super) fn remove(&mut self, number: u64) -> Option<Task> {
-        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        let task = self.there.get_mut(at)?.take()?;
-        self.count -= 1;
-        while let Some(None) = self.there.front() {
-            self.there.pop_front();
-            self.first += 1;
-        }
-        Some(task)
-    }
-}
-
 /// What the core's lock protects.
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) tasks: Tasks,
+    /// What is under way, by the tasks' numbers.
+    pub(super) tasks: HashMap<u64, Task>,
     /// Jobs that may have something to claim.
     pub(super) queue: VecDeque<Arc<Job>>,
     /// Jobs whose callbacks are to be run.
@@ -366,7 +242,10 @@ impl Core {
 
     /// Ends it: what comes from now on is refused. Gives what was under way; the jobs whose callbacks
     /// for errors are to be run (`tell`) are the handler's last.
-    pub(super) fn stop(&self, tell: bool) -> (Vec<Arc<Job>>, Tasks, VecDeque<Arc<Job>>) {
+    pub(super) fn stop(
+        &self,
+        tell: bool,
+    ) -> (Vec<Arc<Job>>, HashMap<u64, Task>, VecDeque<Arc<Job>>) {
         let mut state = self.state();
         let again = self.stopped.swap(true, Ordering::SeqCst);
         state.queue.clear();
@@ -409,7 +288,7 @@ impl Core {
     fn serve_while_open(&self, py: Python<'_>) -> PyResult<()> {
         while !self.stopped.load(Ordering::Acquire) {
             self.run_callbacks(py);
-            let busy = self.state().tasks.count > 0;
+            let busy = !self.state().tasks.is_empty();
             if busy && self.is_mine() {
                 self.collect(py)?;
                 self.run_callbacks(py);
@@ -431,7 +310,7 @@ impl Core {
         if !state.called.is_empty() || self.stopped.load(Ordering::Acquire) {
             return;
         }
-        if state.tasks.count > 0 && mine {
+        if !state.tasks.is_empty() && mine {
             drop(state);
             let seen = self.epoch.load(Ordering::SeqCst);
             let changed = || {
@@ -442,7 +321,7 @@ impl Core {
         }
         let absent = self.foreground.load(Ordering::SeqCst) == 0;
         // Soon back from the foreground, or woken for a reason.
-        let short = state.tasks.count > 0 && absent;
+        let short = !state.tasks.is_empty() && absent;
         state.asleep = !short;
         let limit = if short { RETURNS } else { IDLE };
         let (mut state, _) =
@@ -469,7 +348,7 @@ impl Drop for Foreground<'_> {
         }
         let mut state = core.state();
         state.left_at = Some(Instant::now());
-        if state.tasks.count > 0 && state.asleep {
+        if !state.tasks.is_empty() && state.asleep {
             core.handler.notify_all();
         }
     }

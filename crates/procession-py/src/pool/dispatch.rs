@@ -6,8 +6,10 @@ use procession::pool::PushError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use super::core::{Core, Task};
-use super::job::{Batch, Claim, Job, Outcome};
+use super::core::Core;
+use super::gather::{Batch, Outcome};
+use super::job::{Claim, Job};
+use super::tasks::Task;
 use crate::codec::{self, Scratch};
 use crate::error::Raise;
 
@@ -32,7 +34,7 @@ impl Core {
         loop {
             let job = {
                 let state = self.state();
-                if state.tasks.count >= self.most_tasks(state.task_ns, state.task_bytes) {
+                if state.tasks.len() >= self.most_tasks(state.task_ns, state.task_bytes) {
                     return Ok(());
                 }
                 match state.queue.front() {

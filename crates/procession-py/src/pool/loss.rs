@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use procession::pool::{Phase, Step};
 use pyo3::prelude::*;
 
-use super::core::{Core, Task};
-use super::job::{Batch, Outcome};
+use super::core::Core;
+use super::gather::{Batch, Outcome};
+use super::tasks::Task;
 use crate::error::Raise;
 
 /// A thread that takes in a report is waited for at most so long (unpickling may call the pool).
@@ -31,7 +32,7 @@ impl Core {
             let view = self.pool.view(index);
             let Some(number) = view.task else { continue };
             let mut state = self.state();
-            let limit = state.tasks.get(number).and_then(|task| task.job.timeout);
+            let limit = state.tasks.get_mut(&number).and_then(|task| task.job.timeout);
             if limit.is_some_and(|limit| Duration::from_millis(view.age_ms) > limit)
                 && view.step != Step::Nowhere
                 && self.pool.condemn(index, number, view.step)
@@ -62,7 +63,7 @@ impl Core {
             return Ok(remains.phase);
         };
         self.receive_log(py, number, &remains.log)?;
-        let Some(task) = self.state().tasks.remove(number) else {
+        let Some(task) = self.state().tasks.remove(&number) else {
             return Ok(remains.phase);
         };
         let timed_out = condemned == Some(number) && remains.condemned;

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! - [`owner`]: `PoolBase`, the face of it all; [`core`]: what is under way, and who waits;
-//! - [`job`]: one call: its items, how they are cut into chunks, and its results; [`result`]:
-//!   `JobBase`, the face of that;
+//! - [`job`]: one call: its items, and how they are cut into chunks; [`gather`]: its results;
+//!   [`result`]: `JobBase`, the face of that; [`tasks`]: which chunks are under way;
 //! - [`dispatch`]: chunks → tasks; [`collect`]: reports → results; [`loss`]: workers that ended;
 //! - [`worker`]: `WorkerBase`, the loop in the worker; [`call`]: the task as both see it.
 //!
@@ -18,10 +18,12 @@ mod call;
 mod collect;
 mod core;
 mod dispatch;
+mod gather;
 mod job;
 mod loss;
 mod owner;
 mod result;
+mod tasks;
 mod worker;
 
 pub(crate) use owner::PyPoolBase;

@@ -13,7 +13,8 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use super::call::{Function, Mode};
 use super::core::Core;
-use super::job::{Gather, Order};
+use super::gather::Gather;
+use super::job::Order;
 use super::loss::End;
 use super::result::PyJobBase;
 use crate::blocking::Patience;
@@ -281,7 +282,7 @@ impl PyPoolBase {
             views.append((state, (view.tasks, view.items), spent))?;
         }
         let state = core.state();
-        let counts = (state.jobs.len(), state.tasks.count, core.done_items.load(Ordering::Relaxed));
+        let counts = (state.jobs.len(), state.tasks.len(), core.done_items.load(Ordering::Relaxed));
         drop(state);
         (counts, views).into_pyobject(py)
     }
@@ -290,7 +291,7 @@ impl PyPoolBase {
 /// What a worker is at: the name of the call, and which item.
 fn current(core: &Core, view: &View) -> (Option<String>, Option<usize>) {
     let mut state = core.state();
-    let Some(task) = view.task.and_then(|number| state.tasks.get(number)) else {
+    let Some(task) = view.task.and_then(|number| state.tasks.get_mut(&number)) else {
         return (None, None);
     };
     let item = match view.step {

@@ -7,7 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::core::Core;
-use super::job::{Gather, Job};
+use super::gather::Gather;
+use super::job::Job;
 use crate::blocking::Patience;
 use crate::error;
 
