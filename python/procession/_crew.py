@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 
 from . import _core, _family
 from ._lifeline import Lifeline
@@ -24,6 +25,10 @@ TERMINATE = "TERMINATE"
 
 # A worker that was told to end by SIGTERM and does not is killed after so many seconds.
 _PATIENCE = 5.0
+# Where workers do not come up, others are started after pauses from the first to the second number
+# of seconds. So often in a row is none started, with none that works, until the pool gives up.
+_FIRST_PAUSE, _LAST_PAUSE = 0.02, 5.0
+_STARTS = 10
 # How often a limit on the time of tasks is looked after: this part of it, within bounds.
 _PART, _SHORTEST, _LONGEST = 0.1, 0.01, 0.25
 
@@ -138,7 +143,8 @@ class Crew:
         self._arguments = initializer, initargs, maxtasks
         self._daemon = daemon
         self._lock = threading.RLock()
-        self._failures = 0
+        # In a row; when the next worker may be started; and whether somebody was told.
+        self._failures, self._not_before, self._warned = 0, 0.0, False
         self._lifeline = Lifeline()
         self._reader, self._writer = os.pipe()
         self._closing = util.Finalize(self, util.close_fds, (self._reader, self._writer))
@@ -165,7 +171,9 @@ class Crew:
         with self._lock:
             taken = {worker._seat for worker in self.workers}
             for index in range(self._processes):
-                if index not in taken and self.state != TERMINATE:
+                if self.state == TERMINATE or time.monotonic() < self._not_before:
+                    return
+                if index not in taken:
                     self._hire(index)
 
     def _hire(self, index):
@@ -185,25 +193,33 @@ class Crew:
         self.workers.remove(worker)
         phase = self.core._bury(worker._seat, worker.pid, worker.exitcode, lost)
         if phase in ("ready", "leaving"):
-            self._failures = 0
+            self._failures, self._not_before = 0, 0.0
             return
-        self._failures += 1
-        if (
-            self.error is None
-            and self._failures >= max(3, 2 * self._processes)
-            and not any(self.core._phase(other._seat) == "ready" for other in self.workers)
-        ):
-            self._break(worker)
-
-    def _break(self, worker):
         initializer = self._arguments[0]
         where = f"in its initializer {_name(initializer)}" if initializer else "as it started"
-        self.error = BrokenPoolError(
-            f"the pool was ended: {self._failures} times in a row a worker died {where};"
-            f" the last one {_how(worker.exitcode)}"
-        )
+        self._has_failed(f"a worker died {where}; the last one {_how(worker.exitcode)}")
+
+    def _has_failed(self, what, most=3):
+        """A worker did not come up: others are to come later, or the pool ends."""
+        self._failures += 1
+        most = max(most, 2 * self._processes)
+        if self._failures < most or self.error is not None:
+            return
+        text = f"{self._failures} times in a row {what}"
+        if not any(self.core._phase(other._seat) == "ready" for other in self.workers):
+            self._break(BrokenPoolError(f"the pool was ended: {text}"))
+            return
+        # The others can do the work.
+        excess = min(self._failures - most, 10)
+        self._not_before = time.monotonic() + min(_FIRST_PAUSE * 2**excess, _LAST_PAUSE)
+        if not self._warned:
+            self._warned = True
+            warnings.warn(f"a pool has too few workers: {text}", RuntimeWarning, stacklevel=2)
+
+    def _break(self, error):
+        self.error = error
         self.change(TERMINATE)
-        self.core._stop(self.error, True)
+        self.core._stop(error, True)
         for other in self.workers:
             other.terminate()
 
@@ -212,7 +228,13 @@ class Crew:
     def tend(self):
         """The thread that sees to the workers."""
         while self.state == RUN or (self.state == CLOSE and not self.core._is_idle()):
-            self.maintain()
+            try:
+                self.maintain()
+            except Exception as error:  # the system's limits, as a rule
+                with self._lock:
+                    pause = min(_FIRST_PAUSE * 2**self._failures, _LAST_PAUSE)
+                    self._not_before = time.monotonic() + pause
+                    self._has_failed(f"no worker could be started ({error!r})", _STARTS)
             self._sleep()
             for index, pid in self.core._overdue():
                 self._kill(index, pid)
@@ -238,6 +260,9 @@ class Crew:
             timeout = min(max(timeout * _PART, _SHORTEST), _LONGEST)
         elif self.state == CLOSE:
             timeout = _LONGEST
+        if self._not_before:
+            pause = max(0, self._not_before - time.monotonic())
+            timeout = pause if timeout is None else min(timeout, pause)
         sentinels = [worker.sentinel for worker in list(self.workers)]
         if self._reader in wait([self._reader, *sentinels], timeout):
             os.read(self._reader, 4096)
@@ -250,7 +275,12 @@ class Crew:
 
     def serve(self):
         """The thread that takes in results, when no other does, and runs the callbacks."""
-        self.core._serve()
+        try:
+            self.core._serve()
+        except Exception as error:
+            # What it takes in is not what workers write.
+            self._break(BrokenPoolError(f"the pool was ended: {error!r}"))
+            self.core._serve()
         util.debug("result handler exiting")
 
     # ------------------------------------------------------------ the end

@@ -201,6 +201,7 @@ class Pool:
             # It has ended since.
             self._check_running()
             raise ValueError("Pool not running")
+        job._hold(self)  # a pool that nobody else refers to lives as long as its results
         if options["timeout"] is not None:
             self._crew.change()  # from now on somebody has to look at the clock
         return job
@@ -297,8 +298,10 @@ class Pool:
         if chunksize is None and self._maxtasksperchild is not None:
             # What a task is counts here.
             chunksize = -(-len(items) // (4 * self._processes)) or 1
-        if chunksize is not None and chunksize <= 0:
-            items, chunksize = [], 1  # as the standard library has it
+        if chunksize is not None:
+            chunksize = max(
+                chunksize, 0
+            )  # with 0, nothing is called: as the standard library has it
         stop = chunksize != 1
         return self._begin(
             MapResult(), func, items, mode, "list", chunk=chunksize, stop=stop, **options
@@ -347,7 +350,7 @@ class Pool:
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be 1+, not {buffersize:n}")
         adapts = isinstance(chunksize, _Adapting) and self._maxtasksperchild is None
-        chunk = None if adapts else int(chunksize)
+        chunk = None if adapts else min(int(chunksize), buffersize or int(chunksize))
         buffer = buffersize or max(BUFFERSIZE, 4 * self._processes * int(chunksize))
         # These cannot block and cannot raise: no thread is needed to iterate over them.
         items = list(iterable) if type(iterable) in (list, tuple) else None
@@ -355,7 +358,7 @@ class Pool:
             items = iterable
         self._begin(job, func, items, mode, gather, chunk=chunk, buffer=buffer, **limits)
         if items is None:
-            _thread(_feed, self._core, job, iterable)
+            _thread(job._feeder().feed, iterable)
         return job
 
     def stats(self):
@@ -405,10 +408,6 @@ def _length(iterable):
         return len(iterable)
     except TypeError:
         return None
-
-
-def _feed(core, job, iterable):
-    core._feed(job, iterable)
 
 
 def _cpu_count():

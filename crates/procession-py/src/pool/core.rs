@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use procession::pool::RawPool;
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
 
 use super::gather::Gather;
@@ -19,6 +20,8 @@ use crate::blocking::{self, Patience};
 
 /// For so long after a foreground thread has left the handler expects the next one.
 const RETURNS: Duration = Duration::from_millis(5);
+/// How long a handler waits for memory, before it tries again to take in a report.
+const RETRY: Duration = Duration::from_millis(100);
 /// How often an idle handler looks around, for no reason that is known.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -41,9 +44,17 @@ pub(super) struct State {
     pub(super) task_bytes: f64,
     /// Workers that are to be killed for the step at which they are.
     pub(super) condemned: HashMap<u32, u64>,
-    /// The handler sleeps long and must be woken.
+    /// The handler sleeps long and must be woken; or it waits for reports, and must be called away.
     asleep: bool,
+    watching: bool,
     left_at: Option<Instant>,
+}
+
+/// What was under way as a pool was stopped.
+pub(super) struct Rest {
+    pub(super) jobs: Vec<Arc<Job>>,
+    _tasks: HashMap<u64, Task>,
+    _called: VecDeque<Arc<Job>>,
 }
 
 pub(super) struct Core {
@@ -51,9 +62,12 @@ pub(super) struct Core {
     state: Mutex<State>,
     handler: Condvar,
     feeder: Condvar,
+    /// A feeder waits for room.
+    hungry: AtomicBool,
     /// Moves whenever somebody who waits may go on.
     epoch: AtomicU64,
     foreground: AtomicUsize,
+    /// Threads that have taken a report and not yet noted whose outcomes it has.
     pub(super) collecting: AtomicUsize,
     pub(super) stopped: AtomicBool,
     /// No bounds on what is fed: nobody will take results before all is done.
@@ -68,6 +82,7 @@ impl Core {
             state: Mutex::default(),
             handler: Condvar::new(),
             feeder: Condvar::new(),
+            hungry: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
             foreground: AtomicUsize::new(0),
             collecting: AtomicUsize::new(0),
@@ -89,6 +104,17 @@ impl Core {
         self.endless.load(Ordering::Relaxed)
     }
 
+    /// An error if this process is a fork of the one that made the pool: reports are not for it.
+    pub(super) fn check_home(&self) -> PyResult<()> {
+        if self.pool.is_owner() {
+            return Ok(());
+        }
+        Err(PyRuntimeError::new_err(
+            "this pool belongs to the process that made it, and this one is a fork of that: make a \
+             pool here",
+        ))
+    }
+
     /// A job begins.
     pub(super) fn enter(&self, py: Python<'_>, job: &Arc<Job>, waits: bool) -> PyResult<()> {
         {
@@ -106,7 +132,7 @@ impl Core {
     /// Puts a job into the queue, if it is not there.
     fn queue_job(state: &mut State, job: &Arc<Job>) {
         let mut work = job.work();
-        if !work.queued {
+        if !work.queued && !work.over {
             work.queued = true;
             state.queue.push_back(Arc::clone(job));
         }
@@ -121,16 +147,26 @@ impl Core {
     /// Results of a stream were taken, so that there is room for more.
     pub(super) fn more_room(&self, py: Python<'_>, job: &Arc<Job>) -> PyResult<()> {
         self.more_work(job);
-        self.feeder.notify_all();
+        self.call_feeders();
         self.pump(py)
+    }
+
+    /// There may be room for what feeders have.
+    pub(super) fn call_feeders(&self) {
+        if self.hungry.load(Ordering::SeqCst) {
+            let _state = self.state();
+            self.hungry.store(false, Ordering::SeqCst);
+            self.feeder.notify_all();
+        }
     }
 
     /// Sleeps until there may be room for another item. Without the interpreter.
     pub(super) fn wait_for_room(&self, job: &Job) {
         let state = self.state();
-        if !job.may_feed() && !self.stopped.load(Ordering::Acquire) && !self.is_endless() {
-            let slice = Duration::from_millis(50);
-            drop(self.feeder.wait_timeout(state, slice));
+        self.hungry.store(true, Ordering::SeqCst);
+        if !job.may_feed(self.is_endless()) && !self.stopped.load(Ordering::Acquire) {
+            // Who takes a job's last result by dropping it does not call: hence the limit.
+            drop(self.feeder.wait_timeout(state, IDLE));
         }
     }
 
@@ -162,9 +198,10 @@ impl Core {
 
     /// Lets those go on who wait for a job.
     fn release(&self, job: &Arc<Job>) {
-        job.work().ready = true;
+        let holder = job.work().get_ready();
         self.state().jobs.retain(|other| !Arc::ptr_eq(other, job));
         self.news();
+        drop(holder);
     }
 
     /// Runs the callbacks that are due. Their errors are nobody's to catch.
@@ -206,6 +243,7 @@ impl Core {
         patience: Patience,
         mut attempt: impl FnMut() -> PyResult<Option<T>>,
     ) -> PyResult<Option<T>> {
+        self.check_home()?;
         let _here = Foreground::enter(self);
         let seen = AtomicU64::new(0);
         let waited = blocking::wait(
@@ -235,17 +273,18 @@ impl Core {
 
     pub(super) fn wake_handler(&self) {
         let state = self.state();
-        if state.asleep || self.stopped.load(Ordering::Relaxed) {
+        if state.watching {
+            drop(state);
+            self.epoch.fetch_add(1, Ordering::SeqCst);
+            self.pool.wake();
+        } else if state.asleep || self.stopped.load(Ordering::Relaxed) {
             self.handler.notify_all();
         }
     }
 
     /// Ends it: what comes from now on is refused. Gives what was under way; the jobs whose callbacks
     /// for errors are to be run (`tell`) are the handler's last.
-    pub(super) fn stop(
-        &self,
-        tell: bool,
-    ) -> (Vec<Arc<Job>>, HashMap<u64, Task>, VecDeque<Arc<Job>>) {
+    pub(super) fn stop(&self, tell: bool) -> Rest {
         let mut state = self.state();
         let again = self.stopped.swap(true, Ordering::SeqCst);
         state.queue.clear();
@@ -256,7 +295,7 @@ impl Core {
             let told = jobs.iter().filter(|job| job.error_callback.is_some());
             state.last.extend(told.map(Arc::clone));
         }
-        (jobs, std::mem::take(&mut state.tasks), called)
+        Rest { jobs, _tasks: std::mem::take(&mut state.tasks), _called: called }
     }
 
     /// The jobs that [`Core::stop`] gave have their error.
@@ -277,7 +316,7 @@ impl Core {
 
     /// The handler's life: until the pool is stopped.
     pub(super) fn serve(&self, py: Python<'_>) -> PyResult<()> {
-        self.serve_while_open(py)?;
+        self.serve_while_open(py)?; // of an error `stop` is the answer, and then another `serve`
         while !self.state().told {
             py.detach(|| std::thread::sleep(Duration::from_millis(1))); // `stop` is under way
         }
@@ -290,7 +329,13 @@ impl Core {
             self.run_callbacks(py);
             let busy = !self.state().tasks.is_empty();
             if busy && self.is_mine() {
-                self.collect(py)?;
+                match self.collect(py) {
+                    // It stays where it is until there is memory.
+                    Err(error) if error.is_instance_of::<PyMemoryError>(py) => {
+                        py.detach(|| std::thread::sleep(RETRY));
+                    }
+                    collected => collected?,
+                }
                 self.run_callbacks(py);
             }
             py.detach(|| self.handler_sleeps());
@@ -311,12 +356,14 @@ impl Core {
             return;
         }
         if !state.tasks.is_empty() && mine {
-            drop(state);
+            state.watching = true;
             let seen = self.epoch.load(Ordering::SeqCst);
+            drop(state);
             let changed = || {
                 self.epoch.load(Ordering::SeqCst) != seen || self.stopped.load(Ordering::Relaxed)
             };
             let _ = self.pool.wait_for_report(None, changed);
+            self.state().watching = false;
             return;
         }
         let absent = self.foreground.load(Ordering::SeqCst) == 0;

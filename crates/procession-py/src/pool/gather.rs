@@ -5,6 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use super::tasks::Task;
+
 /// A value, or the exception instead of it.
 pub(super) type Value = Result<Py<PyAny>, Py<PyAny>>;
 
@@ -33,27 +35,33 @@ pub(super) enum Batch {
 }
 
 impl Batch {
-    /// Puts those of a task's items that `is_new` to `fresh`, as items of the call, of which `first` is
-    /// the task's first; the others to `surplus`. Drops nothing.
-    #[inline]
-    pub(super) fn sort(
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::One(..) => 1,
+            Self::Run(_, values) => values.len(),
+        }
+    }
+
+    /// Notes which items of a task they are of. Those that are new go to `fresh`, as items of the call;
+    /// the others to `surplus`. Drops nothing.
+    pub(super) fn note(
         self,
-        is_new: &mut dyn FnMut(u32, usize) -> bool,
+        task: &mut Task,
         first: usize,
         fresh: &mut Vec<Self>,
         surplus: &mut Vec<Self>,
     ) {
         match self {
             Self::One(item, outcome) => {
-                let there = if is_new(item as u32, 1) { fresh } else { surplus };
+                let there = if task.note(item as u32) { fresh } else { surplus };
                 there.push(Self::One(first + item, outcome));
             }
-            Self::Run(item, values) if is_new(item as u32, values.len()) => {
+            Self::Run(item, values) if task.note_run(item as u32, values.len()) => {
                 fresh.push(Self::Run(first + item, values));
             }
             Self::Run(item, values) => {
                 for (item, value) in (item..).zip(values) {
-                    Self::One(item, Outcome::Good(value)).sort(is_new, first, fresh, surplus);
+                    Self::One(item, Outcome::Good(value)).note(task, first, fresh, surplus);
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PySlice};
+use pyo3::types::{PyList, PySequence};
 
 use super::call::Function;
 use super::gather::{Batch, Gather, Outcome, Value};
@@ -24,6 +24,8 @@ const CHUNK_BYTES: f64 = (1 << 20) as f64;
 const RANGE_FROM: usize = 64;
 /// Where chunks are not the user's, their number is at most so many a worker.
 const LARGEST: usize = 1 << 20;
+/// So many items at most are fed before they are claimed, if a chunk is not longer.
+const FED: usize = 1024;
 /// How often a lock is tried that must not be waited for.
 const SPINS: u32 = 10_000;
 
@@ -79,6 +81,7 @@ pub(super) struct Work {
     pub(super) queued: bool,
     /// All outcomes are there; whoever waits may go on (callbacks come before that).
     pub(super) ready: bool,
+    holder: Option<Py<PyAny>>,
     pub(super) over: bool,
     /// An item could not be sent.
     pub(super) unsent: bool,
@@ -131,10 +134,9 @@ impl Job {
         }
         let wanted = match (self.chunk, work.item_ns) {
             (Some(chunk), _) => {
-                if there < chunk && !work.ended {
-                    return 0; // it is to be full
-                }
-                return chunk.min(there);
+                let wanted = chunk.min(there);
+                let is_short = there < chunk && !work.ended;
+                return if is_short || wanted > room { 0 } else { wanted };
             }
             (None, Some(item)) => ((CHUNK_NS / item.max(1.0)) as usize).clamp(1, LARGEST),
             (None, None) if work.source.is_some() && self.buffer == 0 => {
@@ -160,15 +162,24 @@ impl Job {
         }
     }
 
-    /// Whether another item may be fed: those not yet claimed count as well.
-    pub(super) fn may_feed(&self) -> bool {
+    /// Whether another item may be fed: those not yet claimed count as well. `endless`: whether or not
+    /// results are taken.
+    pub(super) fn may_feed(&self, endless: bool) -> bool {
         let work = self.work();
-        !work.over && self.room(&work) > work.fed.len()
+        let room = if endless { usize::MAX } else { self.room(&work) };
+        let most = self.chunk.unwrap_or(1).max(FED);
+        !work.over && !work.ended && work.fed.len() < room.min(most)
+    }
+
+    /// Whether no more items are to be fed.
+    pub(super) fn is_fed(&self) -> bool {
+        let work = self.work();
+        work.over || work.ended
     }
 
     pub(super) fn feed(&self, item: Py<PyAny>) {
         let mut work = self.work();
-        if work.over {
+        if work.over || work.ended {
             drop(work); // before the item
             return;
         }
@@ -209,7 +220,8 @@ impl Job {
         if let Ok(list) = source.cast_exact::<PyList>() {
             return Ok(Some(list.get_slice(first, end).into_any()));
         }
-        let part = source.get_item(PySlice::new(py, first.cast_signed(), end.cast_signed(), 1))?;
+        // `PySlice::new` would leak its numbers.
+        let part = source.cast::<PySequence>()?.get_slice(first, end)?.into_any();
         if claim.count >= RANGE_FROM {
             Ok(Some(part))
         } else {
@@ -297,11 +309,34 @@ impl Job {
         Ok(last)
     }
 
-    /// No more items come.
+    /// No more items come. True if that was all.
     pub(super) fn end(&self) -> bool {
         let mut work = self.work();
         work.ended = true;
         work.finish_if_done()
+    }
+
+    /// What was not claimed is dropped, and no more comes. True if nothing else is under way.
+    pub(super) fn cancel(&self) -> bool {
+        let mut work = self.work();
+        if work.over {
+            return false;
+        }
+        let dropped = std::mem::take(&mut work.fed);
+        work.known = work.next;
+        work.ended = true;
+        let over = work.finish_if_done();
+        drop(work);
+        drop(dropped);
+        over
+    }
+
+    /// What keeps the pool, while this is under way and somebody has its result.
+    pub(super) fn hold(&self, pool: Py<PyAny>) {
+        let mut work = self.work();
+        if !work.ready {
+            work.holder = Some(pool);
+        }
     }
 
     /// The iterator of the items has failed: its error stands where the next result would have. What
@@ -309,6 +344,9 @@ impl Job {
     pub(super) fn end_with(&self, py: Python<'_>, error: Py<PyAny>) -> PyResult<bool> {
         let (item, dropped) = {
             let mut work = self.work();
+            if work.ended {
+                return Ok(false);
+            }
             let partial =
                 if self.chunk.is_some() { std::mem::take(&mut work.fed) } else { VecDeque::new() };
             work.known -= partial.len();
@@ -334,6 +372,7 @@ impl Job {
         }
         let (source, fed, again) =
             (work.source.take(), std::mem::take(&mut work.fed), std::mem::take(&mut work.again));
+        work.next = work.known;
         let error = error.clone().unbind();
         let mut old = None;
         match &mut work.gather {
@@ -352,13 +391,13 @@ impl Job {
         let Some(mut work) = (0..SPINS).find_map(|_| self.work.try_lock().ok()) else {
             return;
         };
-        let mut dropped = None;
+        let (mut dropped, holder) = (None, work.holder.take());
         if let Gather::Stream { there, early, abandoned, .. } = &mut work.gather {
             *abandoned = true;
             dropped = Some((std::mem::take(there), std::mem::take(early)));
         }
         drop(work);
-        drop(dropped);
+        drop((dropped, holder));
     }
 
     /// The next result of a stream; `Some(None)` at its end.
@@ -396,6 +435,12 @@ impl Work {
             self.over = true;
         }
         all
+    }
+
+    /// Lets those go on who wait. What it gives is to be dropped without the lock.
+    pub(super) fn get_ready(&mut self) -> Option<Py<PyAny>> {
+        self.ready = true;
+        self.holder.take()
     }
 
     /// The items, which are of no use any more; to be dropped without the lock.
@@ -445,6 +490,7 @@ impl Order {
                 outcomes: 0,
                 queued: false,
                 ready: false,
+                holder: None,
                 over: false,
                 unsent: false,
             }),

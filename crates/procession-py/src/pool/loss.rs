@@ -11,8 +11,9 @@ use super::gather::{Batch, Outcome};
 use super::tasks::Task;
 use crate::error::Raise;
 
-/// A thread that takes in a report is waited for at most so long (unpickling may call the pool).
-const SETTLES: Duration = Duration::from_secs(2);
+/// A thread that notes whose outcomes a report has is waited for: it runs no Python code, so this is
+/// for the case that it was killed by an error.
+const SETTLES: Duration = Duration::from_secs(10);
 
 /// How a worker ended.
 pub(super) struct End<'a, 'py> {
@@ -52,7 +53,7 @@ impl Core {
     /// Sees to what a worker has left whose process has ended.
     pub(super) fn bury(&self, py: Python<'_>, end: &End<'_, '_>) -> PyResult<Phase> {
         self.collect(py)?;
-        // A report that another thread has taken is to count as well.
+        // A report that another thread has taken counts as well.
         let deadline = Instant::now() + SETTLES;
         while self.collecting.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
             py.detach(|| std::thread::sleep(Duration::from_micros(200)));
@@ -62,7 +63,7 @@ impl Core {
         let Some(number) = remains.task else {
             return Ok(remains.phase);
         };
-        self.receive_log(py, number, &remains.log)?;
+        self.receive_log(py, number, &remains.log, None)?;
         let Some(task) = self.state().tasks.remove(&number) else {
             return Ok(remains.phase);
         };

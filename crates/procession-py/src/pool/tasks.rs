@@ -16,26 +16,9 @@ pub(super) struct Task {
     pub(super) items: Option<Py<PyList>>,
     /// Its worker is free.
     pub(super) finished: bool,
-    known: Known,
-}
-
-/// Which items of a task have an outcome: all before `next`, and these behind it.
-#[derive(Clone, Default)]
-pub(super) struct Known {
+    /// All items before this have an outcome, and these behind it.
     next: u32,
     ahead: Vec<u32>,
-}
-
-impl Known {
-    /// How many there are.
-    pub(super) fn count(&self) -> u64 {
-        u64::from(self.next) + self.ahead.len() as u64
-    }
-
-    #[inline]
-    pub(super) fn lacks(&self, item: u32) -> bool {
-        item >= self.next && !self.ahead.contains(&item)
-    }
 }
 
 impl Task {
@@ -45,53 +28,45 @@ impl Task {
         count: usize,
         items: Option<Py<PyList>>,
     ) -> Self {
-        let (job, count, known) = (Arc::clone(job), count as u32, Known::default());
-        Self { job, first, count, items, finished: false, known }
+        let (job, count) = (Arc::clone(job), count as u32);
+        Self { job, first, count, items, finished: false, next: 0, ahead: Vec::new() }
     }
 
-    /// Notes that some items in a row have an outcome. False, and nothing is noted, if one of them is
-    /// known not to be new, or is none; where that takes a search, of several items at once.
-    #[inline]
-    pub(super) fn note(&mut self, item: u32, count: usize) -> bool {
-        if count == 1 {
-            return self.note_one(item);
-        }
-        let fits = count <= (self.count - self.known.next) as usize;
-        let is_next = item == self.known.next && self.known.ahead.is_empty() && fits;
-        if is_next {
-            self.known.next += count as u32;
-        }
-        is_next
-    }
-
-    fn note_one(&mut self, item: u32) -> bool {
+    /// Notes that an item has an outcome, or is about to get the one that has come. False if it had
+    /// one, or is none.
+    pub(super) fn note(&mut self, item: u32) -> bool {
         if item >= self.count || !self.lacks(item) {
             return false;
         }
-        let Known { next, ahead } = &mut self.known;
-        if item != *next {
-            ahead.push(item);
+        if item != self.next {
+            self.ahead.push(item);
             return true;
         }
-        *next += 1;
-        while let Some(at) = ahead.iter().position(|known| known == next) {
-            ahead.swap_remove(at);
-            *next += 1;
+        self.next += 1;
+        while let Some(at) = self.ahead.iter().position(|&known| known == self.next) {
+            self.ahead.swap_remove(at);
+            self.next += 1;
         }
         true
     }
 
-    /// Whether an item has no outcome yet.
-    #[inline]
-    pub(super) fn lacks(&self, item: u32) -> bool {
-        self.known.lacks(item)
+    /// Notes several in a row. False, and nothing is noted, if they are not simply the next ones: then
+    /// each is to be noted alone.
+    pub(super) fn note_run(&mut self, first: u32, count: usize) -> bool {
+        let fits = count <= (self.count - self.next) as usize;
+        let are_next = first == self.next && self.ahead.is_empty() && fits;
+        if are_next {
+            self.next += count as u32;
+        }
+        are_next
     }
 
-    pub(super) fn known(&self) -> &Known {
-        &self.known
+    /// Whether an item has no outcome yet.
+    pub(super) fn lacks(&self, item: u32) -> bool {
+        item >= self.next && !self.ahead.contains(&item)
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.known.next == self.count
+        self.next == self.count
     }
 }
