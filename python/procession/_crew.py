@@ -1,22 +1,21 @@
-"""The workers of a pool: what runs in them, and the thread that sees to it that they are there.
+"""The workers of a pool as their owner sees them, and the thread that sees to it that they are there.
 
     starting ──► ready ──► leaving      an orderly life
         ╰──────────┴── killed ──► buried by the owner, replaced by another in the same seat
 
-A `Crew` knows nothing of its `Pool`, so that a pool nobody refers to is collected, and ends.
+A `Crew` knows nothing of its `Pool`, so that a pool nobody refers to is collected, and ends. What
+runs in a worker is in _worker.py.
 """
 
 import os
 import signal
-import sys
 import threading
 import time
 
-from . import _core, _family
 from ._lifeline import Lifeline
 from ._std import util
 from ._std.connection import wait
-from ._std.pool import ExceptionWithTraceback, MaybeEncodingError
+from ._worker import Seat, work
 
 RUN = "RUN"
 CLOSE = "CLOSE"
@@ -75,54 +74,6 @@ def _how(exitcode):
         return f"was killed by {signal.Signals(-exitcode).name}"
     except ValueError:
         return f"was killed by signal {-exitcode}"
-
-
-# ---------------------------------------------------------------- in the worker
-
-
-class Seat:
-    """A worker's place in its pool, on its way to it."""
-
-    def __init__(self, core, index, lifeline):
-        self._core = core
-        self._handle = core._handle(index)
-        self._lifeline = lifeline
-
-    def _lease(self):
-        return self._core._lease()
-
-    def __getstate__(self):
-        return self._handle, self._lifeline, _family.papers(self)
-
-    def __setstate__(self, state):
-        self._handle, self._lifeline, travelled = state
-        _family.enter(travelled)
-
-    def take(self):
-        self._lifeline.hang_on()
-        worker = _core.WorkerBase()
-        worker._attach(self._handle)
-        return worker
-
-
-def work(seat, initializer, initargs, maxtasks):
-    """What a worker does: tasks, until there will be no more."""
-    try:
-        worker = seat.take()
-        if initializer is not None:
-            initializer(*initargs)
-        worker._run(maxtasks, _failed, MaybeEncodingError)
-    except KeyboardInterrupt:
-        # The one who pressed the keys hears of it from the owner.
-        sys.exit(-signal.SIGINT)
-    util.debug("worker exiting")
-
-
-def _failed(exception):
-    return ExceptionWithTraceback(exception, exception.__traceback__)
-
-
-# ---------------------------------------------------------------- in the owner
 
 
 class Crew:
