@@ -6,7 +6,9 @@ core's), whose items the core cuts into chunks, encodes and puts into shared mem
 file has the signatures; _crew.py sees to the processes.
 
 Two threads belong to a pool: one waits for workers' ends, one for results that nobody is waiting
-for. A third feeds a call whose items come out of an iterator.
+for. They begin with the first call that needs them, after its task is on its way: beside workers
+that are starting a thread waits for a processor. A third feeds a call whose items come out of an
+iterator.
 """
 
 import os
@@ -149,8 +151,9 @@ class Pool:
         except BaseException:
             crew.disband()
             raise
-        self._worker_handler = _thread(crew.tend)
-        self._result_handler = _thread(crew.serve)
+        self._starting = threading.Lock()
+        self._worker_handler = threading.Thread(target=crew.tend, daemon=True)
+        self._result_handler = threading.Thread(target=crew.serve, daemon=True)
         self._terminate = util.Finalize(
             self,
             crew.terminate,
@@ -201,15 +204,26 @@ class Pool:
             # It has ended since.
             self._check_running()
             raise ValueError("Pool not running")
+        self._see_to(self._worker_handler)
+        if not options.get("waits"):
+            self._see_to(self._result_handler)
         if options["timeout"] is not None:
             self._crew.change()  # from now on somebody has to look at the clock
         return job
+
+    def _see_to(self, handler):
+        """Has one of the pool's two threads begin, if it has not."""
+        if handler.ident is None:
+            with self._starting:
+                if handler.ident is None:
+                    handler.start()
 
     def apply(self, func, args=(), kwds={}, *, timeout=None, retries=None):  # noqa: B006
         """Calls `func(*args, **kwds)` in a worker and returns what it returns."""
         limits = {"timeout": timeout, "retries": retries}
         items = [(args, dict(kwds))]
-        return self._begin(ApplyResult(), func, items, _APPLY, "one", waits=True, **limits).get()
+        job = self._begin(ApplyResult(), func, items, _APPLY, "one", waits=True, **limits)
+        return self._get(job, None)
 
     def apply_async(
         self,
@@ -280,11 +294,16 @@ class Pool:
         limits = {"timeout": timeout, "retries": retries}
         return self._map(func, iterable, _STAR, chunksize, **calls, **limits)
 
-    @staticmethod
-    def _get(job, progress):
-        if progress:
-            _poolview.watch(job, progress, job._progress()[2])
-        return job.get()
+    def _get(self, job, progress):
+        try:
+            if progress:
+                self._see_to(self._result_handler)
+                _poolview.watch(job, progress, job._progress()[2])
+            return job.get()
+        except BaseException:
+            # It may go on without anybody who waits for it.
+            self._see_to(self._result_handler)
+            raise
 
     def _map(self, func, iterable, mode, chunksize, **options):
         self._check_running()
@@ -364,6 +383,8 @@ class Pool:
             self._state = CLOSE
             if self._crew.state == RUN:
                 self._crew.change(CLOSE)
+                self._see_to(self._worker_handler)
+                self._see_to(self._result_handler)
 
     def terminate(self):
         """Ends the workers at once, whatever they do; what is under way fails."""
@@ -381,8 +402,9 @@ class Pool:
         if self._crew.state == CLOSE:
             self._core._wait_idle()
             self._crew.change()
-        self._worker_handler.join()
-        self._result_handler.join()
+        for handler in self._worker_handler, self._result_handler:
+            if handler.ident is not None:
+                handler.join()
         for worker in list(self._pool):
             worker.join()
 
