@@ -1,4 +1,4 @@
-"""The workers of a pool as their owner sees them, and the thread that sees to it that they are there.
+"""The workers of a pool as their owner sees them, and the thread that sees that they are there.
 
     starting ──► ready ──► leaving      an orderly life
         ╰──────────┴── killed ──► buried by the owner, replaced by another in the same seat

@@ -54,7 +54,7 @@ def _errors():
     """The module with the exceptions' wrappings; None if nothing can be imported any more."""
     try:
         from ._std import pool
-    except (ImportError, OSError, MemoryError):
+    except Exception:  # for want of a path, of descriptors, of memory
         return None
     return pool
 

@@ -51,6 +51,8 @@ __all__ = [
 # In the preparation data: the child is to call `install`, before the main module is imported, and
 # to import these modules before that.
 _INSTALL = "procession_install"
+# Beside it, in the child: the main module's code.
+_CODE = "procession_code"
 
 
 def freeze_support():
@@ -98,7 +100,9 @@ def code_for(path):
 
     The first child compiles the file by itself: it may be the only one, and need not wait for that.
     """
-    if path is None or path not in _codes:
+    if path is None:
+        return NO_CODE
+    if path not in _codes:
         _codes[path] = None
         return NO_CODE
     try:
@@ -129,17 +133,21 @@ def get_preparation_data(name):
     return data
 
 
-def prepare(data, code=None):
+def prepare(data):
     """Makes this process what the preparation data says."""
     data = dict(data)
-    path = data.pop("init_main_from_path", None)
+    path, code = data.pop("init_main_from_path", None), data.pop(_CODE, None)
     _std.prepare(data)
     if path is not None:
-        import_main_path(path, code)
+        _import_file(path, code)
 
 
-def import_main_path(main_path, compiled=None):
+def import_main_path(main_path):
     """Imports a file as the main module, unless it is that already."""
+    _import_file(main_path, None)
+
+
+def _import_file(main_path, compiled):
     current = sys.modules["__main__"]
     if getattr(current, "__file__", None) == main_path:
         return
@@ -205,7 +213,7 @@ def _main(fd, parent_sentinel):
             data = pickle.load(pipe)
             if _INSTALL in data:
                 install_like(data.pop(_INSTALL))
-            prepare(data, code)
+            prepare({**data, _CODE: code})
             process_obj = pickle.load(pipe)
         finally:
             del current._inheriting
