@@ -39,6 +39,8 @@ __all__ = [
 MAXFDS_TO_SEND = 253
 _FIXED_FDS = 4
 _SIGNED = struct.Struct("q")
+# The collector rests until main begins, as in a spawned child.
+_BOOT = "import gc; gc.disable(); from procession.forkserver import main;"
 # What every child, or every worker of a pool, imports. And what children import if they are handed
 # a function by value, a queue, a lock: the server does that when it has had nothing to do for so
 # many seconds.
@@ -134,7 +136,7 @@ class ForkServer(_std.ForkServer):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
             arguments = (theirs.fileno(), family_fd, list(self._preload_modules))
-            program = f"from procession.forkserver import main; main(*{arguments!r}, **{options!r})"
+            program = f"{_BOOT} main(*{arguments!r}, **{options!r})"
             executable = spawn.get_executable()
             command = [executable, *util._args_from_interpreter_flags(), "-c", program]
             passed = sorted({theirs.fileno(), family_fd})
@@ -159,6 +161,8 @@ def main(
         spawn.install_like(install)
     for name in _AT_ONCE:
         __import__(name)
+    gc.freeze()
+    gc.enable()
     _preload(preload, main_path, main_name, sys_path)
     util._close_stdin()
     with socket.socket(fileno=server_fd) as requests:

@@ -17,7 +17,7 @@ import time
 import types
 import warnings
 
-from . import _core, _docs, _poolview
+from . import _core, _docs
 from ._crew import (
     CLOSE,
     RUN,
@@ -298,7 +298,7 @@ class Pool:
         try:
             if progress:
                 self._see_to(self._result_handler)
-                _poolview.watch(job, progress, job._progress()[2])
+                _view().watch(job, progress, job._progress()[2])
             return job.get()
         except BaseException:
             # It may go on without anybody who waits for it.
@@ -336,7 +336,7 @@ class Pool:
         limits = {"timeout": timeout, "retries": retries}
         job = IMapIterator()
         results = self._imap(job, "ordered", func, iterable, chunksize, buffersize, limits)
-        return _poolview.follow(results, progress, _length(iterable)) if progress else results
+        return _view().follow(results, progress, _length(iterable)) if progress else results
 
     def imap_unordered(
         self,
@@ -352,7 +352,7 @@ class Pool:
         """As `imap`; the results come in the order in which they are there."""
         job, limits = IMapUnorderedIterator(), {"timeout": timeout, "retries": retries}
         results = self._imap(job, "unordered", func, iterable, chunksize, buffersize, limits)
-        return _poolview.follow(results, progress, _length(iterable)) if progress else results
+        return _view().follow(results, progress, _length(iterable)) if progress else results
 
     def _imap(self, job, gather, func, iterable, chunksize, buffersize, limits, mode=_MAP):
         self._check_running()
@@ -372,7 +372,7 @@ class Pool:
 
     def stats(self):
         """What the workers do: a `PoolStats`, which prints as a table."""
-        return _poolview.stats(self._core, self._since)
+        return _view().stats(self._core, self._since)
 
     # ------------------------------------------------------------ the end
 
@@ -413,6 +413,12 @@ def _thread(target, *args):
     thread = threading.Thread(target=target, args=args, daemon=True)
     thread.start()
     return thread
+
+
+def _view():
+    from . import _poolview  # which few ask for, and which imports much
+
+    return _poolview
 
 
 def _length(iterable):
