@@ -30,17 +30,8 @@ from ._crew import (
 )
 from ._std import util
 from ._std.context import TimeoutError
-from ._std.pool import (
-    ExceptionWithTraceback,
-    MaybeEncodingError,
-    RemoteTraceback,
-    ThreadPool,
-    mapstar,
-    rebuild_exc,
-    starmapstar,
-)
 
-__all__ = ["Pool", "ThreadPool"]
+__all__ = ["Pool", "ThreadPool"]  # noqa: F822
 
 INIT = "INIT"
 
@@ -432,6 +423,15 @@ def _feed(core, job, iterable):
     core._feed(job, iterable)
 
 
+def __getattr__(name):
+    # ThreadPool, the exceptions' wrappings and the like: a pool begins without importing them.
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ._std import pool
+
+    return getattr(pool, name)
+
+
 def _cpu_count():
     count = getattr(os, "process_cpu_count", os.cpu_count)
     return count() or 1
@@ -441,16 +441,10 @@ __all__ += [
     "ApplyResult",
     "AsyncResult",
     "BrokenPoolError",
-    "ExceptionWithTraceback",
     "IMapIterator",
     "IMapUnorderedIterator",
     "MapResult",
-    "MaybeEncodingError",
-    "RemoteTraceback",
     "TaskTimeoutError",
     "TimeoutError",
     "WorkerLostError",
-    "mapstar",
-    "rebuild_exc",
-    "starmapstar",
 ]
