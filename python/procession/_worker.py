@@ -8,6 +8,7 @@ import signal
 import sys
 
 from . import _core, _family
+from . import reduction as reduction  # the core's, for results
 from ._std import util
 
 
