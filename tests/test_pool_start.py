@@ -4,12 +4,14 @@ import ast
 import os
 import signal
 import threading
+import time
 
 import pytest
-from support import METHODS, each_method, run, until
+from support import METHODS, PATIENCE, each_method, run, until
 from test_start import LATE, script
 
 import procession as mp
+from procession import _crew
 
 
 def square(x):
@@ -144,3 +146,27 @@ def test_what_an_interrupted_call_leaves_behind_is_taken_in(tmp_path):
 
 def wait_for(path):
     until(lambda: os.path.exists(path), path)
+
+
+def close_all(path):
+    os.closerange(3, 256)
+    wait_for(path)
+
+
+def test_a_worker_whose_end_is_only_near_is_looked_at_now_and_then(tmp_path, monkeypatch):
+    """Its descriptors are closed, but it lives."""
+    looks, wait = [], _crew.wait
+
+    def look(*arguments):
+        looks.append(time.monotonic())
+        return wait(*arguments)
+
+    monkeypatch.setattr(_crew, "wait", look)
+    go = tmp_path / "go"
+    with mp.get_context("fork").Pool(1) as pool:
+        result = pool.apply_async(close_all, (str(go),))
+        until(lambda: len(looks) > 1000, "the closing")
+        go.touch()
+        result.get(PATIENCE)
+    # The first few are about the start.
+    assert looks[1000] - looks[10] > 990 * _crew._MOMENT

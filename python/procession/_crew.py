@@ -25,6 +25,8 @@ TERMINATE = "TERMINATE"
 _PATIENCE = 5.0
 # How often a limit on the time of tasks is looked after: this part of it, within bounds.
 _PART, _SHORTEST, _LONGEST = 0.1, 0.01, 0.25
+# A process that ends closes its descriptors first; so long after that it can be waited for.
+_MOMENT = 0.0001
 
 
 class BrokenPoolError(RuntimeError):
@@ -190,8 +192,11 @@ class Crew:
         elif self.state == CLOSE:
             timeout = _LONGEST
         sentinels = [worker.sentinel for worker in list(self.workers)]
-        if self._reader in wait([self._reader, *sentinels], timeout):
+        ready = wait([self._reader, *sentinels], timeout)
+        if self._reader in ready:
             os.read(self._reader, 4096)
+        elif ready:
+            time.sleep(_MOMENT)
 
     def _kill(self, index, pid):
         with self._lock:
