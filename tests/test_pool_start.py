@@ -12,6 +12,7 @@ from test_start import LATE, script
 
 import procession as mp
 from procession import _crew
+from procession.pool import _SOON
 
 
 def square(x):
@@ -105,6 +106,8 @@ def test_the_threads_begin_with_the_calls_that_need_them():
         assert threads(before) == 0
         assert pool.apply(square, (3,)) == 9
         assert pool.map(square, range(5)) == [0, 1, 4, 9, 16]
+        assert threads(before) <= 1  # none, if these were quick
+        pool.apply(time.sleep, (2 * _SOON,))
         assert threads(before) == 1
         assert pool.apply_async(square, (4,)).get() == 16
         assert threads(before) == 2

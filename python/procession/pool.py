@@ -6,8 +6,8 @@ core's), whose items the core cuts into chunks, encodes and puts into shared mem
 file has the signatures; _crew.py sees to the processes.
 
 Two threads belong to a pool: one waits for workers' ends, one for results that nobody is waiting
-for. They begin with the first call that needs them, after its task is on its way: beside workers
-that are starting a thread waits for a processor. A third feeds a call whose items come out of an
+for. They begin with the first call that needs them: beside workers that are starting a thread waits
+for a processor, and the call would with it. A third feeds a call whose items come out of an
 iterator.
 """
 
@@ -43,6 +43,8 @@ class _Adapting(int):
 
 
 _ONE = _Adapting(1)
+# So many seconds a call is waited for before anybody looks whether the workers live.
+_SOON = 0.01
 # So many items more than results that were taken are at most taken out of an iterable by `imap`.
 BUFFERSIZE = 1024
 
@@ -195,10 +197,11 @@ class Pool:
             # It has ended since.
             self._check_running()
             raise ValueError("Pool not running")
-        self._see_to(self._worker_handler)
         if not options.get("waits"):
+            self._see_to(self._worker_handler)
             self._see_to(self._result_handler)
         if options["timeout"] is not None:
+            self._see_to(self._worker_handler)
             self._crew.change()  # from now on somebody has to look at the clock
         return job
 
@@ -288,11 +291,17 @@ class Pool:
     def _get(self, job, progress):
         try:
             if progress:
+                self._see_to(self._worker_handler)
                 self._see_to(self._result_handler)
                 _view().watch(job, progress, job._progress()[2])
+            if self._worker_handler.ident is None:
+                job.wait(_SOON)
+                if not job.ready():
+                    self._see_to(self._worker_handler)
             return job.get()
         except BaseException:
             # It may go on without anybody who waits for it.
+            self._see_to(self._worker_handler)
             self._see_to(self._result_handler)
             raise
 
