@@ -115,22 +115,26 @@ class Crew:
             self.populate()
 
     def populate(self):
+        """Starts a worker for each empty seat, side by side."""
         with self._lock:
             taken = {worker._seat for worker in self.workers}
-            for index in range(self._processes):
-                if index not in taken and self.state != TERMINATE:
-                    self._hire(index)
+            free = [index for index in range(self._processes) if index not in taken]
+            # All are made ready first: after a fork whatever this process writes to is copied.
+            for worker in [self._recruit(index) for index in free]:
+                if self.state == TERMINATE:
+                    break
+                worker.start()
+                self.workers.append(worker)
+                util.debug("added worker")
 
-    def _hire(self, index):
+    def _recruit(self, index):
         worker = self._start(
             target=work, args=(Seat(self.core, index, self._lifeline), *self._arguments)
         )
         worker._seat = index
         worker.name = worker.name.replace("Process", "PoolWorker")
         worker.daemon = self._daemon
-        worker.start()
-        self.workers.append(worker)
-        util.debug("added worker")
+        return worker
 
     def _bury(self, worker):
         util.debug("cleaning up worker %d", worker._seat)

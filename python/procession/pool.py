@@ -139,14 +139,14 @@ class Pool:
             daemon,
         )
         self._pool = crew.workers
+        self._starting = threading.Lock()
+        self._worker_handler = threading.Thread(target=crew.tend, daemon=True)
+        self._result_handler = threading.Thread(target=crew.serve, daemon=True)
         try:
             crew.populate()
         except BaseException:
             crew.disband()
             raise
-        self._starting = threading.Lock()
-        self._worker_handler = threading.Thread(target=crew.tend, daemon=True)
-        self._result_handler = threading.Thread(target=crew.serve, daemon=True)
         self._terminate = util.Finalize(
             self,
             crew.terminate,
