@@ -1,10 +1,12 @@
 """How a pool begins: what its workers import, and which threads its owner has."""
 
 import ast
+import gc
 import os
 import signal
 import threading
 import time
+import weakref
 
 import pytest
 from support import METHODS, PATIENCE, each_method, run, until
@@ -152,7 +154,7 @@ def wait_for(path):
 
 
 def close_all(path):
-    os.closerange(3, 256)
+    os.closerange(3, 1 << 16)
     wait_for(path)
 
 
@@ -173,3 +175,20 @@ def test_a_worker_whose_end_is_only_near_is_looked_at_now_and_then(tmp_path, mon
         result.get(PATIENCE)
     # The first few are about the start.
     assert looks[1000] - looks[10] > 990 * _crew._MOMENT
+
+
+def fail():
+    raise LookupError("this")
+
+
+@pytest.mark.parametrize("call", ["apply", "map"])
+def test_a_failed_call_does_not_keep_its_pool(call):
+    """The exception has a traceback with frames of the pool's, and the job has the exception."""
+    with mp.get_context("fork").Pool(1) as pool:
+        core = weakref.ref(pool._core)
+        with pytest.raises((LookupError, TypeError)) as caught:
+            getattr(pool, call)(*((fail,) if call == "apply" else (len, [3])))
+    pool.join()
+    del caught, pool
+    gc.collect()
+    assert core() is None

@@ -216,8 +216,9 @@ class Pool:
         """Calls `func(*args, **kwds)` in a worker and returns what it returns."""
         limits = {"timeout": timeout, "retries": retries}
         items = [(args, dict(kwds))]
-        job = self._begin(ApplyResult(), func, items, _APPLY, "one", waits=True, **limits)
-        return self._get(job, None)
+        return self._get(
+            self._begin(ApplyResult(), func, items, _APPLY, "one", waits=True, **limits), None
+        )
 
     def apply_async(
         self,
@@ -304,6 +305,9 @@ class Pool:
             self._see_to(self._worker_handler)
             self._see_to(self._result_handler)
             raise
+        finally:
+            # It has the exception, whose traceback has this frame.
+            del job
 
     def _map(self, func, iterable, mode, chunksize, **options):
         self._check_running()
