@@ -1,23 +1,22 @@
-"""The workers of a pool: what runs in them, and the thread that sees to it that they are there.
+"""The workers of a pool as their owner sees them, and the thread that sees that they are there.
 
     starting ──► ready ──► leaving      an orderly life
         ╰──────────┴── killed ──► buried by the owner, replaced by another in the same seat
 
-A `Crew` knows nothing of its `Pool`, so that a pool nobody refers to is collected, and ends.
+A `Crew` knows nothing of its `Pool`, so that a pool nobody refers to is collected, and ends. What
+runs in a worker is in _worker.py.
 """
 
 import os
 import signal
-import sys
 import threading
 import time
 import warnings
 
-from . import _core, _family
 from ._lifeline import Lifeline
 from ._std import util
 from ._std.connection import wait
-from ._std.pool import ExceptionWithTraceback, MaybeEncodingError
+from ._worker import Seat, work
 
 RUN = "RUN"
 CLOSE = "CLOSE"
@@ -31,6 +30,8 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.02, 5.0
 _STARTS = 10
 # How often a limit on the time of tasks is looked after: this part of it, within bounds.
 _PART, _SHORTEST, _LONGEST = 0.1, 0.01, 0.25
+# A process that ends closes its descriptors first; so long after that it can be waited for.
+_MOMENT = 0.0001
 
 
 class BrokenPoolError(RuntimeError):
@@ -82,54 +83,6 @@ def _how(exitcode):
         return f"was killed by signal {-exitcode}"
 
 
-# ---------------------------------------------------------------- in the worker
-
-
-class Seat:
-    """A worker's place in its pool, on its way to it."""
-
-    def __init__(self, core, index, lifeline):
-        self._core = core
-        self._handle = core._handle(index)
-        self._lifeline = lifeline
-
-    def _lease(self):
-        return self._core._lease()
-
-    def __getstate__(self):
-        return self._handle, self._lifeline, _family.papers(self)
-
-    def __setstate__(self, state):
-        self._handle, self._lifeline, travelled = state
-        _family.enter(travelled)
-
-    def take(self):
-        self._lifeline.hang_on()
-        worker = _core.WorkerBase()
-        worker._attach(self._handle)
-        return worker
-
-
-def work(seat, initializer, initargs, maxtasks):
-    """What a worker does: tasks, until there will be no more."""
-    try:
-        worker = seat.take()
-        if initializer is not None:
-            initializer(*initargs)
-        worker._run(maxtasks, _failed, MaybeEncodingError)
-    except KeyboardInterrupt:
-        # The one who pressed the keys hears of it from the owner.
-        sys.exit(-signal.SIGINT)
-    util.debug("worker exiting")
-
-
-def _failed(exception):
-    return ExceptionWithTraceback(exception, exception.__traceback__)
-
-
-# ---------------------------------------------------------------- in the owner
-
-
 class Crew:
     """The workers, as their owner sees them."""
 
@@ -168,24 +121,29 @@ class Crew:
             self.populate()
 
     def populate(self):
+        """Starts a worker for each empty seat, side by side."""
         with self._lock:
+            if time.monotonic() < self._not_before:
+                return
+            self._not_before = 0.0
             taken = {worker._seat for worker in self.workers}
-            for index in range(self._processes):
-                if self.state == TERMINATE or time.monotonic() < self._not_before:
-                    return
-                if index not in taken:
-                    self._hire(index)
+            free = [index for index in range(self._processes) if index not in taken]
+            # All are made ready first: after a fork whatever this process writes to is copied.
+            for worker in [self._recruit(index) for index in free]:
+                if self.state == TERMINATE:
+                    break
+                worker.start()
+                self.workers.append(worker)
+                util.debug("added worker")
 
-    def _hire(self, index):
+    def _recruit(self, index):
         worker = self._start(
             target=work, args=(Seat(self.core, index, self._lifeline), *self._arguments)
         )
         worker._seat = index
         worker.name = worker.name.replace("Process", "PoolWorker")
         worker.daemon = self._daemon
-        worker.start()
-        self.workers.append(worker)
-        util.debug("added worker")
+        return worker
 
     def _bury(self, worker):
         util.debug("cleaning up worker %d", worker._seat)
@@ -264,8 +222,11 @@ class Crew:
             pause = max(0, self._not_before - time.monotonic())
             timeout = pause if timeout is None else min(timeout, pause)
         sentinels = [worker.sentinel for worker in list(self.workers)]
-        if self._reader in wait([self._reader, *sentinels], timeout):
+        ready = wait([self._reader, *sentinels], timeout)
+        if self._reader in ready:
             os.read(self._reader, 4096)
+        elif ready:
+            time.sleep(_MOMENT)
 
     def _kill(self, index, pid):
         with self._lock:

@@ -11,6 +11,7 @@ OWN = (
     "context",
     "forkserver",
     "heap",
+    "pool",
     "popen_fork",
     "popen_forkserver",
     "popen_spawn_posix",

@@ -1,13 +1,14 @@
 """Starts a process as a fresh interpreter.
 
     parent                                             child
-    pipe ── preparation data, Process object ──►  procession.spawn.spawn_main
+    pipe ── code, preparation data, Process ───►  procession.spawn.spawn_main
     sentinel  ◄── closed by the kernel at its end      (holds the other end until then)
 
 The child inherits three descriptors beside that: its end of the pipe, the resource tracker's, and
 the family's arena.
 """
 
+import fcntl
 import os
 
 from . import _core, spawn
@@ -16,6 +17,9 @@ from ._std import popen_spawn_posix, resource_tracker, util
 
 __all__ = ["Popen"]
 
+# What fits into a new pipe.
+_PIPE = 1 << 16
+
 
 class Popen(LeaseHolder, popen_spawn_posix.Popen):
     """The started process, as `Process` sees it."""
@@ -23,7 +27,7 @@ class Popen(LeaseHolder, popen_spawn_posix.Popen):
     def _launch(self, process_obj):
         tracker_fd = resource_tracker.getfd()
         family_fd = _core.family_fd()
-        message = spawn.encode(self, process_obj)
+        message, main_path = spawn.encode(self, process_obj)
         sentinel, child_w = os.pipe()
         child_r, feed = os.pipe()
         # Kept open until the Popen goes: the child takes its closing for the parent's end.
@@ -39,5 +43,17 @@ class Popen(LeaseHolder, popen_spawn_posix.Popen):
             os.close(child_r)
             os.close(child_w)
         self.sentinel = sentinel
+        code = spawn.code_for(main_path)  # while the child begins
+        _make_room(feed, len(code) + len(message))
         with open(feed, "wb", closefd=False) as pipe:
+            pipe.write(code)
             pipe.write(message)
+
+
+def _make_room(pipe, size):
+    """Lets a pipe take as much at once: the next child need not wait until this one reads."""
+    if size > _PIPE:
+        try:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, size)
+        except OSError:
+            pass  # more than the system allows
