@@ -322,9 +322,8 @@ class Pool:
             # What a task is counts here.
             chunksize = -(-len(items) // (4 * self._processes)) or 1
         if chunksize is not None:
-            chunksize = max(
-                chunksize, 0
-            )  # with 0, nothing is called: as the standard library has it
+            # With 0 nothing is called, as the standard library has it.
+            chunksize = max(chunksize, 0)
         stop = chunksize != 1
         return self._begin(
             MapResult(), func, items, mode, "list", chunk=chunksize, stop=stop, **options
