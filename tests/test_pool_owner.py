@@ -15,6 +15,7 @@ import pytest
 from support import PATIENCE, until
 
 import procession as mp
+from procession import _crew
 from procession.pool import BrokenPoolError, WorkerLostError
 
 pytestmark = pytest.mark.timeout(60)
@@ -197,15 +198,19 @@ def test_a_result_in_the_making_counts(tmp_path):
         Slow.event.clear()
         results = pool.starmap_async(slow_or_killed, items, chunksize=3)
         first = pool._pool[0].pid
-        until(lambda: pool._pool and pool._pool[0].pid != first)
-        Slow.event.set()
+        try:
+            until(lambda: [worker for worker in pool._pool if worker.pid not in (first, None)])
+        finally:
+            Slow.event.set()
         with pytest.raises(WorkerLostError) as lost:
             results.get(PATIENCE)
         assert lost.value.index == 1
     assert path.read_text().split() == ["0", "1", "2"]
 
 
-def test_a_start_that_fails_is_tried_again():
+def test_a_start_that_fails_is_tried_again(monkeypatch):
+    monkeypatch.setattr(_crew, "_LAST_PAUSE", 0.05)
+
     class Failing(mp.pool.Pool):
         failures = 0
 

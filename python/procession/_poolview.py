@@ -11,8 +11,11 @@ _TICK = 0.1
 
 
 class WorkerStats(NamedTuple):
-    """What one worker does. `memory` is bytes; `age`, how long it has been at its item, `busy`, of that
-    `coding`, which is unpacking tasks and packing results, and `waited` are seconds."""
+    """What one worker does.
+
+    `memory` is bytes; seconds are `age`, how long it has been at its item, `busy`, of that
+    `coding`, which is unpacking tasks and packing results, and `waited`.
+    """
 
     pid: int
     state: str

@@ -10,6 +10,7 @@ the family's arena.
 
 import fcntl
 import os
+import signal
 
 from . import _core, spawn
 from ._family import LeaseHolder
@@ -32,9 +33,15 @@ class Popen(LeaseHolder, popen_spawn_posix.Popen):
         child_r, feed = os.pipe()
         # Kept open until the Popen goes: the child takes its closing for the parent's end.
         self.finalizer = util.Finalize(self, util.close_fds, (sentinel, feed))
+        # Ctrl-C in the midst of the interpreter's start would be a fatal error with many lines. The
+        # child takes it when it can.
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
             command = spawn.get_command_line(
-                tracker_fd=tracker_fd, pipe_handle=child_r, family_fd=family_fd
+                tracker_fd=tracker_fd,
+                pipe_handle=child_r,
+                family_fd=family_fd,
+                unblock=int(signal.SIGINT not in masked),
             )
             # A descriptor may stand in the list once only.
             fds = {*self._fds, tracker_fd, family_fd, child_r, child_w}
@@ -42,6 +49,7 @@ class Popen(LeaseHolder, popen_spawn_posix.Popen):
         finally:
             os.close(child_r)
             os.close(child_w)
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
         self.sentinel = sentinel
         code = spawn.code_for(main_path)  # while the child begins
         _make_room(feed, len(code) + len(message))

@@ -12,6 +12,7 @@ Process object.
 """
 
 import _imp
+import _signal  # `signal` makes enumerations of all that
 import io
 import marshal
 import os
@@ -191,8 +192,8 @@ def import_main_name(name):
     _std._fixup_main_from_name(name)
 
 
-def spawn_main(pipe_handle, parent_pid=None, tracker_fd=None, family_fd=None):
-    """Runs what comes over the pipe, and exits."""
+def spawn_main(pipe_handle, parent_pid=None, tracker_fd=None, family_fd=None, unblock=0):
+    """Runs what comes over the pipe, and exits. `unblock`: SIGINT was blocked for the start."""
     assert is_forking(sys.argv), "Not forking"
     if (lean := sys.modules.get(f"{__package__}._lean")) is not None:
         lean.end()
@@ -200,10 +201,10 @@ def spawn_main(pipe_handle, parent_pid=None, tracker_fd=None, family_fd=None):
         _family.attach(family_fd)
     resource_tracker._resource_tracker._fd = tracker_fd
     _member.will_exit()
-    sys.exit(_main(pipe_handle, os.dup(pipe_handle)))
+    sys.exit(_main(pipe_handle, os.dup(pipe_handle), unblock))
 
 
-def _main(fd, parent_sentinel):
+def _main(fd, parent_sentinel, unblock=False):
     current = process.current_process()
     with open(fd, "rb") as pipe:
         # Whoever starts a process while __main__ is being imported is told what idiom is missing.
@@ -217,7 +218,18 @@ def _main(fd, parent_sentinel):
             process_obj = pickle.load(pipe)
         finally:
             del current._inheriting
+    if unblock:
+        _take_interrupts()
     return process_obj._bootstrap(parent_sentinel)
+
+
+def _take_interrupts():
+    try:
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGINT])
+    except KeyboardInterrupt:
+        # It has not begun with anything that the user could want to know.
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        os.kill(os.getpid(), _signal.SIGINT)
 
 
 def _installation():

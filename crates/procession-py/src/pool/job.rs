@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PySequence};
+use pyo3::types::{PyList, PySlice};
 
 use super::call::Function;
 use super::gather::{Batch, Gather, Outcome, Value};
@@ -221,7 +221,7 @@ impl Job {
             return Ok(Some(list.get_slice(first, end).into_any()));
         }
         // `PySlice::new` would leak its numbers.
-        let part = source.cast::<PySequence>()?.get_slice(first, end)?.into_any();
+        let part = source.get_item(py.get_type::<PySlice>().call1((first, end))?)?;
         if claim.count >= RANGE_FROM {
             Ok(Some(part))
         } else {
