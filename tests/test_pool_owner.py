@@ -196,8 +196,8 @@ def test_a_result_in_the_making_counts(tmp_path):
     with mp.Pool(1) as pool:
         items = [(os.getpid(), path, item) for item in range(3)]
         Slow.event.clear()
-        results = pool.starmap_async(slow_or_killed, items, chunksize=3)
         first = pool._pool[0].pid
+        results = pool.starmap_async(slow_or_killed, items, chunksize=3)
         try:
             until(lambda: [worker for worker in pool._pool if worker.pid not in (first, None)])
         finally:
@@ -291,7 +291,7 @@ class SlowToPickle:
 def test_ctrl_c_while_items_are_pickled(pool, chunksize):
     """It ends the call, whichever item is at it, and the pool goes on."""
     main = threading.get_ident()
-    items = [SlowToPickle() for _ in range(2000)]
+    items = [SlowToPickle() for _ in range(500)]
     begun = threading.Event()
 
     def interrupt():
