@@ -58,6 +58,9 @@ class PoolStats(NamedTuple):
         return "\n".join(lines)
 
 
+NOTHING = PoolStats((), 0, 0, 0, 0.0, 0.0, 0.0, 0.0)
+
+
 def stats(core, since):
     """What a pool that was made at `since` does at this moment."""
     (calls, tasks, items), views = core._look()

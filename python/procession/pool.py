@@ -24,6 +24,7 @@ from ._crew import (
     TERMINATE,
     BrokenPoolError,
     Crew,
+    Errors,
     TaskTimeoutError,
     WorkerLostError,
     _name,
@@ -85,6 +86,7 @@ class Pool:
     __doc__ = _docs.POOL
 
     _wrap_exception = True
+    _errors = Errors()
 
     @staticmethod
     def Process(ctx, *args, **kwds):
@@ -137,6 +139,7 @@ class Pool:
             tuple(initargs),
             maxtasksperchild,
             daemon,
+            self._errors,
         )
         self._pool = crew.workers
         self._starting = threading.Lock()
@@ -380,7 +383,7 @@ class Pool:
             items = iterable
         self._begin(job, func, items, mode, gather, chunk=chunk, buffer=buffer, **limits)
         if items is None:
-            _thread(job._feeder().feed, iterable)
+            _thread(job._call().feed, iterable)
         return job
 
     def stats(self):
