@@ -182,13 +182,15 @@ class Crew:
             self._warned = True
             warnings.warn(f"a pool has too few workers: {text}", RuntimeWarning, stacklevel=2)
 
-    def end(self, why):
-        """Ends the pool, which is broken."""
-        self.error = error = self.errors.broken(f"the pool was ended: {why}")
+    def end(self, why, by="terminate"):
+        """Ends the pool, which is broken, and its workers `by` that method of theirs."""
+        if self.error is None:
+            self.error = self.errors.broken(f"the pool was ended: {why}")
         self.change(TERMINATE)
-        self.core._stop(error, True)
-        for other in self.workers:
-            other.terminate()
+        self.core._stop(self.error, True)
+        with self._lock:
+            for worker in self.workers:
+                getattr(worker, by)()
 
     # ------------------------------------------------------------ threads
 

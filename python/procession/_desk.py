@@ -206,15 +206,11 @@ class Desk:
     def _threads(self):
         return self.pool._result_handler, self.pool._worker_handler
 
-    def end(self, signal):
-        """Ends all workers at once by `signal(process)`: what is under way fails."""
+    def end(self, by):
+        """Ends all workers at once, `by` that method of theirs: what is under way fails."""
         self.close(cancel=True)
-        if self.pool is not None:
-            workers = list(self.pool._pool)
-            self.pool._crew.end("its workers were ended")
-            for worker in workers:
-                if worker.exitcode is None:
-                    signal(worker)
+        if self.pool is not None and self.pool._pool:
+            self.pool._crew.end("its workers were ended", by)
 
 
 def _has_begun(job):

@@ -96,7 +96,7 @@ class ProcessPoolExecutor(_theirs.ProcessPoolExecutor):
 
     @property
     def _shutdown_thread(self):
-        return self._desk.shut
+        return self._desk.shut or self._desk.reason() is not None
 
     @property
     def _broken(self):
@@ -162,11 +162,11 @@ class ProcessPoolExecutor(_theirs.ProcessPoolExecutor):
 
     def terminate_workers(self):
         """Ends all workers at once, by SIGTERM; what is under way fails."""
-        self._desk.end(lambda worker: worker.terminate())
+        self._desk.end("terminate")
 
     def kill_workers(self):
         """Ends all workers at once, by SIGKILL; what is under way fails."""
-        self._desk.end(lambda worker: worker.kill())
+        self._desk.end("kill")
 
 
 def _broken(reason):
