@@ -20,7 +20,8 @@ MODULES = [
     if module.name not in FOREIGN
 ] + ["dummy.connection"]
 
-# Ours take more than theirs, and never less: (class, method): the parameters that are added.
+# Ours take more than theirs, and never less: (class, method): the parameters that are added and can be
+# given by position.
 WIDER = {
     ("SimpleQueue", "put"): ["block", "timeout"],
     ("SimpleQueue", "get"): ["block", "timeout"],
@@ -62,6 +63,9 @@ def same(ours, theirs, added=()):
     wanted, found = signature(theirs), signature(ours)
     if wanted is None or found is None:
         return wanted is found
+    # What can only be given by its name takes nobody's place.
+    more = [p.name for p in found.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    added = [*added, *(name for name in more if name not in wanted.parameters)]
     return parameters(found, added) == parameters(wanted)
 
 
