@@ -32,13 +32,12 @@ from ._std.pool import (
     ExceptionWithTraceback,
     MaybeEncodingError,
     RemoteTraceback,
-    ThreadPool,
     mapstar,
     rebuild_exc,
     starmapstar,
 )
 
-__all__ = ["Pool", "ThreadPool"]
+__all__ = ["Pool", "ThreadPool"]  # noqa: F822
 
 INIT = "INIT"
 
@@ -90,6 +89,9 @@ class Pool:
     __doc__ = _docs.POOL
 
     _wrap_exception = True
+    # What calls return; a pool of threads has its own.
+    _Apply, _Map = ApplyResult, MapResult
+    _Ordered, _Unordered = IMapIterator, IMapUnorderedIterator
 
     @staticmethod
     def Process(ctx, *args, **kwds):
@@ -114,17 +116,7 @@ class Pool:
 
             context = get_context()
         self._ctx = context
-        if processes is None:
-            processes = _cpu_count()
-        if processes < 1:
-            raise ValueError("Number of processes must be at least 1")
-        if maxtasksperchild is not None and (
-            not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0
-        ):
-            raise ValueError("maxtasksperchild must be a positive int or None")
-        if initializer is not None and not callable(initializer):
-            raise TypeError("initializer must be a callable")
-        self._processes = processes
+        self._processes = processes = _checked(processes, initializer, maxtasksperchild)
         self._maxtasksperchild = maxtasksperchild
         self._initializer = initializer
         self._initargs = initargs
@@ -209,7 +201,7 @@ class Pool:
         """Calls `func(*args, **kwds)` in a worker and returns what it returns."""
         limits = {"timeout": timeout, "retries": retries}
         items = [(args, dict(kwds))]
-        return self._begin(ApplyResult(), func, items, _APPLY, "one", waits=True, **limits).get()
+        return self._begin(self._Apply(), func, items, _APPLY, "one", waits=True, **limits).get()
 
     def apply_async(
         self,
@@ -228,7 +220,7 @@ class Pool:
         `error_callback` to be told.
         """
         return self._begin(
-            ApplyResult(),
+            self._Apply(),
             func,
             [(args, dict(kwds))],
             _APPLY,
@@ -301,7 +293,7 @@ class Pool:
             items, chunksize = [], 1  # as the standard library has it
         stop = chunksize != 1
         return self._begin(
-            MapResult(), func, items, mode, "list", chunk=chunksize, stop=stop, **options
+            self._Map(), func, items, mode, "list", chunk=chunksize, stop=stop, **options
         )
 
     def imap(
@@ -320,7 +312,7 @@ class Pool:
         At most `buffersize` items more are taken than results.
         """
         limits = {"timeout": timeout, "retries": retries}
-        job = IMapIterator()
+        job = self._Ordered()
         results = self._imap(job, "ordered", func, iterable, chunksize, buffersize, limits)
         return _poolview.follow(results, progress, _length(iterable)) if progress else results
 
@@ -336,7 +328,7 @@ class Pool:
         progress=None,
     ):
         """As `imap`; the results come in the order in which they are there."""
-        job, limits = IMapUnorderedIterator(), {"timeout": timeout, "retries": retries}
+        job, limits = self._Unordered(), {"timeout": timeout, "retries": retries}
         results = self._imap(job, "unordered", func, iterable, chunksize, buffersize, limits)
         return _poolview.follow(results, progress, _length(iterable)) if progress else results
 
@@ -355,8 +347,11 @@ class Pool:
             items = iterable
         self._begin(job, func, items, mode, gather, chunk=chunk, buffer=buffer, **limits)
         if items is None:
-            _thread(_feed, self._core, job, iterable)
+            self._take_in(job, iterable)
         return job
+
+    def _take_in(self, job, iterable):
+        _thread(_feed, self._core, job, iterable)
 
     def stats(self):
         """What the workers do: a `PoolStats`, which prints as a table."""
@@ -385,6 +380,9 @@ class Pool:
             raise ValueError("Pool is still running")
         if self._state not in (CLOSE, TERMINATE):
             raise ValueError("In unknown state")
+        self._join()
+
+    def _join(self):
         if self._crew.state == CLOSE:
             self._core._wait_idle()
             self._crew.change()
@@ -392,6 +390,21 @@ class Pool:
         self._result_handler.join()
         for worker in list(self._pool):
             worker.join()
+
+
+def _checked(processes, initializer, maxtasksperchild=None):
+    """How many workers there are to be; complains as the standard library does."""
+    if processes is None:
+        processes = _cpu_count()
+    if processes < 1:
+        raise ValueError("Number of processes must be at least 1")
+    if maxtasksperchild is not None and (
+        not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0
+    ):
+        raise ValueError("maxtasksperchild must be a positive int or None")
+    if initializer is not None and not callable(initializer):
+        raise TypeError("initializer must be a callable")
+    return processes
 
 
 def _thread(target, *args):
@@ -414,6 +427,14 @@ def _feed(core, job, iterable):
 def _cpu_count():
     count = getattr(os, "process_cpu_count", os.cpu_count)
     return count() or 1
+
+
+def __getattr__(name):
+    if name == "ThreadPool":  # which is derived from what stands here
+        from ._threadpool import ThreadPool
+
+        return ThreadPool
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ += [
