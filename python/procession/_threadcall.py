@@ -19,6 +19,8 @@ from queue import Empty, SimpleQueue
 from . import pool
 from ._std.context import TimeoutError
 
+_NOTHING = object()
+
 
 class Failure:
     """Stands in a list of outcomes for a value that is not there."""
@@ -244,19 +246,20 @@ class Stream(Call):
         self._abandoned = False  # nobody will take results
         # Intake.
         self._changed = threading.Condition()
-        self._hungry = False  # the feeding thread waits for room
+        self._hungry = False  # the feeding thread waits
         self._pieces = deque()
         self._next = 0
-        # How many pieces there are in all. To feed is one more, so that the last to be settled is so
-        # when the number is known.
+        # How many pieces there are in all. To feed is one more: so the last is settled when the
+        # number is known.
         self._total = -1 if items is None else -(-self.known // self.chunk)
         self._settled = count(1)
-        # Results: what came, and what of it may be taken.
+        # Results: what came, what of it may be taken, and how many that were and are.
         self._came = SimpleQueue()
-        self._taking = threading.Lock()
-        self._ready, self._early = deque(), {}
-        self._at = self._taken = 0
+        self._sorting = threading.Lock()
+        self.ready, self._early = deque(), {}
+        self._at = 0
         self._over = False
+        self._wants_room = False  # more items would come
 
     def begin(self):
         if self._total == 0:
@@ -292,9 +295,11 @@ class Stream(Call):
     def _dispatch(self):
         """Items that are in a list: as many as there is room for."""
         with self._changed:
-            while self._end_of_next() - self._taken <= self._buffer and (piece := self._claim()):
+            bound = self._taken() + self._buffer
+            while self._end_of_next() <= bound and (piece := self._claim()):
                 self._pieces.append(piece)
                 self.crew.tokens.put(self)
+            self._wants_room = self._next < self.known
 
     def _claim(self):
         with self._changed:
@@ -309,35 +314,42 @@ class Stream(Call):
 
     def feed(self, iterable):
         """Takes items out of an iterable as long as there are, and is room. A thread of its own."""
-        pieces = first = 0
+        pieces = first = room = 0
+        chunk, tokens = self.chunk, self.crew.tokens
         try:
             items = iter(iterable)
-            while self._has_room() and (piece := list(islice(items, self.chunk))):
+            while not self.given_up:
+                if room < chunk:
+                    room = self._room()
+                    continue
+                if not (piece := list(islice(items, chunk))):
+                    break
                 pieces += 1
-                self.known += len(piece)
                 self._pieces.append((first, piece))
-                self.crew.tokens.put(self)
-                first = self.known
+                first += len(piece)
+                room -= len(piece)
+                self.known = first
+                tokens.put(self)
                 piece = None
         except BaseException as error:
             # It stands where the next result would have; an unfilled piece goes with it.
-            self.known += 1
+            self.known = first + 1
             self._came.put((first, [Failure(error)]))
         self._total = pieces + 1
         self._settle_one()
 
-    def _has_room(self):
-        """Waits for room. False if no more items are wanted."""
+    def _room(self):
+        """Waits for room for a piece, and says how much there is."""
         if self._is_full():
             with self._changed:
-                self._hungry = True
+                self._hungry = self._wants_room = True
                 while self._is_full():
                     self._changed.wait()
-                self._hungry = False
-        return not self.given_up
+                self._hungry = self._wants_room = False
+        return self._buffer if self._free else self._taken() + self._buffer - self.known
 
     def _is_full(self):
-        room = self._taken + self._buffer - self.known
+        room = self._taken() + self._buffer - self.known
         return room < self.chunk and not self._free and not self.given_up
 
     def lift(self):
@@ -381,50 +393,63 @@ class Stream(Call):
             self._changed.notify_all()
 
     def take(self, timeout):
-        """The next outcome; StopIteration, TimeoutError if there is none."""
+        """The next outcome, if it is not ready; StopIteration, TimeoutError if there is none."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        if not self._taking.acquire(timeout=-1 if timeout is None else max(0, timeout)):
+        if not self._sorting.acquire(timeout=-1 if timeout is None else max(0, timeout)):
             raise TimeoutError
         try:
-            while not self._ready:
+            while True:
+                try:
+                    outcome = self.ready.popleft()
+                except IndexError:
+                    outcome = _NOTHING
+                if self._wants_room:
+                    self._make_room()
+                if outcome is not _NOTHING:
+                    return outcome
                 if self._over:
                     raise StopIteration
-                rest = None if deadline is None else max(0, deadline - time.monotonic())
-                self._sort(self._came.get(timeout=rest))
-            self._taken += 1
-            outcome = self._ready.popleft()
+                self._sort(self._came.get(True, deadline and max(0, deadline - time.monotonic())))
         except Empty:
             raise TimeoutError from None
         finally:
-            self._taking.release()
-        if self._hungry:
-            if self.known - self._taken <= self._buffer // 2:
-                with self._changed:
-                    self._changed.notify_all()
-        elif self._next < self.known and self._next - self._taken <= self._buffer // 2:
-            self._dispatch()
-        return outcome
+            self._sorting.release()
 
     def _sort(self, came):
         if came is None:
             self._over = True
             return
         first, outcomes = came
-        if first is None or not self._ordered:
-            self._ready += outcomes
+        if self._ordered and first is not None:
+            if first != self._at:
+                self._early[first] = outcomes
+                return
+            while self._early and (more := self._early.pop(self._at + len(outcomes), None)):
+                outcomes += more
+        self.ready += outcomes  # first, so that no more seem to be taken than are
+        self._at += len(outcomes)
+
+    def _taken(self):
+        return self._at - len(self.ready)
+
+    def _make_room(self):
+        """Has more items come, if there is not much under way."""
+        under_way = (self.known if self._hungry else self._next) - self._taken()
+        if under_way > self._buffer // 2:
             return
-        self._early[first] = outcomes
-        while (outcomes := self._early.pop(self._at, None)) is not None:
-            self._at += len(outcomes)
-            self._ready += outcomes
+        if self._hungry:
+            with self._changed:
+                self._changed.notify_all()
+        else:
+            self._dispatch()
 
     def progress(self):
-        return self.known, self._taken, self.known
+        return self.known, self._taken(), self.known
 
     def renew(self):
         super().renew()
         self._changed = threading.Condition()
-        self._taking = threading.Lock()
+        self._sorting = threading.Lock()
         self._came = SimpleQueue()
 
 
@@ -441,12 +466,6 @@ def run(call, items, outcomes):
 
     A loop in C, which costs an item next to nothing: how far it is can be seen by the length.
     """
-    if len(items) == 1:
-        try:
-            outcomes.append(call.one(items[0]))
-        except BaseException as error:
-            outcomes.append(Failure(error))
-        return
     rest = iter(items)
     while len(outcomes) < len(items):
         try:

@@ -1,8 +1,8 @@
 """The threads of a `ThreadPool`.
 
-A thread settles what it has done with the call itself (_threadcall.py): so nothing is between a call
-and the threads but a queue of *tokens*. A token is a call, and has one thread look what there is to
-do for it; None has all threads end.
+A thread settles what it has done with the call itself (_threadcall.py): so nothing is between a
+call and the threads but a queue of *tokens*. A token is a call, and has one thread look what there
+is to do for it; None has all threads end.
 
 Two more threads come when they are needed: the *teller* runs callbacks, one after the other, and
 the *watch* looks after time limits. A thread cannot be killed: one whose item takes too long is
@@ -73,7 +73,13 @@ class Worker:
         self.since = self.began = began = time.monotonic()
         self.call = call
         if call.timeout is None:
-            run(call, items, outcomes)
+            if len(items) == 1:
+                try:
+                    outcomes.append(call.one(items[0]))
+                except BaseException as error:
+                    outcomes.append(Failure(error))
+            else:
+                run(call, items, outcomes)
         elif not self._do_by_the_clock(call, items, outcomes):
             return False
         self.rest(began)
@@ -85,8 +91,10 @@ class Worker:
     def _do_by_the_clock(self, call, items, outcomes):
         for item in items:
             self.since = time.monotonic()
-            one = []
-            run(call, [item], one)
+            try:
+                one = [call.one(item)]
+            except BaseException as error:
+                one = [Failure(error)]
             with self.lock:
                 if self.state == LEFT:
                     return False
@@ -133,8 +141,8 @@ class Crew:
         self.threads = []  # the pool's `_pool`
         self.workers = []
         self.left = []  # those left behind that still run
-        # The calls that lack outcomes, and those of whose end somebody is to be told. To take a call
-        # out of the first is to win the right to end it.
+        # The calls that lack outcomes, and those of whose end somebody is to be told. To take a
+        # call out of the first is to win the right to end it.
         self.open = {}
         self.untold = {}
         self.idle = threading.Event()  # it is closed, and all is done

@@ -1,6 +1,6 @@
 """`ThreadPool`: the face of `Pool`, with threads for workers; and what its calls return.
 
-What the threads are is _threadcrew.py's, and the way of a call's items _threadcall.py's. Objects are
+What the threads are is _threadcrew.py's, the way of a call's items _threadcall.py's. Objects are
 handed over themselves: nothing is pickled.
 """
 
@@ -56,11 +56,15 @@ class IMapIterator(_Result, pool.IMapIterator):
     _call: Stream
 
     def next(self, timeout=None):
+        call = self._call
         try:
-            outcome = self._call.take(timeout)
-        except StopIteration:
-            self._pool = None
-            raise
+            outcome = call.ready.popleft()
+        except IndexError:
+            try:
+                outcome = call.take(timeout)
+            except StopIteration:
+                self._pool = None
+                raise
         if type(outcome) is Failure:
             try:
                 raise outcome.error
