@@ -394,39 +394,47 @@ class Stream(Call):
 
     def take(self, timeout):
         """The next outcome, if it is not ready; StopIteration, TimeoutError if there is none."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        if not self._sorting.acquire(timeout=-1 if timeout is None else max(0, timeout)):
+        if timeout is None:
+            with self._sorting:
+                return self._take(self._came.get)
+        deadline = time.monotonic() + timeout
+        if not self._sorting.acquire(timeout=max(0, timeout)):
             raise TimeoutError
         try:
-            while True:
-                try:
-                    outcome = self.ready.popleft()
-                except IndexError:
-                    outcome = _NOTHING
-                if self._wants_room:
-                    self._make_room()
-                if outcome is not _NOTHING:
-                    return outcome
-                if self._over:
-                    raise StopIteration
-                self._sort(self._came.get(True, deadline and max(0, deadline - time.monotonic())))
+            return self._take(lambda: self._came.get(timeout=max(0, deadline - time.monotonic())))
         except Empty:
             raise TimeoutError from None
         finally:
             self._sorting.release()
 
-    def _sort(self, came):
-        if came is None:
-            self._over = True
+    def _take(self, get):
+        ready = self.ready
+        while True:
+            try:
+                outcome = ready.popleft()
+            except IndexError:
+                outcome = _NOTHING
+            if self._wants_room:
+                self._make_room()
+            if outcome is not _NOTHING:
+                return outcome
+            if self._over:
+                raise StopIteration
+            if (came := get()) is None:
+                self._over = True
+            elif self._ordered and came[0] is not None:
+                self._sort(*came)
+            else:
+                ready += came[1]  # first, so that no more seem to be taken than are
+                self._at += len(came[1])
+
+    def _sort(self, first, outcomes):
+        if first != self._at:
+            self._early[first] = outcomes
             return
-        first, outcomes = came
-        if self._ordered and first is not None:
-            if first != self._at:
-                self._early[first] = outcomes
-                return
-            while self._early and (more := self._early.pop(self._at + len(outcomes), None)):
-                outcomes += more
-        self.ready += outcomes  # first, so that no more seem to be taken than are
+        while self._early and (more := self._early.pop(first + len(outcomes), None)):
+            outcomes += more
+        self.ready += outcomes
         self._at += len(outcomes)
 
     def _taken(self):
