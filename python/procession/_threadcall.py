@@ -28,7 +28,7 @@ class Failure:
     __slots__ = ("error",)
 
     def __init__(self, error):
-        # Without the pool's own frame, which has this in its variables.
+        # It begins in the user's function, not in the pool's.
         traceback = error.__traceback__
         self.error = error.with_traceback(traceback and traceback.tb_next)
 
@@ -195,9 +195,8 @@ class Many(Call):
         return True
 
     def put_back(self, first, items):
-        """Has items worked at once more."""
+        """Items of a piece that are to be worked at after all."""
         self._again.append((first, items))
-        self.crew.tokens.put(self)
 
     def settle(self, first, outcomes, whole):
         """Notes what became of items. `whole`: that was all of the piece, or what is left of it.
@@ -242,7 +241,7 @@ class Stream(Call):
         self.chunk = min(chunk, buffer)
         self._buffer = buffer
         self._ordered = ordered
-        self._free = False  # no bound counts
+        self._free = False  # what was done needs no room
         self._abandoned = False  # nobody will take results
         # Intake.
         self._changed = threading.Condition()
@@ -270,7 +269,7 @@ class Stream(Call):
     def work(self, worker):
         """Does the next piece; all that there is, if no bounds count."""
         while not self.given_up:
-            if self._free and self._hungry:
+            if self._free and self._hungry and not self._is_full():
                 with self._changed:
                     self._changed.notify_all()
             try:
@@ -288,7 +287,6 @@ class Stream(Call):
 
     def put_back(self, first, items):
         self._pieces.append((first, items))
-        self.crew.tokens.put(self)
 
     # ------------------------------------------------------------ intake
 
@@ -346,11 +344,15 @@ class Stream(Call):
                 while self._is_full():
                     self._changed.wait()
                 self._hungry = self._wants_room = False
-        return self._buffer if self._free else self._taken() + self._buffer - self.known
+        return self._space()
 
     def _is_full(self):
-        room = self._taken() + self._buffer - self.known
-        return room < self.chunk and not self._free and not self.given_up
+        return self._space() < self.chunk and not self.given_up
+
+    def _space(self):
+        # Results that nobody takes are no reason to wait; what waits for a thread is.
+        under_way = len(self._pieces) * self.chunk if self._free else self.known - self._taken()
+        return self._buffer - under_way
 
     def lift(self):
         self._free = True

@@ -389,6 +389,7 @@ class Crew:
         )
         if done < len(items):
             call.put_back(first + done, items[done:])
+        self.tokens.put(call)  # it would have gone on
         call.settle(first, [*outcomes, Failure(error)], done == len(items))
 
     def look(self):

@@ -281,7 +281,10 @@ class Pool:
     def _get(job, progress):
         if progress:
             _poolview.watch(job, progress, job._progress()[2])
-        return job.get()
+        try:
+            return job.get()
+        finally:
+            del job  # an error has this frame in its traceback, and the job has the error
 
     def _map(self, func, iterable, mode, chunksize, **options):
         self._check_running()
