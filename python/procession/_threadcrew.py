@@ -137,6 +137,7 @@ class Crew:
         self.size = size
         self.state = RUN
         self.error = None
+        self._broken = False
         self.tokens = queue.SimpleQueue()
         self.threads = []  # the pool's `_pool`
         self.workers = []
@@ -218,10 +219,10 @@ class Crew:
         if self.error is None:
             self.error = BrokenPoolError(text)
             self.error.__cause__ = cause
+        self._broken = True
         self.state = TERMINATE
-        self.tokens.put(None)
-        self.sweep(tell=True)
-        self._tellings.put(None)
+        self.sweep()
+        self.disband()
 
     # ------------------------------------------------------------ calls
 
@@ -267,6 +268,8 @@ class Crew:
             call.kept = self._pool()
         if callback is not None or error_callback is not None:
             self.untold[call] = None
+            with self._lock:
+                self._teller = self._teller or _thread(self._tell)
         if timeout is not None:
             self._limit(timeout)
         self.open[call] = None
@@ -292,9 +295,6 @@ class Crew:
         if told is None:
             self._end(call)
             return
-        if self._teller is None:
-            with self._lock:
-                self._teller = self._teller or _thread(self._tell)
         self._tellings.put(call)
 
     def _end(self, call):
@@ -426,17 +426,17 @@ class Crew:
         self.tokens.put(None)
         self._tellings.put(None)
 
-    def sweep(self, tell=False):
-        """Ends the calls of a pool that has ended."""
+    def sweep(self):
+        """Ends the calls of a pool that has ended. If it broke, those who want to are told."""
         error = self.error or BrokenPoolError("the pool was terminated")
         for call in list(self.open):
             if self.wins(call):
                 call.give_up(error)
-                if tell:
+                if self._broken:
                     self.finish(call)
                 else:
                     self._end(call)
-        for call in list(self.untold) if not tell else ():
+        for call in () if self._broken else list(self.untold):
             self._end(call)
         with self._lock:
             self._changed.notify_all()
