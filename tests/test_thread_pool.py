@@ -341,6 +341,37 @@ def test_a_list_is_taken_in_lazily_too(pool):
     assert sorted(ran) == list(range(100))
 
 
+@pytest.mark.parametrize("feed", [list, iter])
+def test_what_nobody_takes_is_done_nevertheless(pool, feed):
+    ran = []
+    pool.imap(ran.append, feed(range(5000)), buffersize=10)
+    until(lambda: len(ran) == 5000, "all items")
+
+
+def test_an_endless_intake_that_is_forgotten_is_bounded(pool):
+    seen = -1
+    hold, held = threading.Event(), threading.Event()
+
+    def wait(x):
+        held.set()
+        assert hold.wait(PATIENCE)
+
+    def endless():
+        nonlocal seen
+        while True:
+            seen += 1
+            yield seen
+
+    pool.imap(wait, endless(), buffersize=10)
+    assert held.wait(PATIENCE)
+    until(lambda: seen >= 9, "the intake")
+    time.sleep(0.1)  # if it goes on, it goes far
+    assert seen <= 30
+    hold.set()
+    until(lambda: seen > 1000, "more items")
+    pool.terminate()
+
+
 def test_an_iterable_that_waits_for_results(pool):
     answers = []
     asked = threading.Semaphore(1)
@@ -802,7 +833,7 @@ def endless():
         yield 1
 pool = ThreadPool(2)
 other = ThreadPool(2)
-pending = pool.map_async(block, range(1000), 1, callback=print)
+pending = pool.map_async(block, range(1000), 1, callback=len)
 fed = other.imap(abs, endless())
 began.acquire(); began.acquire(); next(fed)
 {}
