@@ -51,14 +51,15 @@ def test_there_is_one_of_each_real_module():
     program = """
 import sys
 import multiprocessing.util, multiprocessing.process, multiprocessing.pool
-util, process, pool = multiprocessing.util, multiprocessing.process, multiprocessing.pool
+util, process = multiprocessing.util, multiprocessing.process
+real = [util, process, multiprocessing.pool]  # a global variable would get Procession's pool
 import procession
 procession.install()
 from procession import _std
 import procession._std.managers
 from multiprocessing import managers
 assert managers is _std.managers is sys.modules["procession._std.managers"]
-assert (managers.util, managers.process, managers.pool) == (util, process, pool)
+assert [managers.util, managers.process, managers.pool] == real
 assert _std.util is util is sys.modules["multiprocessing.util"] is sys.modules["procession.util"]
 assert procession.current_process() is process.current_process()
 assert managers.__name__ == "multiprocessing.managers" == managers.SyncManager.__module__

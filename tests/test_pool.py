@@ -376,7 +376,8 @@ def alive(pid):
 
 @each_method
 @pytest.mark.parametrize("how", ["ctrl-c", "interrupt", "kill"])
-def test_ctrl_c_and_death_of_the_owner(method, how, tmp_path):
+@pytest.mark.parametrize("delay", [0, 0.02, 0.3])
+def test_ctrl_c_and_death_of_the_owner(method, how, delay, tmp_path):
     program = tmp_path / "program.py"
     program.write_text(CTRL_C)
     with subprocess.Popen(
@@ -387,7 +388,7 @@ def test_ctrl_c_and_death_of_the_owner(method, how, tmp_path):
         start_new_session=True,
     ) as process:
         pids = [int(pid) for pid in process.stdout.readline().split()]
-        time.sleep(0.3)  # some are at their tasks; what comes out must not depend on it
+        time.sleep(delay)  # they start, or are at their tasks; what comes out must not depend on it
         sent = time.monotonic()
         if how == "ctrl-c":
             os.killpg(process.pid, signal.SIGINT)

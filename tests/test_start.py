@@ -219,3 +219,38 @@ def test_the_forkserver_preloads_the_main_module(method, as_module, tmp_path):
         timeout=45,
     )
     assert (done.returncode, done.stdout) == (0, b"")
+
+
+WARM = """
+import os, sys, time
+MODULES = "procession._worker", "procession.queues", "procession.sharedctypes"
+
+def look(pipe):
+    import gc
+    there = [name for name in MODULES if name in sys.modules]
+    pipe.send((there, gc.isenabled(), gc.get_freeze_count() > 0))
+
+def start(context):
+    import procession as mp
+    here, there = mp.Pipe()
+    child = context.Process(target=look, args=(there,))
+    child.start()
+    found = here.recv()
+    child.join()
+    assert child.exitcode == 0 and found[1], found
+    return found
+
+if __name__ == "__main__":
+    import procession as mp
+    context = mp.get_context("forkserver")
+    found, _, _ = start(context)
+    assert "procession._worker" in found
+    deadline = time.monotonic() + 20
+    while start(context)[0::2] != (list(MODULES), True):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)  # while it has children to fork it imports nothing
+"""
+
+
+def test_an_idle_forkserver_imports_what_children_may_need(tmp_path):
+    assert run(script(tmp_path, WARM)) == ""

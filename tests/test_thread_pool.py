@@ -96,7 +96,9 @@ def test_every_kind_of_call(pool, items, chunksize):
 
 def test_nothing_to_do(pool):
     told = []
-    assert pool.map(square, []) == [] == pool.map(square, [1], chunksize=0)
+    assert pool.map(square, []) == []
+    # Zero items at a time are nothing, as the standard library has it.
+    assert pool.map(square, [1], chunksize=0) == [None] == pool.map(square, [1], chunksize=-1)
     assert list(pool.imap(square, [])) == [] == list(pool.imap_unordered(square, iter([]), 3))
     assert pool.map_async(square, [], callback=told.append).get(PATIENCE) == []
     assert told == []

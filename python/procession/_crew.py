@@ -1,22 +1,22 @@
-"""The workers of a pool: what runs in them, and the thread that sees to it that they are there.
+"""The workers of a pool as their owner sees them, and the thread that sees that they are there.
 
     starting ──► ready ──► leaving      an orderly life
         ╰──────────┴── killed ──► buried by the owner, replaced by another in the same seat
 
-A `Crew` knows nothing of its `Pool`, so that a pool nobody refers to is collected, and ends.
+A `Crew` knows nothing of its `Pool`, so that a pool nobody refers to is collected, and ends. What
+runs in a worker is in _worker.py.
 """
 
 import os
 import signal
-import sys
 import threading
 import time
+import warnings
 
-from . import _core, _family
 from ._lifeline import Lifeline
 from ._std import util
 from ._std.connection import wait
-from ._std.pool import ExceptionWithTraceback, MaybeEncodingError
+from ._worker import Seat, work
 
 RUN = "RUN"
 CLOSE = "CLOSE"
@@ -24,8 +24,14 @@ TERMINATE = "TERMINATE"
 
 # A worker that was told to end by SIGTERM and does not is killed after so many seconds.
 _PATIENCE = 5.0
+# Where workers do not come up, others are started after pauses from the first to the second number
+# of seconds. So often in a row is none started, with none that works, until the pool gives up.
+_FIRST_PAUSE, _LAST_PAUSE = 0.02, 5.0
+_STARTS = 10
 # How often a limit on the time of tasks is looked after: this part of it, within bounds.
 _PART, _SHORTEST, _LONGEST = 0.1, 0.01, 0.25
+# A process that ends closes its descriptors first; so long after that it can be waited for.
+_MOMENT = 0.0001
 
 
 class BrokenPoolError(RuntimeError):
@@ -77,54 +83,6 @@ def _how(exitcode):
         return f"was killed by signal {-exitcode}"
 
 
-# ---------------------------------------------------------------- in the worker
-
-
-class Seat:
-    """A worker's place in its pool, on its way to it."""
-
-    def __init__(self, core, index, lifeline):
-        self._core = core
-        self._handle = core._handle(index)
-        self._lifeline = lifeline
-
-    def _lease(self):
-        return self._core._lease()
-
-    def __getstate__(self):
-        return self._handle, self._lifeline, _family.papers(self)
-
-    def __setstate__(self, state):
-        self._handle, self._lifeline, travelled = state
-        _family.enter(travelled)
-
-    def take(self):
-        self._lifeline.hang_on()
-        worker = _core.WorkerBase()
-        worker._attach(self._handle)
-        return worker
-
-
-def work(seat, initializer, initargs, maxtasks):
-    """What a worker does: tasks, until there will be no more."""
-    try:
-        worker = seat.take()
-        if initializer is not None:
-            initializer(*initargs)
-        worker._run(maxtasks, _failed, MaybeEncodingError)
-    except KeyboardInterrupt:
-        # The one who pressed the keys hears of it from the owner.
-        sys.exit(-signal.SIGINT)
-    util.debug("worker exiting")
-
-
-def _failed(exception):
-    return ExceptionWithTraceback(exception, exception.__traceback__)
-
-
-# ---------------------------------------------------------------- in the owner
-
-
 class Crew:
     """The workers, as their owner sees them."""
 
@@ -138,7 +96,8 @@ class Crew:
         self._arguments = initializer, initargs, maxtasks
         self._daemon = daemon
         self._lock = threading.RLock()
-        self._failures = 0
+        # In a row; when the next worker may be started; and whether somebody was told.
+        self._failures, self._not_before, self._warned = 0, 0.0, False
         self._lifeline = Lifeline()
         self._reader, self._writer = os.pipe()
         self._closing = util.Finalize(self, util.close_fds, (self._reader, self._writer))
@@ -162,22 +121,29 @@ class Crew:
             self.populate()
 
     def populate(self):
+        """Starts a worker for each empty seat, side by side."""
         with self._lock:
+            if time.monotonic() < self._not_before:
+                return
+            self._not_before = 0.0
             taken = {worker._seat for worker in self.workers}
-            for index in range(self._processes):
-                if index not in taken and self.state != TERMINATE:
-                    self._hire(index)
+            free = [index for index in range(self._processes) if index not in taken]
+            # All are made ready first: after a fork whatever this process writes to is copied.
+            for worker in [self._recruit(index) for index in free]:
+                if self.state == TERMINATE:
+                    break
+                worker.start()
+                self.workers.append(worker)
+                util.debug("added worker")
 
-    def _hire(self, index):
+    def _recruit(self, index):
         worker = self._start(
             target=work, args=(Seat(self.core, index, self._lifeline), *self._arguments)
         )
         worker._seat = index
         worker.name = worker.name.replace("Process", "PoolWorker")
         worker.daemon = self._daemon
-        worker.start()
-        self.workers.append(worker)
-        util.debug("added worker")
+        return worker
 
     def _bury(self, worker):
         util.debug("cleaning up worker %d", worker._seat)
@@ -185,25 +151,33 @@ class Crew:
         self.workers.remove(worker)
         phase = self.core._bury(worker._seat, worker.pid, worker.exitcode, lost)
         if phase in ("ready", "leaving"):
-            self._failures = 0
+            self._failures, self._not_before = 0, 0.0
             return
-        self._failures += 1
-        if (
-            self.error is None
-            and self._failures >= max(3, 2 * self._processes)
-            and not any(self.core._phase(other._seat) == "ready" for other in self.workers)
-        ):
-            self._break(worker)
-
-    def _break(self, worker):
         initializer = self._arguments[0]
         where = f"in its initializer {_name(initializer)}" if initializer else "as it started"
-        self.error = BrokenPoolError(
-            f"the pool was ended: {self._failures} times in a row a worker died {where};"
-            f" the last one {_how(worker.exitcode)}"
-        )
+        self._has_failed(f"a worker died {where}; the last one {_how(worker.exitcode)}")
+
+    def _has_failed(self, what, most=3):
+        """A worker did not come up: others are to come later, or the pool ends."""
+        self._failures += 1
+        most = max(most, 2 * self._processes)
+        if self._failures < most or self.error is not None:
+            return
+        text = f"{self._failures} times in a row {what}"
+        if not any(self.core._phase(other._seat) == "ready" for other in self.workers):
+            self._break(BrokenPoolError(f"the pool was ended: {text}"))
+            return
+        # The others can do the work.
+        excess = min(self._failures - most, 10)
+        self._not_before = time.monotonic() + min(_FIRST_PAUSE * 2**excess, _LAST_PAUSE)
+        if not self._warned:
+            self._warned = True
+            warnings.warn(f"a pool has too few workers: {text}", RuntimeWarning, stacklevel=2)
+
+    def _break(self, error):
+        self.error = error
         self.change(TERMINATE)
-        self.core._stop(self.error, True)
+        self.core._stop(error, True)
         for other in self.workers:
             other.terminate()
 
@@ -212,7 +186,13 @@ class Crew:
     def tend(self):
         """The thread that sees to the workers."""
         while self.state == RUN or (self.state == CLOSE and not self.core._is_idle()):
-            self.maintain()
+            try:
+                self.maintain()
+            except Exception as error:  # the system's limits, as a rule
+                with self._lock:
+                    pause = min(_FIRST_PAUSE * 2**self._failures, _LAST_PAUSE)
+                    self._not_before = time.monotonic() + pause
+                    self._has_failed(f"no worker could be started ({error!r})", _STARTS)
             self._sleep()
             for index, pid in self.core._overdue():
                 self._kill(index, pid)
@@ -238,9 +218,15 @@ class Crew:
             timeout = min(max(timeout * _PART, _SHORTEST), _LONGEST)
         elif self.state == CLOSE:
             timeout = _LONGEST
+        if self._not_before:
+            pause = max(0, self._not_before - time.monotonic())
+            timeout = pause if timeout is None else min(timeout, pause)
         sentinels = [worker.sentinel for worker in list(self.workers)]
-        if self._reader in wait([self._reader, *sentinels], timeout):
+        ready = wait([self._reader, *sentinels], timeout)
+        if self._reader in ready:
             os.read(self._reader, 4096)
+        elif ready:
+            time.sleep(_MOMENT)
 
     def _kill(self, index, pid):
         with self._lock:
@@ -250,7 +236,12 @@ class Crew:
 
     def serve(self):
         """The thread that takes in results, when no other does, and runs the callbacks."""
-        self.core._serve()
+        try:
+            self.core._serve()
+        except Exception as error:
+            # What it takes in is not what workers write.
+            self._break(BrokenPoolError(f"the pool was ended: {error!r}"))
+            self.core._serve()
         util.debug("result handler exiting")
 
     # ------------------------------------------------------------ the end

@@ -12,6 +12,7 @@ OWN = (
     "dummy",
     "forkserver",
     "heap",
+    "pool",
     "popen_fork",
     "popen_forkserver",
     "popen_spawn_posix",

@@ -11,8 +11,11 @@ _TICK = 0.1
 
 
 class WorkerStats(NamedTuple):
-    """What one worker does. `memory` is bytes; `age`, how long it has been at its item, `busy`, of
-    that `coding`, which is unpacking tasks and packing results, and `waited` are seconds."""
+    """What one worker does.
+
+    `memory` is bytes; seconds are `age`, how long it has been at its item, `busy`, of that
+    `coding`, which is unpacking tasks and packing results, and `waited`.
+    """
 
     pid: int
     state: str
@@ -34,8 +37,11 @@ class WorkerStats(NamedTuple):
 
 
 class ThreadStats(NamedTuple):
-    """What one thread does. `age`, how long it has been at its item (at its chunk, if the call has
-    no time limit), `busy` and `waited` are seconds."""
+    """What one thread does.
+
+    Seconds are `age`, how long it has been at its item (at its chunk, if the call has no time
+    limit), `busy` and `waited`.
+    """
 
     name: str
     state: str
@@ -48,11 +54,15 @@ class ThreadStats(NamedTuple):
     waited: float
 
     def __str__(self):
-        return f"{self.name} {self.state:<8} {self.items:>9} items {self.busy:>9.2f} s  {_at(self)}"
+        return (
+            f"{self.name} {self.state:<11} {self.items:>9} items {self.busy:>9.2f} s  {_at(self)}"
+        )
 
 
 def _at(worker):
-    return "idle" if worker.task is None else f"{worker.task}[{worker.item}] for {worker.age:.1f} s"
+    if worker.task is None:
+        return "idle"
+    return f"{worker.task}[{worker.item}] for {worker.age:.1f} s"
 
 
 class PoolStats(NamedTuple):

@@ -143,11 +143,11 @@ class Many(Call):
         self._again = deque()
         self._values = [None] * self.known
         self._failures = []
-        self._pieces = -(-self.known // chunk)
+        self._pieces = -(-self.known // chunk) if chunk else 0
         self._settled = []  # as long as there are pieces that are done
 
     def begin(self):
-        if self.known == 0:
+        if self._pieces == 0:
             self.callback = None  # as the standard library has it
             self.conclude()
         for _ in range(min(self.crew.size, self._pieces)):

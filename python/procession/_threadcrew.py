@@ -8,8 +8,8 @@ Two more threads come when they are needed: the *teller* runs callbacks, one aft
 the *watch* looks after time limits. A thread cannot be killed: one whose item takes too long is
 left behind, and another takes its place.
 
-A crew knows nothing of its pool but for a weak reference: so a pool nobody refers to is collected,
-and ends. A call keeps it, as long as somebody may wait for that.
+A crew knows nothing of its pool, so that a pool nobody refers to is collected, and ends. A call
+keeps it, as long as somebody may wait for that.
 """
 
 import itertools
@@ -133,7 +133,7 @@ class Worker:
 class Crew:
     """The threads of a pool, and its calls."""
 
-    def __init__(self, pool, start, size, initializer, initargs):
+    def __init__(self, start, size, initializer, initargs):
         self.size = size
         self.state = RUN
         self.error = None
@@ -148,7 +148,6 @@ class Crew:
         self.untold = {}
         self.idle = threading.Event()  # it is closed, and all is done
         self.items_done = 0  # by those that are no more
-        self._pool = weakref.ref(pool)
         self._start = start
         self._arguments = initializer, initargs
         self._failures = 0
@@ -226,9 +225,10 @@ class Crew:
 
     # ------------------------------------------------------------ calls
 
-    def _begin(
+    def begin(
         self,
-        job,
+        pool,
+        result,
         func,
         items,
         mode,
@@ -236,16 +236,13 @@ class Crew:
         *,
         name,
         timeout,
-        retries,
         chunk=1,
         stop=False,
         buffer=0,
         callback=None,
         error_callback=None,
-        waits=False,
-        tells=False,
     ):
-        """Begins a call; False if the pool has ended. `retries`: no thread is ever lost."""
+        """Begins a call; False if the pool has ended."""
         make = Many
         options = {
             "name": name,
@@ -256,16 +253,16 @@ class Crew:
         if gather == "one":
             make = Single
         elif gather == "list":
-            options["chunk"] = chunk or -(-len(items) // (4 * self.size)) or 1
+            options["chunk"] = -(-len(items) // (4 * self.size)) if chunk is None else chunk
             options["stops"] = stop
         else:
             make = Stream
             options.update(chunk=chunk or 1, buffer=buffer, ordered=gather == "ordered")
-        job._call = call = make(self, func, items, mode, **options)
+        result._call = call = make(self, func, items, mode, **options)
         if items is None:
-            job._pool = self._pool()  # if the results are forgotten, the pool may be, too
+            result._pool = pool  # if the results are forgotten, the pool may be, too
         else:
-            call.kept = self._pool()
+            call.kept = pool
         if callback is not None or error_callback is not None:
             self.untold[call] = None
             with self._lock:
@@ -400,16 +397,17 @@ class Crew:
 
     # ------------------------------------------------------------ the end
 
-    def change(self, state=None):
-        """Nobody has to be told of changes but that no more calls are made."""
-        if state != CLOSE:
-            return
+    def close(self):
+        """No more calls are made: ends when all is done."""
         if self.state == RUN:
             self.state = CLOSE
         for call in list(self.open):
             call.lift()
         if self.state == CLOSE:
             self._retire_if_idle()
+
+    def change(self):
+        """The pool is collected: its finalizer ends the threads."""
 
     def _retire_if_idle(self):
         if self.open or self.untold:

@@ -7,6 +7,7 @@ handed over themselves: nothing is pickled.
 import time
 
 from . import _docs, _poolview, pool
+from ._crew import _name
 from ._std import util
 from ._std.context import TimeoutError
 from ._threadcall import Call, Failure, Stream
@@ -54,6 +55,9 @@ class IMapIterator(_Result, pool.IMapIterator):
     """What a thread pool's `imap` returns: the results, in the order of the items."""
 
     _call: Stream
+
+    def _feeder(self):
+        return self._call
 
     def next(self, timeout=None):
         call = self._call
@@ -106,8 +110,8 @@ class ThreadPool(pool.Pool):
         self._timeout, self._retries = timeout, retries
         self._since = time.monotonic()
         make = type(self).Process
-        self._core = self._crew = crew = Crew(
-            self, lambda **kwds: make(None, **kwds), self._processes, initializer, tuple(initargs)
+        self._crew = crew = Crew(
+            lambda **kwds: make(None, **kwds), self._processes, initializer, tuple(initargs)
         )
         self._pool = crew.threads
         try:
@@ -118,9 +122,47 @@ class ThreadPool(pool.Pool):
         self._terminate = util.Finalize(self, crew.disband, exitpriority=15)
         self._state = pool.RUN
 
+    def _begin(
+        self,
+        result,
+        func,
+        items,
+        mode,
+        gather,
+        *,
+        timeout=None,
+        retries=None,  # no thread is lost
+        waits=False,
+        tells=False,  # there is nothing that could not be sent
+        **options,
+    ):
+        self._check_running()
+        options["timeout"] = self._timeout if timeout is None else timeout
+        options["name"] = _name(func)
+        if not self._crew.begin(self, result, func, items, mode, gather, **options):
+            # It has ended since.
+            self._check_running()
+            raise ValueError("Pool not running")
+        return result
+
+    def _get(self, result, progress):
+        try:
+            if progress:
+                _poolview.watch(result, progress, result._progress()[2])
+            return result.get()
+        finally:
+            del result  # it has the exception, whose traceback has this frame
+
     def stats(self):
         """What the threads do: a `PoolStats`, which prints as a table."""
         return _poolview.of_threads(self._crew, self._since)
+
+    def close(self):
+        """No more calls are made; the threads end when all is done."""
+        util.debug("closing pool")
+        if self._state == pool.RUN:
+            self._state = pool.CLOSE
+            self._crew.close()
 
     def terminate(self):
         """Ends the threads that are at nothing; what is under way fails.
@@ -129,9 +171,6 @@ class ThreadPool(pool.Pool):
         """
         super().terminate()
         self._crew.sweep()
-
-    def _take_in(self, job, iterable):
-        pool._thread(job._call.feed, iterable)
 
     def _join(self):
         self._crew.join()

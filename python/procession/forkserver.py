@@ -15,6 +15,7 @@ before it imports anything, and its children belong to it by fork.
 """
 
 import atexit
+import gc
 import os
 import select
 import selectors
@@ -38,6 +39,14 @@ __all__ = [
 MAXFDS_TO_SEND = 253
 _FIXED_FDS = 4
 _SIGNED = struct.Struct("q")
+# The collector rests until main begins, as in a spawned child.
+_BOOT = "import gc; gc.disable(); from procession.forkserver import main;"
+# What every child, or every worker of a pool, imports. And what children import if they are handed
+# a function by value, a queue, a lock: the server does that when it has had nothing to do for so
+# many seconds.
+_AT_ONCE = [f"{__package__}.{name}" for name in ("popen_forkserver", "_worker", "_lifeline")]
+_LATER = ["cloudpickle", *(f"{__package__}.{name}" for name in ("queues", "sharedctypes"))]
+_IDLE = 0.02
 
 
 class ForkServer(_std.ForkServer):
@@ -127,7 +136,7 @@ class ForkServer(_std.ForkServer):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
             arguments = (theirs.fileno(), family_fd, list(self._preload_modules))
-            program = f"from procession.forkserver import main; main(*{arguments!r}, **{options!r})"
+            program = f"{_BOOT} main(*{arguments!r}, **{options!r})"
             executable = spawn.get_executable()
             command = [executable, *util._args_from_interpreter_flags(), "-c", program]
             passed = sorted({theirs.fileno(), family_fd})
@@ -150,6 +159,10 @@ def main(
     _family.attach(family_fd)
     if install is not None:
         spawn.install_like(install)
+    for name in _AT_ONCE:
+        __import__(name)
+    gc.freeze()
+    gc.enable()
     _preload(preload, main_path, main_name, sys_path)
     util._close_stdin()
     with socket.socket(fileno=server_fd) as requests:
@@ -172,11 +185,15 @@ def _preload(preload, main_path, main_name, sys_path):
         finally:
             del current._inheriting
     for name in preload:
-        try:
-            __import__(name)
-        except ImportError:
-            pass
+        _try_import(name)
     util._flush_std_streams()
+
+
+def _try_import(name):
+    try:
+        __import__(name)
+    except ImportError:
+        pass
 
 
 class _Server:
@@ -199,9 +216,18 @@ class _Server:
         self.selector.register(self.wake_r, selectors.EVENT_READ, self.reap)
 
     def serve(self):
+        later = list(_LATER)
         while True:
-            for key, _ in self.selector.select():
+            events = self.selector.select(_IDLE if later else None)
+            for key, _ in events:
                 key.data()
+            if later and not events:
+                _try_import(later.pop(0))
+                if not later:
+                    # What is there stays; so children's collectors need not look at it, nor copy
+                    # its pages by that.
+                    gc.collect()
+                    gc.freeze()
 
     def request(self):
         message, fds, _, _ = socket.recv_fds(

@@ -6,7 +6,9 @@ core's), whose items the core cuts into chunks, encodes and puts into shared mem
 file has the signatures; _crew.py sees to the processes.
 
 Two threads belong to a pool: one waits for workers' ends, one for results that nobody is waiting
-for. A third feeds a call whose items come out of an iterator.
+for. They begin with the first call that needs them: beside workers that are starting a thread waits
+for a processor, and the call would with it. A third feeds a call whose items come out of an
+iterator.
 """
 
 import os
@@ -15,7 +17,7 @@ import time
 import types
 import warnings
 
-from . import _core, _docs, _poolview
+from . import _core, _docs
 from ._crew import (
     CLOSE,
     RUN,
@@ -28,14 +30,6 @@ from ._crew import (
 )
 from ._std import util
 from ._std.context import TimeoutError
-from ._std.pool import (
-    ExceptionWithTraceback,
-    MaybeEncodingError,
-    RemoteTraceback,
-    mapstar,
-    rebuild_exc,
-    starmapstar,
-)
 
 __all__ = ["Pool", "ThreadPool"]  # noqa: F822
 
@@ -49,6 +43,8 @@ class _Adapting(int):
 
 
 _ONE = _Adapting(1)
+# So many seconds a call is waited for before anybody looks whether the workers live.
+_SOON = 0.01
 # So many items more than results that were taken are at most taken out of an iterable by `imap`.
 BUFFERSIZE = 1024
 
@@ -136,13 +132,14 @@ class Pool:
             daemon,
         )
         self._pool = crew.workers
+        self._starting = threading.Lock()
+        self._worker_handler = threading.Thread(target=crew.tend, daemon=True)
+        self._result_handler = threading.Thread(target=crew.serve, daemon=True)
         try:
             crew.populate()
         except BaseException:
             crew.disband()
             raise
-        self._worker_handler = _thread(crew.tend)
-        self._result_handler = _thread(crew.serve)
         self._terminate = util.Finalize(
             self,
             crew.terminate,
@@ -193,15 +190,29 @@ class Pool:
             # It has ended since.
             self._check_running()
             raise ValueError("Pool not running")
+        job._hold(self)  # a pool that nobody else refers to lives as long as its results
+        if not options.get("waits"):
+            self._see_to(self._worker_handler)
+            self._see_to(self._result_handler)
         if options["timeout"] is not None:
+            self._see_to(self._worker_handler)
             self._crew.change()  # from now on somebody has to look at the clock
         return job
+
+    def _see_to(self, handler):
+        """Has one of the pool's two threads begin, if it has not."""
+        if handler.ident is None:
+            with self._starting:
+                if handler.ident is None:
+                    handler.start()
 
     def apply(self, func, args=(), kwds={}, *, timeout=None, retries=None):  # noqa: B006
         """Calls `func(*args, **kwds)` in a worker and returns what it returns."""
         limits = {"timeout": timeout, "retries": retries}
         items = [(args, dict(kwds))]
-        return self._begin(self._Apply(), func, items, _APPLY, "one", waits=True, **limits).get()
+        return self._get(
+            self._begin(self._Apply(), func, items, _APPLY, "one", waits=True, **limits), None
+        )
 
     def apply_async(
         self,
@@ -277,14 +288,25 @@ class Pool:
         limits = {"timeout": timeout, "retries": retries}
         return self._map(func, iterable, _STAR, chunksize, **calls, **limits)
 
-    @staticmethod
-    def _get(job, progress):
-        if progress:
-            _poolview.watch(job, progress, job._progress()[2])
+    def _get(self, job, progress):
         try:
+            if progress:
+                self._see_to(self._worker_handler)
+                self._see_to(self._result_handler)
+                _view().watch(job, progress, job._progress()[2])
+            if self._worker_handler.ident is None:
+                job.wait(_SOON)
+                if not job.ready():
+                    self._see_to(self._worker_handler)
             return job.get()
+        except BaseException:
+            # It may go on without anybody who waits for it.
+            self._see_to(self._worker_handler)
+            self._see_to(self._result_handler)
+            raise
         finally:
-            del job  # an error has this frame in its traceback, and the job has the error
+            # It has the exception, whose traceback has this frame.
+            del job
 
     def _map(self, func, iterable, mode, chunksize, **options):
         self._check_running()
@@ -292,8 +314,9 @@ class Pool:
         if chunksize is None and self._maxtasksperchild is not None:
             # What a task is counts here.
             chunksize = -(-len(items) // (4 * self._processes)) or 1
-        if chunksize is not None and chunksize <= 0:
-            items, chunksize = [], 1  # as the standard library has it
+        if chunksize is not None:
+            # With 0 nothing is called, as the standard library has it.
+            chunksize = max(chunksize, 0)
         stop = chunksize != 1
         return self._begin(
             self._Map(), func, items, mode, "list", chunk=chunksize, stop=stop, **options
@@ -317,7 +340,7 @@ class Pool:
         limits = {"timeout": timeout, "retries": retries}
         job = self._Ordered()
         results = self._imap(job, "ordered", func, iterable, chunksize, buffersize, limits)
-        return _poolview.follow(results, progress, _length(iterable)) if progress else results
+        return _view().follow(results, progress, _length(iterable)) if progress else results
 
     def imap_unordered(
         self,
@@ -333,7 +356,7 @@ class Pool:
         """As `imap`; the results come in the order in which they are there."""
         job, limits = self._Unordered(), {"timeout": timeout, "retries": retries}
         results = self._imap(job, "unordered", func, iterable, chunksize, buffersize, limits)
-        return _poolview.follow(results, progress, _length(iterable)) if progress else results
+        return _view().follow(results, progress, _length(iterable)) if progress else results
 
     def _imap(self, job, gather, func, iterable, chunksize, buffersize, limits, mode=_MAP):
         self._check_running()
@@ -342,7 +365,7 @@ class Pool:
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be 1+, not {buffersize:n}")
         adapts = isinstance(chunksize, _Adapting) and self._maxtasksperchild is None
-        chunk = None if adapts else int(chunksize)
+        chunk = None if adapts else min(int(chunksize), buffersize or int(chunksize))
         buffer = buffersize or max(BUFFERSIZE, 4 * self._processes * int(chunksize))
         # These cannot block and cannot raise: no thread is needed to iterate over them.
         items = list(iterable) if type(iterable) in (list, tuple) else None
@@ -350,15 +373,12 @@ class Pool:
             items = iterable
         self._begin(job, func, items, mode, gather, chunk=chunk, buffer=buffer, **limits)
         if items is None:
-            self._take_in(job, iterable)
+            _thread(job._feeder().feed, iterable)
         return job
-
-    def _take_in(self, job, iterable):
-        _thread(_feed, self._core, job, iterable)
 
     def stats(self):
         """What the workers do: a `PoolStats`, which prints as a table."""
-        return _poolview.stats(self._core, self._since)
+        return _view().stats(self._core, self._since)
 
     # ------------------------------------------------------------ the end
 
@@ -369,6 +389,8 @@ class Pool:
             self._state = CLOSE
             if self._crew.state == RUN:
                 self._crew.change(CLOSE)
+                self._see_to(self._worker_handler)
+                self._see_to(self._result_handler)
 
     def terminate(self):
         """Ends the workers at once, whatever they do; what is under way fails."""
@@ -389,8 +411,9 @@ class Pool:
         if self._crew.state == CLOSE:
             self._core._wait_idle()
             self._crew.change()
-        self._worker_handler.join()
-        self._result_handler.join()
+        for handler in self._worker_handler, self._result_handler:
+            if handler.ident is not None:
+                handler.join()
         for worker in list(self._pool):
             worker.join()
 
@@ -416,6 +439,12 @@ def _thread(target, *args):
     return thread
 
 
+def _view():
+    from . import _poolview  # which few ask for, and which imports much
+
+    return _poolview
+
+
 def _length(iterable):
     try:
         return len(iterable)
@@ -423,8 +452,17 @@ def _length(iterable):
         return None
 
 
-def _feed(core, job, iterable):
-    core._feed(job, iterable)
+def __getattr__(name):
+    # A pool begins without importing ThreadPool, the exceptions' wrappings and the like.
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "ThreadPool":
+        from ._threadpool import ThreadPool
+
+        return ThreadPool
+    from ._std import pool
+
+    return getattr(pool, name)
 
 
 def _cpu_count():
@@ -432,28 +470,14 @@ def _cpu_count():
     return count() or 1
 
 
-def __getattr__(name):
-    if name == "ThreadPool":  # which is derived from what stands here
-        from ._threadpool import ThreadPool
-
-        return ThreadPool
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 __all__ += [
     "ApplyResult",
     "AsyncResult",
     "BrokenPoolError",
-    "ExceptionWithTraceback",
     "IMapIterator",
     "IMapUnorderedIterator",
     "MapResult",
-    "MaybeEncodingError",
-    "RemoteTraceback",
     "TaskTimeoutError",
     "TimeoutError",
     "WorkerLostError",
-    "mapstar",
-    "rebuild_exc",
-    "starmapstar",
 ]

@@ -34,13 +34,14 @@ class Popen(LeaseHolder, popen_forkserver.Popen):
         super().__init__(process_obj)
 
     def _launch(self, process_obj):
-        message = spawn.encode(self, process_obj)
+        message, _ = spawn.encode(self, process_obj)
         self.pid, self.sentinel, feed = forkserver.connect_to_new_process(self._fds)
         # A duplicate stays open until the Popen goes: the child takes its closing for the parent's
         # end.
         held = os.dup(feed)
         self.finalizer = util.Finalize(self, util.close_fds, (held, self.sentinel))
         with open(feed, "wb") as pipe:
+            pipe.write(spawn.NO_CODE)  # the server has compiled it
             pipe.write(message)
 
     def poll(self, flag=os.WNOHANG):

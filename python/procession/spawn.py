@@ -6,11 +6,15 @@ The boot line of a spawned child is
 
 and what it imports at first is kept small (see _lean.py).
 Before anything else the child joins the family, so that every handle which it unpickles leads
-somewhere. Then it reads two pickles, as the standard library's children do: the preparation data
-(names, paths, what `__main__` is) and the Process object.
+somewhere. Then it reads three pickles: the code of the main module's file, or None; and, as the
+standard library's children do, the preparation data (names, paths, what `__main__` is) and the
+Process object.
 """
 
+import _imp
+import _signal  # `signal` makes enumerations of all that
 import io
+import marshal
 import os
 import pickle
 import sys
@@ -48,6 +52,8 @@ __all__ = [
 # In the preparation data: the child is to call `install`, before the main module is imported, and
 # to import these modules before that.
 _INSTALL = "procession_install"
+# Beside it, in the child: the main module's code.
+_CODE = "procession_code"
 
 
 def freeze_support():
@@ -68,7 +74,10 @@ def get_command_line(**kwds):
 
 
 def encode(popen, process_obj):
-    """The message to the child: preparation data and Process object, pickled for `popen`."""
+    """The message to the child: preparation data and Process object, pickled for `popen`.
+
+    Returns the path of the main module's file as well, or None.
+    """
     file = io.BytesIO()
     data = get_preparation_data(process_obj._name)
     context.set_spawning_popen(popen)
@@ -77,7 +86,41 @@ def encode(popen, process_obj):
         reduction.dump(process_obj, file)
     finally:
         context.set_spawning_popen(None)
-    return file.getbuffer()
+    return file.getbuffer(), data.get("init_main_from_path")
+
+
+# What the first pickle is if the child is to compile the main module by itself.
+NO_CODE = pickle.dumps(None)
+# Its other form says for which interpreter and which source the code is.
+_INTERPRETER = sys.version, sys.flags.optimize
+_codes: dict = {}  # path → source's hash, pickle; None until there was a second child
+
+
+def code_for(path):
+    """The first pickle, for a child that is about to import this file as its main module.
+
+    The first child compiles the file by itself: it may be the only one, and need not wait for that.
+    """
+    if path is None:
+        return NO_CODE
+    if path not in _codes:
+        _codes[path] = None
+        return NO_CODE
+    try:
+        source = _source(path)
+        if source is None:
+            return NO_CODE
+        number = _hash(source)
+        if _codes[path] is None or _codes[path][0] != number:
+            code = marshal.dumps(compile(source, path, "exec", dont_inherit=True))
+            _codes[path] = number, pickle.dumps((_INTERPRETER, number, code))
+        return _codes[path][1]
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return NO_CODE  # the child meets the same, and shows it
+
+
+def _hash(source):
+    return _imp.source_hash(0, source)  # as files of compiled modules have it
 
 
 def get_preparation_data(name):
@@ -94,14 +137,18 @@ def get_preparation_data(name):
 def prepare(data):
     """Makes this process what the preparation data says."""
     data = dict(data)
-    path = data.pop("init_main_from_path", None)
+    path, code = data.pop("init_main_from_path", None), data.pop(_CODE, None)
     _std.prepare(data)
     if path is not None:
-        import_main_path(path)
+        _import_file(path, code)
 
 
 def import_main_path(main_path):
     """Imports a file as the main module, unless it is that already."""
+    _import_file(main_path, None)
+
+
+def _import_file(main_path, compiled):
     current = sys.modules["__main__"]
     if getattr(current, "__file__", None) == main_path:
         return
@@ -110,7 +157,10 @@ def import_main_path(main_path):
         _std.import_main_path(main_path)
         return
     # As there, but without `runpy` and all that it imports.
-    code = compile(source, main_path, "exec", dont_inherit=True)
+    if compiled is not None and compiled[:2] == (_INTERPRETER, _hash(source)):
+        code = marshal.loads(compiled[2])
+    else:
+        code = compile(source, main_path, "exec", dont_inherit=True)
     old_main_modules.append(current)
     main = types.ModuleType("__mp_main__")
     main.__file__, main.__package__ = main_path, ""
@@ -142,8 +192,8 @@ def import_main_name(name):
     _std._fixup_main_from_name(name)
 
 
-def spawn_main(pipe_handle, parent_pid=None, tracker_fd=None, family_fd=None):
-    """Runs what comes over the pipe, and exits."""
+def spawn_main(pipe_handle, parent_pid=None, tracker_fd=None, family_fd=None, unblock=0):
+    """Runs what comes over the pipe, and exits. `unblock`: SIGINT was blocked for the start."""
     assert is_forking(sys.argv), "Not forking"
     if (lean := sys.modules.get(f"{__package__}._lean")) is not None:
         lean.end()
@@ -151,23 +201,35 @@ def spawn_main(pipe_handle, parent_pid=None, tracker_fd=None, family_fd=None):
         _family.attach(family_fd)
     resource_tracker._resource_tracker._fd = tracker_fd
     _member.will_exit()
-    sys.exit(_main(pipe_handle, os.dup(pipe_handle)))
+    sys.exit(_main(pipe_handle, os.dup(pipe_handle), unblock))
 
 
-def _main(fd, parent_sentinel):
+def _main(fd, parent_sentinel, unblock=False):
     current = process.current_process()
     with open(fd, "rb") as pipe:
         # Whoever starts a process while __main__ is being imported is told what idiom is missing.
         current._inheriting = True
         try:
+            code = pickle.load(pipe)
             data = pickle.load(pipe)
             if _INSTALL in data:
                 install_like(data.pop(_INSTALL))
-            prepare(data)
+            prepare({**data, _CODE: code})
             process_obj = pickle.load(pipe)
         finally:
             del current._inheriting
+    if unblock:
+        _take_interrupts()
     return process_obj._bootstrap(parent_sentinel)
+
+
+def _take_interrupts():
+    try:
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGINT])
+    except KeyboardInterrupt:
+        # It has not begun with anything that the user could want to know.
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        os.kill(os.getpid(), _signal.SIGINT)
 
 
 def _installation():

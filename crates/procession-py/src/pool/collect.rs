@@ -9,8 +9,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::call::{APART, FAILED, KIND, SKIPPED};
-use super::core::{Core, Known, Task};
-use super::job::{Batch, Claim, Job, Outcome};
+use super::core::Core;
+use super::gather::{Batch, Outcome};
+use super::is_interrupt;
+use super::job::{Claim, Job};
+use super::tasks::Task;
 use crate::codec::{self, DecodeError, Scratch};
 use crate::error::Raise;
 
@@ -33,20 +36,50 @@ impl Drop for Collecting<'_> {
     }
 }
 
-/// A task's job, and which of its items had an outcome, a moment ago.
+/// A task whose report came in.
 struct Expected {
     job: Arc<Job>,
     first: usize,
     count: u32,
-    known: Known,
+}
+
+/// What came in of it.
+struct Outcomes<'a> {
+    expected: &'a Expected,
+    fresh: Vec<Batch>,
+    /// Ctrl-C was pressed meanwhile.
+    interrupt: Option<PyErr>,
+}
+
+impl<'a> Outcomes<'a> {
+    fn new(expected: &'a Expected) -> Self {
+        Self { expected, fresh: Vec::new(), interrupt: None }
+    }
+
+    /// Of one item. What cannot be unpacked is the item's failure.
+    fn add(
+        &mut self,
+        py: Python<'_>,
+        item: u32,
+        tag: u8,
+        value: Result<Bound<'_, PyAny>, DecodeError>,
+    ) {
+        let outcome = match value {
+            Ok(value) if tag & FAILED == 0 => Outcome::Good(value.unbind()),
+            Ok(value) => Outcome::Failed(value.unbind()),
+            Err(error) => {
+                let error = PyErr::from(error);
+                if is_interrupt(py, &error) {
+                    self.interrupt = Some(error.clone_ref(py));
+                }
+                Outcome::Failed(error.into_value(py).into_any())
+            }
+        };
+        self.fresh.push(Batch::One(self.expected.first + item as usize, outcome));
+    }
 }
 
 impl Expected {
-    #[inline]
-    fn lacks(&self, item: u32) -> bool {
-        item < self.count && self.known.lacks(item)
-    }
-
     /// Takes in a run. If it cannot be read on, where its items end is not known: all that have no
     /// outcome share the error then.
     fn read_run(
@@ -80,6 +113,7 @@ impl Expected {
 impl Core {
     /// Takes in all reports that are there.
     pub(super) fn collect(&self, py: Python<'_>) -> PyResult<()> {
+        self.check_home()?;
         if !self.pool.has_report() {
             return Ok(());
         }
@@ -89,17 +123,22 @@ impl Core {
             let Some(arrived) = self.pool.try_report(&mut inline).map_err(Raise::raise)? else {
                 return Ok(());
             };
-            self.receive(py, arrived, &inline)?;
-            drop(busy);
+            self.receive(py, arrived, &inline, busy)?;
             self.pump(py)?;
         }
     }
 
-    fn receive(&self, py: Python<'_>, arrived: Arrived, inline: &[u8]) -> PyResult<()> {
+    fn receive(
+        &self,
+        py: Python<'_>,
+        arrived: Arrived,
+        inline: &[u8],
+        busy: Collecting<'_>,
+    ) -> PyResult<()> {
         let number = arrived.task;
         match arrived.what {
             Report::Log { finished, elapsed } => {
-                self.receive_log(py, number, inline)?;
+                self.receive_log(py, number, inline, Some(busy))?;
                 if finished {
                     self.finished(number, elapsed, inline.len());
                 }
@@ -108,29 +147,38 @@ impl Core {
                 let Some(expected) = self.expected(number) else {
                     return Ok(());
                 };
-                if !expected.lacks(item) {
+                if !self.note(number, |task| task.note(item)).unwrap_or(false) {
                     return Ok(());
                 }
+                drop(busy); // from here on Python code may run
                 let bytes = inline.len() + message.block.as_ref().map_or(0, procession::Block::len);
                 self.weigh(bytes);
                 expected.job.weigh(1, bytes);
                 let mut scratch = Scratch::take();
                 scratch.bytes.extend_from_slice(inline);
+                let mut outcomes = Outcomes::new(&expected);
                 let value = codec::decode(py, message, &mut scratch);
-                let outcome = outcome_of(py, tag, value);
-                self.outcomes(py, number, &expected, vec![Batch::One(item as usize, outcome)])?;
+                drop(scratch);
+                outcomes.add(py, item, tag, value);
+                self.give(py, outcomes)?;
             }
             _ => {}
         }
         Ok(())
     }
 
-    /// Takes in the outcomes of a log.
-    pub(super) fn receive_log(&self, py: Python<'_>, number: u64, log: &[u8]) -> PyResult<()> {
+    /// Takes in the outcomes of a log. `busy` ends when it is noted whose they are.
+    pub(super) fn receive_log(
+        &self,
+        py: Python<'_>,
+        number: u64,
+        log: &[u8],
+        busy: Option<Collecting<'_>>,
+    ) -> PyResult<()> {
         let Some(expected) = self.expected(number) else {
             return Ok(());
         };
-        let (mut came, mut apart) = (Vec::new(), false);
+        let (mut came, mut others, mut apart) = (Vec::new(), Vec::new(), false);
         let mut scratch = Scratch::take();
         for entry in Entries::new(log) {
             let item = entry.item as usize;
@@ -141,66 +189,65 @@ impl Core {
                 }
                 APART => apart = true,
                 _ if entry.is_run => expected.read_run(py, &entry, &mut scratch, &mut came),
-                _ if expected.lacks(entry.item) => {
-                    came.push(Batch::One(item, read(py, &entry, &mut scratch)));
-                }
-                _ => {} // it was in a report already
+                _ => others.push(entry),
             }
         }
+        let mut outcomes = Outcomes::new(&expected);
+        let mut surplus = Vec::new();
+        self.note(number, |task| {
+            for batch in came.drain(..) {
+                batch.note(task, expected.first, &mut outcomes.fresh, &mut surplus);
+            }
+            others.retain(|entry| task.note(entry.item));
+        });
+        drop((came, surplus));
+        drop(busy); // from here on Python code may run
+        for entry in others {
+            scratch.bytes.clear();
+            scratch.bytes.extend_from_slice(entry.bytes);
+            let value = codec::decode_small(py, entry.tag & KIND, &mut scratch);
+            outcomes.add(py, entry.item, entry.tag, value);
+        }
         drop(scratch);
-        self.outcomes(py, number, &expected, came)?;
+        self.give(py, outcomes)?;
         if apart { self.take_apart(py, number) } else { Ok(()) }
     }
 
     fn expected(&self, number: u64) -> Option<Expected> {
         let mut state = self.state();
-        state.tasks.get(number).map(|task| Expected {
+        state.tasks.get_mut(&number).map(|task| Expected {
             job: Arc::clone(&task.job),
             first: task.first,
             count: task.count,
-            known: task.known().clone(),
         })
     }
 
-    /// Notes outcomes of a task's items; of an item the first counts.
-    fn outcomes(
-        &self,
-        py: Python<'_>,
-        number: u64,
-        expected: &Expected,
-        came: Vec<Batch>,
-    ) -> PyResult<()> {
-        let (mut noted, mut surplus) = (Vec::with_capacity(came.len()), Vec::new());
-        let (done, fresh) = {
-            let mut state = self.state();
-            let Some(task) = state.tasks.get(number) else {
-                drop(state); // before the outcomes
-                return Ok(());
-            };
-            let before = task.known().count();
-            for batch in came {
-                batch.sort(
-                    &mut |item, count| task.note(item, count),
-                    expected.first,
-                    &mut noted,
-                    &mut surplus,
-                );
-            }
-            let fresh = task.known().count() - before;
-            let over = task.is_done() && task.finished;
-            (if over { state.tasks.remove(number) } else { None }, fresh)
-        };
-        drop((done, surplus));
-        if fresh == 0 {
-            return Ok(());
+    /// Notes which of a task's items have an outcome now. None if it is not under way any more.
+    fn note<T>(&self, number: u64, note: impl FnOnce(&mut Task) -> T) -> Option<T> {
+        let mut state = self.state();
+        let task = state.tasks.get_mut(&number)?;
+        let noted = note(task);
+        let over = task.is_done() && task.finished;
+        let done = if over { state.tasks.remove(&number) } else { None };
+        drop(state);
+        drop(done);
+        Some(noted)
+    }
+
+    /// Gives outcomes to their call, once it is noted that they are there.
+    fn give(&self, py: Python<'_>, outcomes: Outcomes<'_>) -> PyResult<()> {
+        let Outcomes { expected, fresh, interrupt } = outcomes;
+        let items: usize = fresh.iter().map(Batch::len).sum();
+        if items > 0 {
+            self.done_items.fetch_add(items as u64, Ordering::Relaxed);
+            self.deliver(py, &expected.job, fresh)?;
         }
-        self.done_items.fetch_add(fresh, Ordering::Relaxed);
-        self.deliver(py, &expected.job, noted)
+        interrupt.map_or(Ok(()), Err)
     }
 
     /// Sends the items of a task that could not be unpacked one by one.
     pub(super) fn take_apart(&self, py: Python<'_>, number: u64) -> PyResult<()> {
-        let Some(task) = self.state().tasks.remove(number) else {
+        let Some(task) = self.state().tasks.remove(&number) else {
             return Ok(());
         };
         for item in (0..task.count).filter(|&item| task.lacks(item)) {
@@ -226,12 +273,12 @@ impl Core {
             let before = if state.task_ns == 0.0 { ns } else { state.task_ns };
             state.task_ns = before * FORGET + ns * (1.0 - FORGET);
             state.task_bytes = (state.task_bytes * FORGET).max(bytes as f64);
-            let Some(task) = state.tasks.get(number) else {
+            let Some(task) = state.tasks.get_mut(&number) else {
                 return;
             };
             task.finished = true;
             task.job.learn(task.count, elapsed);
-            if task.is_done() { state.tasks.remove(number) } else { None }
+            if task.is_done() { state.tasks.remove(&number) } else { None }
         };
         drop(done);
     }
@@ -239,20 +286,5 @@ impl Core {
     fn weigh(&self, bytes: usize) {
         let mut state = self.state();
         state.task_bytes = state.task_bytes.max(bytes as f64);
-    }
-}
-
-fn read(py: Python<'_>, entry: &Entry<'_>, scratch: &mut Scratch) -> Outcome {
-    scratch.bytes.clear();
-    scratch.bytes.extend_from_slice(entry.bytes);
-    outcome_of(py, entry.tag, codec::decode_small(py, entry.tag & KIND, scratch))
-}
-
-/// What cannot be unpacked is the item's failure.
-fn outcome_of(py: Python<'_>, tag: u8, value: Result<Bound<'_, PyAny>, DecodeError>) -> Outcome {
-    match value {
-        Ok(value) if tag & FAILED == 0 => Outcome::Good(value.unbind()),
-        Ok(value) => Outcome::Failed(value.unbind()),
-        Err(error) => Outcome::Failed(PyErr::from(error).into_value(py).into_any()),
     }
 }

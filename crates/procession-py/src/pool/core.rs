@@ -10,147 +10,26 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use procession::pool::RawPool;
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
-use super::job::{Gather, Job};
+use super::gather::Gather;
+use super::job::Job;
+use super::tasks::Task;
 use crate::blocking::{self, Patience};
 
 /// For so long after a foreground thread has left the handler expects the next one.
 const RETURNS: Duration = Duration::from_millis(5);
+/// How long a handler waits for memory, before it tries again to take in a report.
+const RETRY: Duration = Duration::from_millis(100);
 /// How often an idle handler looks around, for no reason that is known.
 const IDLE: Duration = Duration::from_millis(500);
-
-/// A task that was pushed and has items without an outcome.
-pub(super) struct Task {
-    pub(super) job: Arc<Job>,
-    pub(super) first: usize,
-    pub(super) count: u32,
-    /// The items, unless they stand in the job's list.
-    pub(super) items: Option<Py<PyList>>,
-    /// Its worker is free.
-    pub(super) finished: bool,
-    known: Known,
-}
-
-/// Which items of a task have an outcome: all before `next`, and these behind it.
-#[derive(Clone, Default)]
-pub(super) struct Known {
-    next: u32,
-    ahead: Vec<u32>,
-}
-
-impl Known {
-    /// How many there are.
-    pub(super) fn count(&self) -> u64 {
-        u64::from(self.next) + self.ahead.len() as u64
-    }
-
-    #[inline]
-    pub(super) fn lacks(&self, item: u32) -> bool {
-        item >= self.next && !self.ahead.contains(&item)
-    }
-}
-
-impl Task {
-    pub(super) fn new(
-        job: &Arc<Job>,
-        first: usize,
-        count: usize,
-        items: Option<Py<PyList>>,
-    ) -> Self {
-        let (job, count, known) = (Arc::clone(job), count as u32, Known::default());
-        Self { job, first, count, items, finished: false, known }
-    }
-
-    /// Notes that some items in a row have an outcome. False, and nothing is noted, if one of them is
-    /// known not to be new, or is none; where that takes a search, of several items at once.
-    #[inline]
-    pub(super) fn note(&mut self, item: u32, count: usize) -> bool {
-        if count == 1 {
-            return self.note_one(item);
-        }
-        let fits = count <= (self.count - self.known.next) as usize;
-        let is_next = item == self.known.next && self.known.ahead.is_empty() && fits;
-        if is_next {
-            self.known.next += count as u32;
-        }
-        is_next
-    }
-
-    fn note_one(&mut self, item: u32) -> bool {
-        if item >= self.count || !self.lacks(item) {
-            return false;
-        }
-        let Known { next, ahead } = &mut self.known;
-        if item != *next {
-            ahead.push(item);
-            return true;
-        }
-        *next += 1;
-        while let Some(at) = ahead.iter().position(|known| known == next) {
-            ahead.swap_remove(at);
-            *next += 1;
-        }
-        true
-    }
-
-    /// Whether an item has no outcome yet.
-    #[inline]
-    pub(super) fn lacks(&self, item: u32) -> bool {
-        self.known.lacks(item)
-    }
-
-    pub(super) fn known(&self) -> &Known {
-        &self.known
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.known.next == self.count
-    }
-}
-
-/// Tasks by their numbers, which are given out in order.
-#[derive(Default)]
-pub(super) struct Tasks {
-    first: u64,
-    there: VecDeque<Option<Task>>,
-    pub(super) count: usize,
-}
-
-impl Tasks {
-    pub(super) fn insert(&mut self, number: u64, task: Task) {
-        if self.there.is_empty() {
-            self.first = number;
-        }
-        while self.first + (self.there.len() as u64) < number {
-            self.there.push_back(None);
-        }
-        self.there.push_back(Some(task));
-        self.count += 1;
-    }
-
-    pub(super) fn get(&mut self, number: u64) -> Option<&mut Task> {
-        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        self.there.get_mut(at)?.as_mut()
-    }
-
-    pub(super) fn remove(&mut self, number: u64) -> Option<Task> {
-        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        let task = self.there.get_mut(at)?.take()?;
-        self.count -= 1;
-        while let Some(None) = self.there.front() {
-            self.there.pop_front();
-            self.first += 1;
-        }
-        Some(task)
-    }
-}
 
 /// What the core's lock protects.
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) tasks: Tasks,
+    /// What is under way, by the tasks' numbers.
+    pub(super) tasks: HashMap<u64, Task>,
     /// Jobs that may have something to claim.
     pub(super) queue: VecDeque<Arc<Job>>,
     /// Jobs whose callbacks are to be run.
@@ -165,9 +44,17 @@ pub(super) struct State {
     pub(super) task_bytes: f64,
     /// Workers that are to be killed for the step at which they are.
     pub(super) condemned: HashMap<u32, u64>,
-    /// The handler sleeps long and must be woken.
+    /// The handler sleeps long and must be woken; or it waits for reports, and must be called away.
     asleep: bool,
+    watching: bool,
     left_at: Option<Instant>,
+}
+
+/// What was under way as a pool was stopped.
+pub(super) struct Rest {
+    pub(super) jobs: Vec<Arc<Job>>,
+    _tasks: HashMap<u64, Task>,
+    _called: VecDeque<Arc<Job>>,
 }
 
 pub(super) struct Core {
@@ -175,9 +62,12 @@ pub(super) struct Core {
     state: Mutex<State>,
     handler: Condvar,
     feeder: Condvar,
+    /// A feeder waits for room.
+    hungry: AtomicBool,
     /// Moves whenever somebody who waits may go on.
     epoch: AtomicU64,
     foreground: AtomicUsize,
+    /// Threads that have taken a report and not yet noted whose outcomes it has.
     pub(super) collecting: AtomicUsize,
     pub(super) stopped: AtomicBool,
     /// No bounds on what is fed: nobody will take results before all is done.
@@ -192,6 +82,7 @@ impl Core {
             state: Mutex::default(),
             handler: Condvar::new(),
             feeder: Condvar::new(),
+            hungry: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
             foreground: AtomicUsize::new(0),
             collecting: AtomicUsize::new(0),
@@ -213,6 +104,17 @@ impl Core {
         self.endless.load(Ordering::Relaxed)
     }
 
+    /// An error if this process is a fork of the one that made the pool: reports are not for it.
+    pub(super) fn check_home(&self) -> PyResult<()> {
+        if self.pool.is_owner() {
+            return Ok(());
+        }
+        Err(PyRuntimeError::new_err(
+            "this pool belongs to the process that made it, and this one is a fork of that: make a \
+             pool here",
+        ))
+    }
+
     /// A job begins.
     pub(super) fn enter(&self, py: Python<'_>, job: &Arc<Job>, waits: bool) -> PyResult<()> {
         {
@@ -230,7 +132,7 @@ impl Core {
     /// Puts a job into the queue, if it is not there.
     fn queue_job(state: &mut State, job: &Arc<Job>) {
         let mut work = job.work();
-        if !work.queued {
+        if !work.queued && !work.over {
             work.queued = true;
             state.queue.push_back(Arc::clone(job));
         }
@@ -245,16 +147,26 @@ impl Core {
     /// Results of a stream were taken, so that there is room for more.
     pub(super) fn more_room(&self, py: Python<'_>, job: &Arc<Job>) -> PyResult<()> {
         self.more_work(job);
-        self.feeder.notify_all();
+        self.call_feeders();
         self.pump(py)
+    }
+
+    /// There may be room for what feeders have.
+    pub(super) fn call_feeders(&self) {
+        if self.hungry.load(Ordering::SeqCst) {
+            let _state = self.state();
+            self.hungry.store(false, Ordering::SeqCst);
+            self.feeder.notify_all();
+        }
     }
 
     /// Sleeps until there may be room for another item. Without the interpreter.
     pub(super) fn wait_for_room(&self, job: &Job) {
         let state = self.state();
-        if !job.may_feed() && !self.stopped.load(Ordering::Acquire) && !self.is_endless() {
-            let slice = Duration::from_millis(50);
-            drop(self.feeder.wait_timeout(state, slice));
+        self.hungry.store(true, Ordering::SeqCst);
+        if !job.may_feed(self.is_endless()) && !self.stopped.load(Ordering::Acquire) {
+            // Who takes a job's last result by dropping it does not call: hence the limit.
+            drop(self.feeder.wait_timeout(state, IDLE));
         }
     }
 
@@ -286,9 +198,10 @@ impl Core {
 
     /// Lets those go on who wait for a job.
     fn release(&self, job: &Arc<Job>) {
-        job.work().ready = true;
+        let holder = job.work().get_ready();
         self.state().jobs.retain(|other| !Arc::ptr_eq(other, job));
         self.news();
+        drop(holder);
     }
 
     /// Runs the callbacks that are due. Their errors are nobody's to catch.
@@ -330,6 +243,7 @@ impl Core {
         patience: Patience,
         mut attempt: impl FnMut() -> PyResult<Option<T>>,
     ) -> PyResult<Option<T>> {
+        self.check_home()?;
         let _here = Foreground::enter(self);
         let seen = AtomicU64::new(0);
         let waited = blocking::wait(
@@ -359,14 +273,18 @@ impl Core {
 
     pub(super) fn wake_handler(&self) {
         let state = self.state();
-        if state.asleep || self.stopped.load(Ordering::Relaxed) {
+        if state.watching {
+            drop(state);
+            self.epoch.fetch_add(1, Ordering::SeqCst);
+            self.pool.wake();
+        } else if state.asleep || self.stopped.load(Ordering::Relaxed) {
             self.handler.notify_all();
         }
     }
 
     /// Ends it: what comes from now on is refused. Gives what was under way; the jobs whose callbacks
     /// for errors are to be run (`tell`) are the handler's last.
-    pub(super) fn stop(&self, tell: bool) -> (Vec<Arc<Job>>, Tasks, VecDeque<Arc<Job>>) {
+    pub(super) fn stop(&self, tell: bool) -> Rest {
         let mut state = self.state();
         let again = self.stopped.swap(true, Ordering::SeqCst);
         state.queue.clear();
@@ -377,7 +295,7 @@ impl Core {
             let told = jobs.iter().filter(|job| job.error_callback.is_some());
             state.last.extend(told.map(Arc::clone));
         }
-        (jobs, std::mem::take(&mut state.tasks), called)
+        Rest { jobs, _tasks: std::mem::take(&mut state.tasks), _called: called }
     }
 
     /// The jobs that [`Core::stop`] gave have their error.
@@ -398,7 +316,7 @@ impl Core {
 
     /// The handler's life: until the pool is stopped.
     pub(super) fn serve(&self, py: Python<'_>) -> PyResult<()> {
-        self.serve_while_open(py)?;
+        self.serve_while_open(py)?; // of an error `stop` is the answer, and then another `serve`
         while !self.state().told {
             py.detach(|| std::thread::sleep(Duration::from_millis(1))); // `stop` is under way
         }
@@ -409,9 +327,15 @@ impl Core {
     fn serve_while_open(&self, py: Python<'_>) -> PyResult<()> {
         while !self.stopped.load(Ordering::Acquire) {
             self.run_callbacks(py);
-            let busy = self.state().tasks.count > 0;
+            let busy = !self.state().tasks.is_empty();
             if busy && self.is_mine() {
-                self.collect(py)?;
+                match self.collect(py) {
+                    // It stays where it is until there is memory.
+                    Err(error) if error.is_instance_of::<PyMemoryError>(py) => {
+                        py.detach(|| std::thread::sleep(RETRY));
+                    }
+                    collected => collected?,
+                }
                 self.run_callbacks(py);
             }
             py.detach(|| self.handler_sleeps());
@@ -431,18 +355,20 @@ impl Core {
         if !state.called.is_empty() || self.stopped.load(Ordering::Acquire) {
             return;
         }
-        if state.tasks.count > 0 && mine {
-            drop(state);
+        if !state.tasks.is_empty() && mine {
+            state.watching = true;
             let seen = self.epoch.load(Ordering::SeqCst);
+            drop(state);
             let changed = || {
                 self.epoch.load(Ordering::SeqCst) != seen || self.stopped.load(Ordering::Relaxed)
             };
             let _ = self.pool.wait_for_report(None, changed);
+            self.state().watching = false;
             return;
         }
         let absent = self.foreground.load(Ordering::SeqCst) == 0;
         // Soon back from the foreground, or woken for a reason.
-        let short = state.tasks.count > 0 && absent;
+        let short = !state.tasks.is_empty() && absent;
         state.asleep = !short;
         let limit = if short { RETURNS } else { IDLE };
         let (mut state, _) =
@@ -469,7 +395,7 @@ impl Drop for Foreground<'_> {
         }
         let mut state = core.state();
         state.left_at = Some(Instant::now());
-        if state.tasks.count > 0 && state.asleep {
+        if !state.tasks.is_empty() && state.asleep {
             core.handler.notify_all();
         }
     }

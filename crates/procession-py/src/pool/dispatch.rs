@@ -6,8 +6,11 @@ use procession::pool::PushError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use super::core::{Core, Task};
-use super::job::{Batch, Claim, Job, Outcome};
+use super::core::Core;
+use super::gather::{Batch, Outcome};
+use super::is_interrupt;
+use super::job::{Claim, Job};
+use super::tasks::Task;
 use crate::codec::{self, Scratch};
 use crate::error::Raise;
 
@@ -32,7 +35,7 @@ impl Core {
         loop {
             let job = {
                 let state = self.state();
-                if state.tasks.count >= self.most_tasks(state.task_ns, state.task_bytes) {
+                if state.tasks.len() >= self.most_tasks(state.task_ns, state.task_bytes) {
                     return Ok(());
                 }
                 match state.queue.front() {
@@ -41,7 +44,10 @@ impl Core {
                 }
             };
             match job.claim(py, self.workers(), self.is_endless())? {
-                Some(claim) => self.dispatch(py, &job, &claim)?,
+                Some(claim) => {
+                    self.dispatch(py, &job, claim)?;
+                    self.call_feeders();
+                }
                 None => self.unqueue(&job),
             }
         }
@@ -58,14 +64,20 @@ impl Core {
         }
     }
 
-    fn dispatch(&self, py: Python<'_>, job: &Arc<Job>, claim: &Claim) -> PyResult<()> {
-        let Some(items) = job.items(py, claim)? else {
+    fn dispatch(&self, py: Python<'_>, job: &Arc<Job>, claim: Claim) -> PyResult<()> {
+        let Some(items) = job.items(py, &claim)? else {
             return Ok(()); // the call was given up
         };
-        let error = match self.push(py, job, claim, &items) {
+        let error = match self.push(py, job, &claim, &items) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
+        if is_interrupt(py, &error) {
+            // It is the user's, not the items'.
+            job.put_back(claim);
+            self.more_work(job);
+            return Err(error);
+        }
         if claim.count == 1 {
             job.work().unsent = true;
             let error = error.into_value(py).into_any();
@@ -74,8 +86,16 @@ impl Core {
         // One of them cannot be sent: that one fails.
         for (at, item) in items.try_iter()?.enumerate() {
             let items = PyList::new(py, [item?])?;
-            let claim = Claim { first: claim.first + at, count: 1, items: Some(items.unbind()) };
-            self.dispatch(py, job, &claim)?;
+            let alone = Claim { first: claim.first + at, count: 1, items: Some(items.unbind()) };
+            if let Err(error) = self.dispatch(py, job, alone) {
+                let (first, count) = (claim.first + at + 1, claim.count - at - 1);
+                let part = |items: &Py<PyList>| items.bind(py).get_slice(at + 1, claim.count);
+                let items = claim.items.as_ref().map(|items| part(items).unbind());
+                if count > 0 {
+                    job.put_back(Claim { first, count, items });
+                }
+                return Err(error);
+            }
         }
         Ok(())
     }

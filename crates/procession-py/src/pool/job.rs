@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
 
 use super::call::Function;
+use super::gather::{Batch, Gather, Outcome, Value};
 use crate::codec::{self, Scratch};
 
 /// How long a chunk is to take.
@@ -23,60 +24,10 @@ const CHUNK_BYTES: f64 = (1 << 20) as f64;
 const RANGE_FROM: usize = 64;
 /// Where chunks are not the user's, their number is at most so many a worker.
 const LARGEST: usize = 1 << 20;
+/// So many items at most are fed before they are claimed, if a chunk is not longer.
+const FED: usize = 1024;
 /// How often a lock is tried that must not be waited for.
 const SPINS: u32 = 10_000;
-
-/// What became of an item.
-pub(super) enum Outcome {
-    Good(Py<PyAny>),
-    Failed(Py<PyAny>),
-    /// It was not begun, since one before it had failed.
-    Skipped,
-}
-
-impl Outcome {
-    fn into_object(self) -> Option<Py<PyAny>> {
-        match self {
-            Self::Good(object) | Self::Failed(object) => Some(object),
-            Self::Skipped => None,
-        }
-    }
-}
-
-/// Outcomes that came together.
-pub(super) enum Batch {
-    One(usize, Outcome),
-    /// What an item and those behind it gave.
-    Run(usize, Vec<Py<PyAny>>),
-}
-
-impl Batch {
-    /// Puts those of a task's items that `is_new` to `fresh`, as items of the call, of which `first` is
-    /// the task's first; the others to `surplus`. Drops nothing.
-    #[inline]
-    pub(super) fn sort(
-        self,
-        is_new: &mut dyn FnMut(u32, usize) -> bool,
-        first: usize,
-        fresh: &mut Vec<Self>,
-        surplus: &mut Vec<Self>,
-    ) {
-        match self {
-            Self::One(item, outcome) => {
-                let there = if is_new(item as u32, 1) { fresh } else { surplus };
-                there.push(Self::One(first + item, outcome));
-            }
-            Self::Run(item, values) if is_new(item as u32, values.len()) => {
-                fresh.push(Self::Run(first + item, values));
-            }
-            Self::Run(item, values) => {
-                for (item, value) in (item..).zip(values) {
-                    Self::One(item, Outcome::Good(value)).sort(is_new, first, fresh, surplus);
-                }
-            }
-        }
-    }
-}
 
 /// Items to be dispatched together.
 pub(super) struct Claim {
@@ -101,9 +52,6 @@ pub(super) struct Job {
     chunk: Option<usize>,
     work: Mutex<Work>,
 }
-
-/// A value, or the exception instead of it.
-type Value = Result<Py<PyAny>, Py<PyAny>>;
 
 /// What changes of a call.
 #[expect(
@@ -133,74 +81,10 @@ pub(super) struct Work {
     pub(super) queued: bool,
     /// All outcomes are there; whoever waits may go on (callbacks come before that).
     pub(super) ready: bool,
+    holder: Option<Py<PyAny>>,
     pub(super) over: bool,
     /// An item could not be sent.
     pub(super) unsent: bool,
-}
-
-/// Where results go.
-pub(super) enum Gather {
-    /// Into a list, all at once. `single`: it is the list's one item that is wanted.
-    List { values: Option<Py<PyList>>, single: bool, failure: Option<(usize, Py<PyAny>)> },
-    /// One by one, as they are taken.
-    Stream {
-        ordered: bool,
-        there: VecDeque<Value>,
-        early: HashMap<usize, Option<Value>>,
-        /// The next that may be taken, and how many were.
-        at: usize,
-        taken: usize,
-        /// Nobody will take any more.
-        abandoned: bool,
-    },
-}
-
-impl Gather {
-    /// Puts the outcomes of items that follow each other where they belong, and says how many. What is
-    /// to be dropped goes into `surplus`.
-    fn put_run(
-        &mut self,
-        first: usize,
-        run: Vec<Py<PyAny>>,
-        surplus: &mut Vec<Py<PyAny>>,
-    ) -> usize {
-        let run = (first..).zip(run);
-        run.map(|(at, value)| self.put(at, Outcome::Good(value), surplus)).sum()
-    }
-
-    /// The same for one. The values of a list have their place already.
-    #[inline]
-    fn put(&mut self, item: usize, outcome: Outcome, surplus: &mut Vec<Py<PyAny>>) -> usize {
-        match self {
-            Self::List { failure, .. } => {
-                if let Outcome::Failed(error) = outcome {
-                    let first = failure.as_ref().is_none_or(|(index, _)| item < *index);
-                    let old =
-                        if first { failure.replace((item, error)) } else { Some((item, error)) };
-                    surplus.extend(old.map(|(_, error)| error));
-                }
-            }
-            Self::Stream { abandoned: true, .. } => surplus.extend(outcome.into_object()),
-            Self::Stream { ordered, there, early, at, .. } => {
-                let result = match outcome {
-                    Outcome::Good(value) => Some(Ok(value)),
-                    Outcome::Failed(error) => Some(Err(error)),
-                    Outcome::Skipped => None,
-                };
-                if *ordered && *at != item {
-                    early.insert(item, result);
-                } else {
-                    there.extend(result);
-                    *at += 1;
-                    while *ordered && let Some(next) = early.remove(at) {
-                        there.extend(next);
-                        *at += 1;
-                    }
-                }
-            }
-        }
-        1
-    }
 }
 
 impl Job {
@@ -250,10 +134,9 @@ impl Job {
         }
         let wanted = match (self.chunk, work.item_ns) {
             (Some(chunk), _) => {
-                if there < chunk && !work.ended {
-                    return 0; // it is to be full
-                }
-                return chunk.min(there);
+                let wanted = chunk.min(there);
+                let is_short = there < chunk && !work.ended;
+                return if is_short || wanted > room { 0 } else { wanted };
             }
             (None, Some(item)) => ((CHUNK_NS / item.max(1.0)) as usize).clamp(1, LARGEST),
             (None, None) if work.source.is_some() && self.buffer == 0 => {
@@ -279,15 +162,24 @@ impl Job {
         }
     }
 
-    /// Whether another item may be fed: those not yet claimed count as well.
-    pub(super) fn may_feed(&self) -> bool {
+    /// Whether another item may be fed: those not yet claimed count as well. `endless`: whether or not
+    /// results are taken.
+    pub(super) fn may_feed(&self, endless: bool) -> bool {
         let work = self.work();
-        !work.over && self.room(&work) > work.fed.len()
+        let room = if endless { usize::MAX } else { self.room(&work) };
+        let most = self.chunk.unwrap_or(1).max(FED);
+        !work.over && !work.ended && work.fed.len() < room.min(most)
+    }
+
+    /// Whether no more items are to be fed.
+    pub(super) fn is_fed(&self) -> bool {
+        let work = self.work();
+        work.over || work.ended
     }
 
     pub(super) fn feed(&self, item: Py<PyAny>) {
         let mut work = self.work();
-        if work.over {
+        if work.over || work.ended {
             drop(work); // before the item
             return;
         }
@@ -328,7 +220,8 @@ impl Job {
         if let Ok(list) = source.cast_exact::<PyList>() {
             return Ok(Some(list.get_slice(first, end).into_any()));
         }
-        let part = source.get_item(PySlice::new(py, first.cast_signed(), end.cast_signed(), 1))?;
+        // `PySlice::new` would leak its numbers.
+        let part = source.get_item(py.get_type::<PySlice>().call1((first, end))?)?;
         if claim.count >= RANGE_FROM {
             Ok(Some(part))
         } else {
@@ -416,11 +309,34 @@ impl Job {
         Ok(last)
     }
 
-    /// No more items come.
+    /// No more items come. True if that was all.
     pub(super) fn end(&self) -> bool {
         let mut work = self.work();
         work.ended = true;
         work.finish_if_done()
+    }
+
+    /// What was not claimed is dropped, and no more comes. True if nothing else is under way.
+    pub(super) fn cancel(&self) -> bool {
+        let mut work = self.work();
+        if work.over {
+            return false;
+        }
+        let dropped = std::mem::take(&mut work.fed);
+        work.known = work.next;
+        work.ended = true;
+        let over = work.finish_if_done();
+        drop(work);
+        drop(dropped);
+        over
+    }
+
+    /// What keeps the pool, while this is under way and somebody has its result.
+    pub(super) fn hold(&self, pool: Py<PyAny>) {
+        let mut work = self.work();
+        if !work.ready {
+            work.holder = Some(pool);
+        }
     }
 
     /// The iterator of the items has failed: its error stands where the next result would have. What
@@ -428,6 +344,9 @@ impl Job {
     pub(super) fn end_with(&self, py: Python<'_>, error: Py<PyAny>) -> PyResult<bool> {
         let (item, dropped) = {
             let mut work = self.work();
+            if work.ended {
+                return Ok(false);
+            }
             let partial =
                 if self.chunk.is_some() { std::mem::take(&mut work.fed) } else { VecDeque::new() };
             work.known -= partial.len();
@@ -453,6 +372,7 @@ impl Job {
         }
         let (source, fed, again) =
             (work.source.take(), std::mem::take(&mut work.fed), std::mem::take(&mut work.again));
+        work.next = work.known;
         let error = error.clone().unbind();
         let mut old = None;
         match &mut work.gather {
@@ -471,13 +391,13 @@ impl Job {
         let Some(mut work) = (0..SPINS).find_map(|_| self.work.try_lock().ok()) else {
             return;
         };
-        let mut dropped = None;
+        let (mut dropped, holder) = (None, work.holder.take());
         if let Gather::Stream { there, early, abandoned, .. } = &mut work.gather {
             *abandoned = true;
             dropped = Some((std::mem::take(there), std::mem::take(early)));
         }
         drop(work);
-        drop(dropped);
+        drop((dropped, holder));
     }
 
     /// The next result of a stream; `Some(None)` at its end.
@@ -515,6 +435,12 @@ impl Work {
             self.over = true;
         }
         all
+    }
+
+    /// Lets those go on who wait. What it gives is to be dropped without the lock.
+    pub(super) fn get_ready(&mut self) -> Option<Py<PyAny>> {
+        self.ready = true;
+        self.holder.take()
     }
 
     /// The items, which are of no use any more; to be dropped without the lock.
@@ -564,6 +490,7 @@ impl Order {
                 outcomes: 0,
                 queued: false,
                 ready: false,
+                holder: None,
                 over: false,
                 unsent: false,
             }),

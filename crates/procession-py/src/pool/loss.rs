@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use procession::pool::{Phase, Step};
 use pyo3::prelude::*;
 
-use super::core::{Core, Task};
-use super::job::{Batch, Outcome};
+use super::core::Core;
+use super::gather::{Batch, Outcome};
+use super::tasks::Task;
 use crate::error::Raise;
 
-/// A thread that takes in a report is waited for at most so long (unpickling may call the pool).
-const SETTLES: Duration = Duration::from_secs(2);
+/// A thread that notes whose outcomes a report has is waited for: it runs no Python code, so this is
+/// for the case that it was killed by an error.
+const SETTLES: Duration = Duration::from_secs(10);
 
 /// How a worker ended.
 pub(super) struct End<'a, 'py> {
@@ -31,7 +33,7 @@ impl Core {
             let view = self.pool.view(index);
             let Some(number) = view.task else { continue };
             let mut state = self.state();
-            let limit = state.tasks.get(number).and_then(|task| task.job.timeout);
+            let limit = state.tasks.get_mut(&number).and_then(|task| task.job.timeout);
             if limit.is_some_and(|limit| Duration::from_millis(view.age_ms) > limit)
                 && view.step != Step::Nowhere
                 && self.pool.condemn(index, number, view.step)
@@ -51,7 +53,7 @@ impl Core {
     /// Sees to what a worker has left whose process has ended.
     pub(super) fn bury(&self, py: Python<'_>, end: &End<'_, '_>) -> PyResult<Phase> {
         self.collect(py)?;
-        // A report that another thread has taken is to count as well.
+        // A report that another thread has taken counts as well.
         let deadline = Instant::now() + SETTLES;
         while self.collecting.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
             py.detach(|| std::thread::sleep(Duration::from_micros(200)));
@@ -61,8 +63,8 @@ impl Core {
         let Some(number) = remains.task else {
             return Ok(remains.phase);
         };
-        self.receive_log(py, number, &remains.log)?;
-        let Some(task) = self.state().tasks.remove(number) else {
+        self.receive_log(py, number, &remains.log, None)?;
+        let Some(task) = self.state().tasks.remove(&number) else {
             return Ok(remains.phase);
         };
         let timed_out = condemned == Some(number) && remains.condemned;

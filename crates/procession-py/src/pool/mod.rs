@@ -6,8 +6,8 @@
 //! ```
 //!
 //! - [`owner`]: `PoolBase`, the face of it all; [`core`]: what is under way, and who waits;
-//! - [`job`]: one call: its items, how they are cut into chunks, and its results; [`result`]:
-//!   `JobBase`, the face of that;
+//! - [`job`]: one call: its items, and how they are cut into chunks; [`gather`]: its results;
+//!   [`result`]: `JobBase`, the face of that; [`tasks`]: which chunks are under way;
 //! - [`dispatch`]: chunks → tasks; [`collect`]: reports → results; [`loss`]: workers that ended;
 //! - [`worker`]: `WorkerBase`, the loop in the worker; [`call`]: the task as both see it.
 //!
@@ -18,12 +18,27 @@ mod call;
 mod collect;
 mod core;
 mod dispatch;
+mod gather;
 mod job;
 mod loss;
 mod owner;
 mod result;
+mod tasks;
 mod worker;
 
 pub(crate) use owner::PyPoolBase;
-pub(crate) use result::PyJobBase;
+pub(crate) use result::{PyFeeder, PyJobBase};
 pub(crate) use worker::PyWorkerBase;
+
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+
+/// Whether an exception that came up in the owner, as something was pickled or unpickled, is Ctrl-C:
+/// then it is for the call that the main thread is in, and not the item's.
+fn is_interrupt(py: Python<'_>, error: &PyErr) -> bool {
+    let in_main_thread = || -> PyResult<bool> {
+        let threading = py.import("threading")?;
+        Ok(threading.call_method0("current_thread")?.is(&threading.call_method0("main_thread")?))
+    };
+    error.is_instance_of::<PyKeyboardInterrupt>(py) && in_main_thread().unwrap_or(false)
+}

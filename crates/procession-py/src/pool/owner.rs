@@ -13,7 +13,8 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use super::call::{Function, Mode};
 use super::core::Core;
-use super::job::{Gather, Order};
+use super::gather::Gather;
+use super::job::Order;
 use super::loss::End;
 use super::result::PyJobBase;
 use crate::blocking::Patience;
@@ -95,6 +96,7 @@ impl PyPoolBase {
         tells: bool,
     ) -> PyResult<bool> {
         let core = self.core()?;
+        core.check_home()?;
         let mode = Mode::from_wire(mode).ok_or_else(|| PyValueError::new_err("mode"))?;
         let length = items.as_ref().map_or(Ok(0), PyAnyMethods::len)?;
         let function = Function::new(core.pool.family(), function, mode, stop);
@@ -131,8 +133,9 @@ impl PyPoolBase {
             }
             return Ok(true);
         }
-        if length == 0 && inner.work().ended {
-            if inner.end() {
+        let none = chunk == Some(0); // then no item is anybody's
+        if (length == 0 || none) && inner.work().ended {
+            if if none { inner.cancel() } else { inner.end() } {
                 core.settle(&inner);
             }
             return Ok(true);
@@ -147,48 +150,6 @@ impl PyPoolBase {
         }
         // Either this is seen here, or the job there.
         Ok(!core.stopped.load(Ordering::SeqCst))
-    }
-
-    /// Feeds a call out of an iterator, no further ahead than it may; returns at the iterator's end.
-    fn _feed(&self, py: Python<'_>, job: &PyJobBase, items: &Bound<'_, PyAny>) -> PyResult<()> {
-        let core = self.core()?;
-        let (_, job) = job.inner()?;
-        let (core, job) = (Arc::clone(core), Arc::clone(job));
-        let mut iterator = items.try_iter();
-        let mut next = || match &mut iterator {
-            Ok(iterator) => iterator.next().transpose(),
-            Err(error) => Err(error.clone_ref(py)),
-        };
-        loop {
-            if core.stopped.load(Ordering::Acquire) || job.work().over {
-                return Ok(());
-            }
-            if !job.may_feed() && !core.is_endless() {
-                py.detach(|| core.wait_for_room(&job));
-                py.check_signals()?;
-                continue;
-            }
-            let over = match next() {
-                Ok(Some(item)) => {
-                    job.feed(item.unbind());
-                    core.more_work(&job);
-                    core.pump(py)?;
-                    core.wake_handler();
-                    continue;
-                }
-                Ok(None) => job.end(),
-                Err(error) => job.end_with(py, error.into_value(py).into_any())?,
-            };
-            if over {
-                core.settle(&job);
-            } else {
-                core.more_work(&job);
-                core.pump(py)?;
-                core.news();
-                core.wake_handler();
-            }
-            return Ok(());
-        }
     }
 
     /// Takes in results and runs callbacks, until the pool is stopped.
@@ -253,16 +214,16 @@ impl PyPoolBase {
     #[pyo3(signature = (error, tell=false))]
     fn _stop(&self, py: Python<'_>, error: &Bound<'_, PyAny>, tell: bool) -> PyResult<()> {
         let core = self.core()?;
-        let (jobs, tasks, called) = core.stop(tell);
+        let rest = core.stop(tell);
         core.pool.close();
-        drop(tasks);
-        drop(called);
-        for job in jobs {
+        for job in &rest.jobs {
             job.give_up(py, error);
             if !(tell && job.error_callback.is_some()) {
-                job.work().ready = true;
+                let holder = job.work().get_ready();
+                drop(holder);
             }
         }
+        drop(rest);
         core.tell_later(tell);
         Ok(())
     }
@@ -281,7 +242,7 @@ impl PyPoolBase {
             views.append((state, (view.tasks, view.items), spent))?;
         }
         let state = core.state();
-        let counts = (state.jobs.len(), state.tasks.count, core.done_items.load(Ordering::Relaxed));
+        let counts = (state.jobs.len(), state.tasks.len(), core.done_items.load(Ordering::Relaxed));
         drop(state);
         (counts, views).into_pyobject(py)
     }
@@ -290,7 +251,7 @@ impl PyPoolBase {
 /// What a worker is at: the name of the call, and which item.
 fn current(core: &Core, view: &View) -> (Option<String>, Option<usize>) {
     let mut state = core.state();
-    let Some(task) = view.task.and_then(|number| state.tasks.get(number)) else {
+    let Some(task) = view.task.and_then(|number| state.tasks.get_mut(&number)) else {
         return (None, None);
     };
     let item = match view.step {

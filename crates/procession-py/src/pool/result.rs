@@ -1,5 +1,6 @@
 //! `JobBase`: what a call returns, to wait for it and to take its results.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
@@ -7,7 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::core::Core;
-use super::job::{Gather, Job};
+use super::gather::{Gather, Value};
+use super::job::Job;
 use crate::blocking::Patience;
 use crate::error;
 
@@ -32,6 +34,60 @@ impl Drop for PyJobBase {
     }
 }
 
+/// What feeds a call out of an iterator. It does not keep the result.
+#[pyclass(frozen, name = "Feeder", module = "procession._core")]
+pub(crate) struct PyFeeder {
+    core: Arc<Core>,
+    job: Arc<Job>,
+}
+
+impl std::fmt::Debug for PyFeeder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PyFeeder").finish_non_exhaustive()
+    }
+}
+
+#[pymethods]
+impl PyFeeder {
+    /// Feeds the items of an iterable, no further ahead than it may; returns at its end, or that of the
+    /// call.
+    fn feed(&self, py: Python<'_>, items: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (core, job) = (&self.core, &self.job);
+        let mut iterator = items.try_iter();
+        let mut next = || match &mut iterator {
+            Ok(iterator) => iterator.next().transpose(),
+            Err(error) => Err(error.clone_ref(py)),
+        };
+        while !core.stopped.load(Ordering::Acquire) && !job.is_fed() {
+            if !job.may_feed(core.is_endless()) {
+                py.detach(|| core.wait_for_room(job));
+                py.check_signals()?;
+                continue;
+            }
+            let over = match next() {
+                Ok(Some(item)) => {
+                    job.feed(item.unbind());
+                    core.more_work(job);
+                    core.pump(py)?;
+                    core.wake_handler();
+                    continue;
+                }
+                Ok(None) => job.end(),
+                Err(error) => job.end_with(py, error.into_value(py).into_any())?,
+            };
+            if over {
+                core.settle(job);
+            } else {
+                core.more_work(job);
+                core.pump(py)?;
+                core.news();
+                core.wake_handler();
+            }
+        }
+        Ok(())
+    }
+}
+
 impl PyJobBase {
     pub(super) fn begin(&self, core: &Arc<Core>, job: &Arc<Job>) -> PyResult<()> {
         let again = |_| PyRuntimeError::new_err("the call has begun already");
@@ -44,6 +100,24 @@ impl PyJobBase {
 
     fn is_ready(&self) -> PyResult<bool> {
         Ok(self.inner()?.1.work().ready)
+    }
+
+    /// The next result; `Some(None)` at the end, None if time is over.
+    #[expect(clippy::option_option, reason = "not yet, no more")]
+    fn take(
+        &self,
+        py: Python<'_>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<Option<Value>>> {
+        let (core, job) = self.inner()?;
+        let result = match job.next() {
+            Some(result) => Some(result),
+            None => core.wait(py, Patience::from_args(None, timeout)?, || Ok(job.next()))?,
+        };
+        if result.is_some() && job.runs_low() {
+            core.more_room(py, job)?;
+        }
+        Ok(result)
     }
 
     fn wait_ready(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
@@ -124,22 +198,50 @@ impl PyJobBase {
         py: Python<'py>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        match self.take(py, timeout)? {
+            Some(Some(Ok(value))) => Ok(value.into_bound(py)),
+            Some(Some(Err(error))) => Err(PyErr::from_value(error.into_bound(py))),
+            Some(None) => Err(PyStopIteration::new_err(())),
+            None => Err(error::timed_out(py)),
+        }
+    }
+
+    /// What is next, without raising it: (0, result), (1, exception), (2, None) at the end, (3, None) if
+    /// `timeout` seconds have passed before.
+    #[pyo3(signature = (timeout=None))]
+    fn _take<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(u8, Py<PyAny>)> {
+        Ok(match self.take(py, timeout)? {
+            Some(Some(Ok(value))) => (0, value),
+            Some(Some(Err(error))) => (1, error),
+            Some(None) => (2, py.None()),
+            None => (3, py.None()),
+        })
+    }
+
+    /// Drops all items that no worker was given yet, and takes no more.
+    fn _cancel(&self) -> PyResult<()> {
         let (core, job) = self.inner()?;
-        let result = match job.next() {
-            Some(result) => Some(result),
-            None => core.wait(py, Patience::from_args(None, timeout)?, || Ok(job.next()))?,
-        };
-        let Some(result) = result else {
-            return Err(error::timed_out(py));
-        };
-        if job.runs_low() {
-            core.more_room(py, job)?;
+        if job.cancel() {
+            core.settle(job);
         }
-        match result {
-            Some(Ok(value)) => Ok(value.into_bound(py)),
-            Some(Err(error)) => Err(PyErr::from_value(error.into_bound(py))),
-            None => Err(PyStopIteration::new_err(())),
-        }
+        core.call_feeders();
+        Ok(())
+    }
+
+    /// What feeds this call, if its items come out of an iterator.
+    fn _feeder(&self) -> PyResult<PyFeeder> {
+        let (core, job) = self.inner()?;
+        Ok(PyFeeder { core: Arc::clone(core), job: Arc::clone(job) })
+    }
+
+    /// Keeps an object until this is over, or nobody has it.
+    fn _hold(&self, object: Py<PyAny>) -> PyResult<()> {
+        self.inner()?.1.hold(object);
+        Ok(())
     }
 
     /// How many items were claimed, have an outcome, and are known.

@@ -29,6 +29,7 @@ use crate::arena::lease::Lease;
 use crate::arena::objects::Kind;
 use crate::channel::{Channel, End, Refusal};
 use crate::error::ArenaError;
+use crate::lock::Serial;
 use crate::ring::fifo::{Limits, Record};
 use crate::sys::atomic::Ordering;
 use crate::wait::{Futex, Wait};
@@ -66,6 +67,7 @@ pub struct RawPool {
     tasks: Channel,
     reports: Channel,
     board: Board,
+    owner: Serial,
 }
 
 impl fmt::Debug for RawPool {
@@ -146,6 +148,7 @@ impl RawPool {
     /// ```
     pub fn create(family: Family, workers: u32) -> Result<RawPool, ArenaError> {
         Ok(RawPool {
+            owner: family.inner().me()?,
             tasks: Channel::create(family, Kind::Queue, UNBOUNDED)?,
             reports: Channel::create(family, Kind::Queue, UNBOUNDED)?,
             board: Board::create(family, workers)?,
@@ -156,6 +159,13 @@ impl RawPool {
     #[must_use]
     pub fn workers(&self) -> u32 {
         self.board.workers
+    }
+
+    /// Whether this process made it, and is not a fork of the one that did.
+    #[inline]
+    #[must_use]
+    pub fn is_owner(&self) -> bool {
+        self.board.inner().me_or_zero() == self.owner
     }
 
     /// Bytes by which a process becomes worker `index`: see [`RawWorker::from_handle`]. They do not
@@ -190,7 +200,9 @@ impl RawPool {
     /// If the message is not one: see [`RawQueue::try_put`](crate::RawQueue::try_put). Its inline part
     /// may be longer by [`RawPool::PREFIX_MAX`].
     pub fn push(&self, kind: u8, inline: &[u8], block: Option<Block>) -> Result<u64, PushError> {
-        push(&self.tasks, kind, inline, block)
+        let n = push(&self.tasks, kind, inline, block)?;
+        self.tasks.slot().items.wake_one(&Futex);
+        Ok(n)
     }
 
     /// How many tasks wait for a worker.
@@ -330,7 +342,7 @@ impl RawPool {
     }
 }
 
-/// Pushes a message, and wakes one who waits for it.
+/// Pushes a message. Whom it wakes is the caller's.
 fn push(
     channel: &Channel,
     kind: u8,
@@ -348,6 +360,5 @@ fn push(
     if let Some(b) = block {
         b.given_away();
     }
-    channel.slot().items.wake_one(&Futex);
     Ok(n)
 }

@@ -15,7 +15,7 @@ use crate::error::{ArenaError, HandleError};
 use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::fault::crash_point;
 use crate::sys::{clock, process};
-use crate::wait::Wait;
+use crate::wait::{Futex, Wait};
 
 /// A task that this worker has taken.
 #[derive(Debug)]
@@ -140,7 +140,7 @@ impl RawWorker {
         crash_point!("pool.started");
         let items = &self.tasks.slot().items;
         if items.has_sleepers() && self.tasks.has_items() {
-            items.wake_one(&crate::wait::Futex); // there is work for one more
+            items.wake_one(&Futex); // there is work for one more
         }
         Ok(Some(Task { number, message }))
     }
@@ -262,6 +262,7 @@ impl RawWorker {
         inline.extend_from_slice(&log_head(task, finished, elapsed));
         self.board.inner().map.copy_out(self.board.log(self.index), logged, &mut inline)?;
         push(&self.reports, LOG_KIND, &inline, None).map_err(|PushError(e, _)| e)?;
+        self.wake_owner();
         crash_point!("pool.flushed");
         self.run.next.store(0, Ordering::Relaxed);
         self.slot.logged.store(0, Ordering::Release);
@@ -284,8 +285,14 @@ impl RawWorker {
         bytes.extend_from_slice(&single_head(task, item, tag));
         bytes.extend_from_slice(inline);
         push(&self.reports, kind, &bytes, block)?;
+        self.wake_owner();
         crash_point!("pool.reported");
         Ok(())
+    }
+
+    /// Wakes all of the owner's threads that wait for reports: whose it is they only see together.
+    fn wake_owner(&self) {
+        self.reports.slot().items.wake_all(&Futex);
     }
 
     /// Reports what is logged and that the task is done, after `elapsed`: the worker is free. False: it

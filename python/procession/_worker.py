@@ -1,0 +1,74 @@
+"""A worker of a pool: what runs in it, and how it gets to its seat.
+
+A spawned worker imports this before it can do anything, so what only failures need is imported when
+there is one. (_crew.py has the owner's side.)
+"""
+
+import signal
+import sys
+
+from . import _core, _family
+from . import reduction as reduction  # the core's, for results
+from ._std import util
+
+
+class Seat:
+    """A worker's place in its pool, on its way to it."""
+
+    def __init__(self, core, index, lifeline):
+        self._core = core
+        self._handle = core._handle(index)
+        self._lifeline = lifeline
+
+    def _lease(self):
+        return self._core._lease()
+
+    def __getstate__(self):
+        return self._handle, self._lifeline, _family.papers(self)
+
+    def __setstate__(self, state):
+        self._handle, self._lifeline, travelled = state
+        _family.enter(travelled)
+
+    def take(self):
+        self._lifeline.hang_on()
+        worker = _core.WorkerBase()
+        worker._attach(self._handle)
+        return worker
+
+
+def work(seat, initializer, initargs, maxtasks):
+    """What a worker does: tasks, until there will be no more."""
+    try:
+        worker = seat.take()
+        if initializer is not None:
+            _errors()  # it may leave a process that can import nothing more
+            initializer(*initargs)
+        worker._run(maxtasks, _failed, _unsent)
+    except KeyboardInterrupt:
+        # The one who pressed the keys hears of it from the owner.
+        sys.exit(-signal.SIGINT)
+    util.debug("worker exiting")
+
+
+def _errors():
+    """The module with the exceptions' wrappings; None if nothing can be imported any more."""
+    try:
+        from ._std import pool
+    except Exception:  # for want of a path, of descriptors, of memory
+        return None
+    return pool
+
+
+def _failed(exception):
+    """What is sent for an exception: it, with its traceback as text."""
+    errors = _errors()
+    if errors is None:
+        return exception
+    return errors.ExceptionWithTraceback(exception, exception.__traceback__)
+
+
+def _unsent(error, thing):
+    """What is sent for a result that cannot be pickled."""
+    errors = _errors()
+    return error if errors is None else errors.MaybeEncodingError(error, thing)
