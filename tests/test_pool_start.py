@@ -192,3 +192,34 @@ def test_a_failed_call_does_not_keep_its_pool(call):
     del caught, pool
     gc.collect()
     assert core() is None
+
+
+def masked(_=None):
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def put_masked(queue):
+    queue.put(masked())
+
+
+@each_method
+@pytest.mark.parametrize("before", [False, True])
+def test_a_child_takes_sigint_as_its_parent_does(method, before):
+    """It is blocked for the start only, unless it was before."""
+    if before and method == "forkserver":
+        pytest.skip("a fork server's children take it in any case")
+    context = mp.get_context(method)
+    queue = context.Queue()
+    if before:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        child = context.Process(target=put_masked, args=(queue,))
+        child.start()
+        with context.Pool(1) as pool:
+            found = pool.apply(masked)
+        pool.join()
+        assert (queue.get(timeout=PATIENCE), found) == (before, before)
+        child.join()
+        assert masked() == before
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

@@ -20,11 +20,15 @@ MODULES = [
     if module.name not in FOREIGN
 ] + ["dummy.connection"]
 
-# Ours take more than theirs, and never less: (class, method): the parameters that are added.
+# Ours take more than theirs, and never less: (class, method): the parameters that are added and can be
+# given by position.
 WIDER = {
     ("SimpleQueue", "put"): ["block", "timeout"],
     ("SimpleQueue", "get"): ["block", "timeout"],
 }
+# What pools and their methods take besides, by keyword only.
+POOLS = {"Pool", "ThreadPool"}
+OF_POOLS = {"timeout", "retries", "progress", "buffersize", "daemon"}
 # Called by the language, which does not mind what their parameters are called.
 OPERATORS = {"__call__", "__enter__", "__exit__", "__getitem__", "__iter__", "__len__"}
 
@@ -62,12 +66,23 @@ def same(ours, theirs, added=()):
     wanted, found = signature(theirs), signature(ours)
     if wanted is None or found is None:
         return wanted is found
+    # What can only be given by its name takes nobody's place.
+    more = [p.name for p in found.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    added = [*added, *(name for name in more if name not in wanted.parameters)]
     return parameters(found, added) == parameters(wanted)
 
 
 def parameters(function, left_out=()):
     """But for `self`, which a method of the core's takes by position only."""
     return [p for p in function.parameters.values() if p.name not in ("self", *left_out)]
+
+
+def added_to(name, function):
+    """What ours takes more than theirs."""
+    if name not in POOLS or function is None:
+        return ()
+    found = function.parameters.values()
+    return [p.name for p in found if p.kind is p.KEYWORD_ONLY and p.name in OF_POOLS]
 
 
 def test_all_modules_are_there():
@@ -93,7 +108,8 @@ def check(ours, theirs):
         assert not issubclass(theirs, BaseException), "exceptions are the same classes"
         check_methods(ours, theirs)
     if callable(theirs):
-        assert same(ours, theirs), (signature(ours), signature(theirs))
+        added = added_to(ours.__name__, signature(ours))
+        assert same(ours, theirs, added), (signature(ours), signature(theirs))
     else:
         assert type(ours) is type(theirs)
 
@@ -109,6 +125,9 @@ def check_methods(ours, theirs):
         mine, original = getattr(ours, name), getattr(theirs, name)
         assert callable(mine) == callable(original), name
         added = WIDER.get((ours.__name__, name), ())
+        pool = ours.__name__ if ours.__name__ in POOLS else name  # a context has it as a method
+        if callable(mine) and pool in POOLS:
+            added = added_to(pool, signature(mine))
         if callable(original) and name not in OPERATORS and not same(mine, original, added):
             different[name] = signature(mine), signature(original)
     assert not different

@@ -136,18 +136,26 @@ class Crew:
             self._not_before = 0.0
             taken = {worker._seat for worker in self.workers}
             free = [index for index in range(self._processes) if index not in taken]
-            # All are made ready first: after a fork whatever this process writes to is copied.
-            for worker in [self._recruit(index) for index in free]:
-                if self.state == TERMINATE:
-                    break
-                worker.start()
-                self.workers.append(worker)
-                util.debug("added worker")
+            # Ctrl-C in the midst of a start would be told by each worker, and of no interest. They
+            # take it as soon as they are at their work.
+            masked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            try:
+                self._start_all(free, signal.SIGINT not in masked)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
-    def _recruit(self, index):
-        worker = self._start(
-            target=work, args=(Seat(self.core, index, self._lifeline), *self._arguments)
-        )
+    def _start_all(self, seats, unblock):
+        # All are made ready first: after a fork whatever this process writes to is copied.
+        for worker in [self._recruit(index, unblock) for index in seats]:
+            if self.state == TERMINATE:
+                break
+            worker.start()
+            self.workers.append(worker)
+            util.debug("added worker")
+
+    def _recruit(self, index, unblock):
+        seat = Seat(self.core, index, self._lifeline, unblock)
+        worker = self._start(target=work, args=(seat, *self._arguments))
         worker._seat = index
         worker.name = worker.name.replace("Process", "PoolWorker")
         worker.daemon = self._daemon

@@ -295,6 +295,31 @@ POOL = """Worker processes that calls are distributed to.
     [2, 1, 0, 1]
     """
 
+THREAD_POOL = """Threads that calls are distributed to: a Pool's interface, without processes.
+
+    processes
+        How many threads; by default as many as there are processors.
+    initializer, initargs
+        Each thread calls initializer(*initargs) when it starts. If that fails again and again, the
+        pool ends with BrokenPoolError.
+    timeout
+        Seconds that an item of a call may take, where the call does not say it: after them it
+        raises TaskTimeoutError. A thread cannot be killed: it goes on, and another one takes its
+        place.
+    retries
+        Without effect: no thread is lost.
+
+    Objects are handed over themselves, not copies. Callbacks run one after the other, in a thread
+    of their own. A call that waits in one of the pool's threads for another call of the same pool
+    needs a thread that is free. Follows
+    https://docs.python.org/3/library/multiprocessing.html#multiprocessing.pool.ThreadPool
+
+    >>> from procession.pool import ThreadPool
+    >>> with ThreadPool(2) as pool:
+    ...     pool.map(abs, range(-2, 2))
+    [2, 1, 0, 1]
+    """
+
 EXECUTOR = """The interface of concurrent.futures.ProcessPoolExecutor, over a Pool.
 
     A worker that dies takes the one call with it that it ran, whose future has a WorkerLostError;

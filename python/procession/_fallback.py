@@ -9,6 +9,7 @@ import warnings
 OWN = (
     "connection",
     "context",
+    "dummy",
     "forkserver",
     "heap",
     "pool",

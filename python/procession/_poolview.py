@@ -33,6 +33,41 @@ class WorkerStats(NamedTuple):
     waited: float
     memory: int
 
+    def __str__(self):
+        return (
+            f"{self.pid:>7} {self.state:<8} {self.items:>9} items {self.busy:>9.2f} s"
+            f" {self.memory / 2**20:>8.1f} MiB  {_at(self)}"
+        )
+
+
+class ThreadStats(NamedTuple):
+    """What one thread does.
+
+    Seconds are `age`, how long it has been at its item (at its chunk, if the call has no time
+    limit), `busy` and `waited`.
+    """
+
+    name: str
+    state: str
+    task: str
+    item: int
+    age: float
+    tasks: int
+    items: int
+    busy: float
+    waited: float
+
+    def __str__(self):
+        return (
+            f"{self.name} {self.state:<11} {self.items:>9} items {self.busy:>9.2f} s  {_at(self)}"
+        )
+
+
+def _at(worker):
+    if worker.task is None:
+        return "idle"
+    return f"{worker.task}[{worker.item}] for {worker.age:.1f} s"
+
 
 class PoolStats(NamedTuple):
     """What a pool does. `throughput` is items a second since it was made."""
@@ -53,12 +88,7 @@ class PoolStats(NamedTuple):
             f" {self.busy:.2f} s at work ({self.coding:.2f} s of it coding),"
             f" {self.waited:.2f} s waiting"
         ]
-        for w in self.workers:
-            at = "idle" if w.task is None else f"{w.task}[{w.item}] for {w.age:.1f} s"
-            lines.append(
-                f"  {w.pid:>7} {w.state:<8} {w.items:>9} items {w.busy:>9.2f} s"
-                f" {w.memory / 2**20:>8.1f} MiB  {at}"
-            )
+        lines += [f"  {worker}" for worker in self.workers]
         return "\n".join(lines)
 
 
@@ -83,6 +113,39 @@ def stats(core, since):
         sum(w.coding for w in workers),
         sum(w.waited for w in workers),
         items / max(time.monotonic() - since, 1e-9),
+    )
+
+
+def of_threads(crew, since):
+    """The same for a pool of threads."""
+    workers = tuple(map(_of_thread, crew.look()))
+    items = crew.items_done + sum(w.items for w in workers if w.state != "left behind")
+    return PoolStats(
+        workers,
+        len(crew.open),
+        sum(w.task is not None for w in workers),
+        items,
+        sum(w.busy for w in workers),
+        0.0,
+        sum(w.waited for w in workers),
+        items / max(time.monotonic() - since, 1e-9),
+    )
+
+
+def _of_thread(worker):
+    call, item, began, since = worker.at()
+    now = time.monotonic()
+    busy = worker.busy + (now - began if call else 0.0)
+    return ThreadStats(
+        worker.thread.name,
+        worker.state,
+        call and call.name,
+        item if call else None,
+        now - since if call else 0.0,
+        worker.tasks_done,
+        worker.items_done,
+        busy,
+        max(0.0, now - worker.born - busy),
     )
 
 

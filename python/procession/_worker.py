@@ -15,22 +15,28 @@ from ._std import util
 class Seat:
     """A worker's place in its pool, on its way to it."""
 
-    def __init__(self, core, index, lifeline):
+    def __init__(self, core, index, lifeline, unblock):
         self._core = core
         self._handle = core._handle(index)
         self._lifeline = lifeline
+        self._unblock = unblock
 
     def _lease(self):
         return self._core._lease()
 
     def __getstate__(self):
-        return self._handle, self._lifeline, _family.papers(self)
+        return self._handle, self._lifeline, self._unblock, _family.papers(self)
 
     def __setstate__(self, state):
-        self._handle, self._lifeline, travelled = state
+        self._handle, self._lifeline, self._unblock, travelled = state
         _family.enter(travelled)
+        from . import spawn
+
+        spawn.leave_interrupts_blocked()  # until `take`
 
     def take(self):
+        if self._unblock:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         self._lifeline.hang_on()
         worker = _core.WorkerBase()
         worker._attach(self._handle)

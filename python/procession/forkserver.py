@@ -265,6 +265,7 @@ class _Server:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
+            spawn.block_interrupts()  # until it begins with its work
             for number, handler in self.handlers.items():
                 signal.signal(number, handler)
             self.selector.close()

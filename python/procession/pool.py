@@ -97,6 +97,9 @@ class Pool:
 
     _wrap_exception = True
     _errors = Errors()
+    # What calls return; a pool of threads has its own.
+    _Apply, _Map = ApplyResult, MapResult
+    _Ordered, _Unordered = IMapIterator, IMapUnorderedIterator
 
     @staticmethod
     def Process(ctx, *args, **kwds):
@@ -121,17 +124,7 @@ class Pool:
 
             context = get_context()
         self._ctx = context
-        if processes is None:
-            processes = _cpu_count()
-        if processes < 1:
-            raise ValueError("Number of processes must be at least 1")
-        if maxtasksperchild is not None and (
-            not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0
-        ):
-            raise ValueError("maxtasksperchild must be a positive int or None")
-        if initializer is not None and not callable(initializer):
-            raise TypeError("initializer must be a callable")
-        self._processes = processes
+        self._processes = processes = _checked(processes, initializer, maxtasksperchild)
         self._maxtasksperchild = maxtasksperchild
         self._initializer = initializer
         self._initargs = initargs
@@ -256,7 +249,7 @@ class Pool:
         limits = {"timeout": timeout, "retries": retries}
         items = [(args, dict(kwds))]
         return self._get(
-            self._begin(ApplyResult(), func, items, _APPLY, "one", waits=True, **limits), None
+            self._begin(self._Apply(), func, items, _APPLY, "one", waits=True, **limits), None
         )
 
     def apply_async(
@@ -276,7 +269,7 @@ class Pool:
         `error_callback` to be told.
         """
         return self._begin(
-            ApplyResult(),
+            self._Apply(),
             func,
             [(args, dict(kwds))],
             _APPLY,
@@ -381,7 +374,7 @@ class Pool:
             # With 0 nothing is called, as the standard library has it.
             chunksize = max(chunksize, 0)
         stop = chunksize != 1
-        job = job or MapResult()
+        job = job or self._Map()
         return self._begin(job, func, items, mode, "list", chunk=chunksize, stop=stop, **options)
 
     def imap(
@@ -400,7 +393,7 @@ class Pool:
         At most `buffersize` items more are taken than results.
         """
         limits = {"timeout": timeout, "retries": retries}
-        job = IMapIterator()
+        job = self._Ordered()
         results = self._imap(job, "ordered", func, iterable, chunksize, buffersize, limits)
         return _view().follow(results, progress, _length(iterable)) if _shows(progress) else results
 
@@ -416,7 +409,7 @@ class Pool:
         progress=None,
     ):
         """As `imap`; the results come in the order in which they are there."""
-        job, limits = IMapUnorderedIterator(), {"timeout": timeout, "retries": retries}
+        job, limits = self._Unordered(), {"timeout": timeout, "retries": retries}
         results = self._imap(job, "unordered", func, iterable, chunksize, buffersize, limits)
         return _view().follow(results, progress, _length(iterable)) if _shows(progress) else results
 
@@ -467,6 +460,9 @@ class Pool:
             raise ValueError("Pool is still running")
         if self._state not in (CLOSE, TERMINATE):
             raise ValueError("In unknown state")
+        self._join()
+
+    def _join(self):
         if self._crew.state == CLOSE:
             self._core._wait_idle()
             self._crew.change()
@@ -475,6 +471,21 @@ class Pool:
                 handler.join()
         for worker in list(self._pool):
             worker.join()
+
+
+def _checked(processes, initializer, maxtasksperchild=None):
+    """How many workers there are to be; complains as the standard library does."""
+    if processes is None:
+        processes = _cpu_count()
+    if processes < 1:
+        raise ValueError("Number of processes must be at least 1")
+    if maxtasksperchild is not None and (
+        not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0
+    ):
+        raise ValueError("maxtasksperchild must be a positive int or None")
+    if initializer is not None and not callable(initializer):
+        raise TypeError("initializer must be a callable")
+    return processes
 
 
 def _thread(target, *args):
@@ -502,9 +513,13 @@ def _length(iterable):
 
 
 def __getattr__(name):
-    # ThreadPool, the exceptions' wrappings and the like: a pool begins without importing them.
+    # A pool begins without importing ThreadPool, the exceptions' wrappings and the like.
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "ThreadPool":
+        from ._threadpool import ThreadPool
+
+        return ThreadPool
     from ._std import pool
 
     return getattr(pool, name)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing.context import TimeoutError as TimeoutError
-from multiprocessing.pool import ThreadPool as ThreadPool
 from typing import Any, Final, Generic, TypeVar
 
 from typing_extensions import Self
@@ -153,3 +152,14 @@ class Pool:
     def close(self) -> None: ...
     def terminate(self) -> None: ...
     def join(self) -> None: ...
+
+class ThreadPool(Pool):
+    def __init__(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+    ) -> None: ...

@@ -52,6 +52,8 @@ __all__ = [
 # In the preparation data: the child is to call `install`, before the main module is imported, and
 # to import these modules before that.
 _INSTALL = "procession_install"
+# Whether this is a child in which SIGINT is blocked, and to be let through when its work begins.
+_blocked = False
 # Beside it, in the child: the main module's code.
 _CODE = "procession_code"
 
@@ -201,10 +203,12 @@ def spawn_main(pipe_handle, parent_pid=None, tracker_fd=None, family_fd=None, un
         _family.attach(family_fd)
     resource_tracker._resource_tracker._fd = tracker_fd
     _member.will_exit()
-    sys.exit(_main(pipe_handle, os.dup(pipe_handle), unblock))
+    global _blocked
+    _blocked = bool(unblock)
+    sys.exit(_main(pipe_handle, os.dup(pipe_handle)))
 
 
-def _main(fd, parent_sentinel, unblock=False):
+def _main(fd, parent_sentinel):
     current = process.current_process()
     with open(fd, "rb") as pipe:
         # Whoever starts a process while __main__ is being imported is told what idiom is missing.
@@ -218,9 +222,22 @@ def _main(fd, parent_sentinel, unblock=False):
             process_obj = pickle.load(pipe)
         finally:
             del current._inheriting
-    if unblock:
+    if _blocked:
         _take_interrupts()
     return process_obj._bootstrap(parent_sentinel)
+
+
+def block_interrupts():
+    """Has SIGINT wait until the process object begins."""
+    global _blocked
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGINT])
+    _blocked = True
+
+
+def leave_interrupts_blocked():
+    """What is being unpickled lets SIGINT through itself."""
+    global _blocked
+    _blocked = False
 
 
 def _take_interrupts():

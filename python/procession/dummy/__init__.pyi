@@ -1,5 +1,6 @@
-"""The standard library's ``multiprocessing.dummy``."""
+"""The standard library's ``multiprocessing.dummy``, with Procession's pool of threads."""
 
+from collections.abc import Callable, Iterable
 from multiprocessing.dummy import (
     Barrier,
     BoundedSemaphore,
@@ -7,9 +8,7 @@ from multiprocessing.dummy import (
     Event,
     JoinableQueue,
     Lock,
-    Manager,
     Pipe,
-    Pool,
     Process,
     Queue,
     RLock,
@@ -18,6 +17,10 @@ from multiprocessing.dummy import (
     current_process,
     freeze_support,
 )
+from types import ModuleType
+from typing import Any
+
+from ..pool import ThreadPool
 
 __all__ = [
     "Barrier",
@@ -37,3 +40,10 @@ __all__ = [
     "current_process",
     "freeze_support",
 ]
+
+def Manager() -> ModuleType: ...
+def Pool(
+    processes: int | None = None,
+    initializer: Callable[..., object] | None = None,
+    initargs: Iterable[Any] = (),
+) -> ThreadPool: ...
