@@ -235,7 +235,7 @@ def test_states(kind):
             assert wait(futures, PATIENCE, ALL_COMPLETED).not_done == set()
             assert [f.cancelled() for f in futures] == [False] * 2 + [True] * 5 + [False]
             until(lambda: told == [futures[7]], "the callback")
-            assert {f for f in as_completed(futures, PATIENCE)} == set(futures)
+            assert set(as_completed(futures, PATIENCE)) == set(futures)
             assert futures[0].result() is True
     finally:
         if gate:

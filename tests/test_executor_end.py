@@ -229,13 +229,12 @@ def test_a_dropped_executor(kind):
         warnings.simplefilter("error")
         executor = kind(1)
         futures = [executor.submit(time.sleep, 0.02) for _ in range(8)]
-        until(lambda: executor._processes, "the worker")
         (worker,) = executor._processes.values()
         executor.itself = executor  # so that it is the collector that finds it
         del executor
         gc.collect()
         assert wait(futures, PATIENCE).not_done == set()
-        worker.join(PATIENCE)
+        until(lambda: worker.exitcode is not None, "the end of the worker")
         assert worker.exitcode == 0
         gc.collect()
 

@@ -103,6 +103,23 @@ def test_threads(pool):
     assert len(pool._pool) == pool._processes == 2 and pool._state == "RUN"
 
 
+def test_threads_calls_under_way():
+    gate, told = threading.Event(), []
+    with mp.pool.ThreadPool(1) as pool:
+        result = pool.map_async(gate.wait, [PATIENCE] * 5, chunksize=1)
+        assert list(pool._cache) == [result._job] and result._number_left == 5
+        assert pool._cache[result._job]._number_left == 5
+        other = pool._map_async(square, range(4), twice_each, 3, told.append)
+        assert len(pool._cache) == 2 and other._job != result._job
+        gate.set()
+        twice = [i * i for i in range(4) for _ in range(2)]
+        assert result.get(PATIENCE) == [True] * 5 and other.get(PATIENCE) == twice
+        until(lambda: told == [twice], "the callback")
+        assert (result._number_left, len(pool._cache)) == (0, 0)
+        assert not hasattr(pool, "_taskqueue")
+    pool.join()
+
+
 @pytest.mark.parametrize("size", [1, 2, 5, 9])
 def test_tasks(size):
     theirs = multiprocessing.pool.Pool._get_tasks(square, iter(range(5)), size)

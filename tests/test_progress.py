@@ -35,9 +35,9 @@ CALLS = {
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
-@pytest.fixture(scope="module")
-def pool():
-    with mp.Pool(2) as pool:
+@pytest.fixture(scope="module", params=["Pool", "ThreadPool"])
+def pool(request):
+    with getattr(mp.pool, request.param)(2) as pool:
         yield pool
     pool.join()
 

@@ -152,14 +152,14 @@ class Desk:
             self.pool._begin(job, fn, items, _STAR, "ordered", chunk=chunksize, catch=True)
         except BaseException:
             if _has_begun(job):
-                job._call().cancel()
+                job._feeder().cancel()
             raise
         finally:
             with self._changed:
                 self._between -= 1
                 self._maps = [call for call in self._maps if not call.ready()]
                 if _has_begun(job):
-                    self._maps.append(job._call())
+                    self._maps.append(job._feeder())
                 self._close_if_due()
         return job
 
@@ -237,7 +237,7 @@ class Feed:
 
     def __init__(self, executor, job, items, ahead):
         self._executor = executor  # which is not dropped before the items have come
-        self._call = job._call()
+        self._call = job._feeder()
         self._items = items
         self._ahead = ahead
         self._ended = False
@@ -280,7 +280,7 @@ def results(job, remaining, fill, count):
             del value  # the one who takes it alone decides how long it lives
             yield kept.pop()
     finally:
-        job._call().cancel()
+        job._feeder().cancel()
 
 
 def _at_exit():

@@ -1,4 +1,4 @@
-"""The back end for joblib: `procession.register_joblib()`, then `Parallel(backend="procession")`."""
+"""The back end for joblib: `procession.register_joblib()`, then `backend="procession"`."""
 
 import warnings
 

@@ -266,17 +266,17 @@ def follow(results, progress, total):
 class Calls(Mapping):
     """`Pool._cache`: the calls under way, by their numbers."""
 
-    def __init__(self, core):
-        self._core = core
+    def __init__(self, calls):
+        self._calls = calls
 
     def __len__(self):
-        return len(self._core._calls())
+        return len(self._calls())
 
     def __iter__(self):
-        return iter([call._job for call in self._core._calls()])
+        return iter([call._job for call in self._calls()])
 
     def __getitem__(self, number):
-        for call in self._core._calls():
+        for call in self._calls():
             if call._job == number:
                 return call
         raise KeyError(number)
@@ -285,11 +285,8 @@ class Calls(Mapping):
 class Waiting:
     """`Pool._taskqueue`: the calls some of whose items are not on their way to workers."""
 
-    def __init__(self, core):
-        self._core = core
-
-    def qsize(self):
-        return self._core._waiting()
+    def __init__(self, qsize):
+        self.qsize = qsize
 
     def empty(self):
         return self.qsize() == 0

@@ -69,11 +69,15 @@ class MapResult(ApplyResult):
     _chunksize = 1  # what `_number_left` counts are items
 
 
-class _ChunkResult(MapResult):
-    """That of a function which gives the results of many items."""
+class Chunked:
+    """The result of a function which gives those of many items."""
 
     def get(self, timeout=None):
         return list(itertools.chain.from_iterable(super().get(timeout)))
+
+
+class _ChunkResult(Chunked, MapResult):
+    pass
 
 
 class IMapIterator(_core.JobBase):
@@ -98,7 +102,7 @@ class Pool:
     _wrap_exception = True
     _errors = Errors()
     # What calls return; a pool of threads has its own.
-    _Apply, _Map = ApplyResult, MapResult
+    _Apply, _Map, _Chunks = ApplyResult, MapResult, _ChunkResult
     _Ordered, _Unordered = IMapIterator, IMapUnorderedIterator
 
     @staticmethod
@@ -198,17 +202,20 @@ class Pool:
     @property
     def _cache(self):
         """The calls under way, by their numbers."""
-        return _view().Calls(self._core)
+        return _view().Calls(self._calls)
 
     @property
     def _taskqueue(self):
         """How many calls wait; nothing can be put there."""
-        return _view().Waiting(self._core)
+        return _view().Waiting(self._core._waiting)
 
     @property
     def _task_handler(self):
         """The thread that sends tasks, where nobody waits for a result."""
         return self._result_handler
+
+    def _calls(self):
+        return self._core._calls()
 
     @staticmethod
     def _get_tasks(func, it, size):
@@ -340,7 +347,7 @@ class Pool:
         if callback is not None:
             calls["callback"] = lambda lists: callback(list(itertools.chain.from_iterable(lists)))
         tasks = self._get_tasks(func, items, chunksize)
-        job = _ChunkResult()
+        job = self._Chunks()
         job._chunksize = chunksize
         return self._map(mapper, tasks, _MAP, 1, job=job, **calls)
 
@@ -428,7 +435,7 @@ class Pool:
             items = iterable
         self._begin(job, func, items, mode, gather, chunk=chunk, buffer=buffer, **limits)
         if items is None:
-            _thread(job._call().feed, iterable)
+            _thread(job._feeder().feed, iterable)
         return job
 
     def stats(self):

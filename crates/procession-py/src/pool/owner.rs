@@ -76,7 +76,11 @@ impl PyPoolBase {
     /// cannot be sent is raised here (of a call with one item); `catch`: whatever is raised is an outcome,
     /// but for Ctrl-C. False: the pool was stopped.
     #[pyo3(signature = (job, function, items, mode, gather, *, chunk=None, stop=false, catch=false, buffer=0, name="", timeout=None, retries=0, callback=None, error_callback=None, waits=false, tells=false))]
-    #[expect(clippy::too_many_arguments, reason = "one call, made at few places")]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::fn_params_excessive_bools,
+        reason = "one call, made at few places"
+    )]
     fn _begin(
         &self,
         py: Python<'_>,

@@ -275,8 +275,8 @@ impl PyJobBase {
         })
     }
 
-    /// The call, which does not keep this.
-    fn _call(&self) -> PyResult<PyCall> {
+    /// The call, for who feeds it or may cancel it.
+    fn _feeder(&self) -> PyResult<PyCall> {
         let (core, job) = self.inner()?;
         Ok(PyCall::new(core, Arc::clone(job)))
     }
