@@ -12,6 +12,7 @@ runs under the lock, and `close` may come from a collection at any moment.
 
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from concurrent.futures import CancelledError, Future
@@ -103,22 +104,24 @@ class Desk:
                 self._between += 1
                 number = self._waiting.popleft()
                 future, fn, args, kwargs = self.pending[number]
-            error = job = None
+            begun, error, job = False, None, None
             try:
                 if future.set_running_or_notify_cancel():
                     job = ApplyResult()
                     self._begin(number, job, fn, args, kwargs)
+                    begun = True
             except BaseException as raised:
-                error = raised
+                begun, error = _has_begun(job), raised
             with self._changed:
                 self._between -= 1
-                if not _has_begun(job):
+                if not begun:
                     self._handed_over -= 1
                     del self.pending[number]
-            if error is not None and not _has_begun(job):
-                future.set_exception(error)
-            if error is not None and not isinstance(error, Exception):
-                interrupt = error  # Ctrl-C, in the thread that submits
+            if error is not None:
+                if not begun:
+                    future.set_exception(error)
+                if not isinstance(error, Exception):
+                    interrupt = error  # Ctrl-C, in the thread that submits
         if interrupt is not None:
             raise interrupt
 
@@ -256,29 +259,29 @@ class Feed:
                 self._call.end()
 
 
-def results(job, remaining, fill, count):
+def results(job, end, count=None, feed=None):
     """The results of a map, in their order. What has not begun is dropped when nobody wants it.
 
-    `remaining()` says how many seconds are left; `fill(taken)` feeds more; `count()` is how many
-    items there are.
+    `end` is when time is over; `count` is how many items there are, if `feed` does not know.
     """
-    taken = 0
+    take, taken = job._take, 0
     try:
         while True:
-            fill(taken)
-            kind, value = job._take(remaining())
-            if kind == 1:
-                raise with_cause(value)
-            if kind == 3:
-                raise FutureTimeoutError
-            if kind == 2:
-                if taken < count():
-                    raise CancelledError  # by `shutdown`
-                return
+            if feed is not None:
+                feed.fill(taken)
+            kind, value = take() if end is None else take(max(0, end - time.monotonic()))
+            if kind:
+                break
             taken += 1
             kept = [value]
             del value  # the one who takes it alone decides how long it lives
             yield kept.pop()
+        if kind == 1:
+            raise with_cause(value)
+        if kind == 3:
+            raise FutureTimeoutError
+        if taken < (count if feed is None else feed.count):
+            raise CancelledError  # by `shutdown`
     finally:
         job._feeder().cancel()
 

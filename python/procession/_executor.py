@@ -132,22 +132,17 @@ class ProcessPoolExecutor(_theirs.ProcessPoolExecutor):
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
         end = None if timeout is None else timeout + time.monotonic()
-
-        def remaining():
-            return None if end is None else max(0, end - time.monotonic())
-
         items = zip(*iterables, strict=False)
         if buffersize is not None:
             self._desk.check()
             job = self._desk.map(fn, None, chunksize)
             feed = _desk.Feed(self, job, items, buffersize * chunksize)
             feed.fill(0)
-            return _desk.results(job, remaining, feed.fill, lambda: feed.count)
+            return _desk.results(job, end, feed=feed)
         items = list(items)
         if not items:
             return iter(())
-        job, count = self._desk.map(fn, items, chunksize), len(items)
-        return _desk.results(job, remaining, lambda taken: None, lambda: count)
+        return _desk.results(self._desk.map(fn, items, chunksize), end, len(items))
 
     # ------------------------------------------------------------ the end
 
