@@ -322,7 +322,8 @@ def test_a_map_that_is_left_drops_what_has_not_begun(end):
             with pytest.raises(FutureTimeoutError):
                 next(results)
         gate.set()
-    assert names.qsize() < 100
+    # The one that had begun; that calls were short so far, and many handed out, does not matter.
+    assert names.qsize() <= 1
 
 
 def apply(function, x):

@@ -171,15 +171,42 @@ def test_cancelling_what_has_not_begun():
 
 @each_executor
 def test_cancelling_a_map(kind):
-    with kind(1) as executor:
-        results = executor.map(time.sleep, [0.01] * 1000)
-        assert next(results) is None
+    with kind(2) as executor:
+        results = executor.map(slowly, range(1000))
+        assert next(results) == 0
         executor.shutdown(cancel_futures=True)
-    taken = 0
+    found = [0]
     with pytest.raises(CancelledError):
-        for _ in results:
-            taken += 1
-    assert taken < 900
+        for result in results:
+            found.append(result)
+    assert found == list(range(len(found))) and len(found) < 100
+
+
+def slowly(n):
+    time.sleep(0.005 if n else 0)
+    return n
+
+
+def test_many_maps_are_cancelled_at_once():
+    names, gate = mp.Queue(), mp.Event()
+    call = functools.partial(note_and_wait, names, gate)
+    with ProcessPoolExecutor(1) as executor:
+        assert executor.submit(square, 3).result(PATIENCE) == 9  # so that many are handed out
+        maps = [executor.map(call, [n] * 50, chunksize=9) for n in range(9)]
+        assert names.get(timeout=PATIENCE) == 0
+        executor.shutdown(wait=False, cancel_futures=True)
+        gate.set()
+    assert names.empty()
+    assert next(maps[0]) == 0
+    for results in maps:
+        with pytest.raises(CancelledError):
+            next(results)
+
+
+def note_and_wait(names, gate, n):
+    names.put(n)
+    gate.wait(PATIENCE)
+    return n
 
 
 @each_executor

@@ -1,7 +1,7 @@
 //! A task as a message, and how an outcome is tagged.
 //!
 //! ```text
-//! mode (1), flags (1), length of the function (2), number of items (4), function
+//! mode (1), flags (1), length of the function (2), number of items (4), number of the call (8), function
 //! … and what the codec made of the item, or of the list of items
 //! ```
 //!
@@ -47,14 +47,15 @@ pub(super) const CATCH: u8 = 8;
 pub(super) const KIND: u8 = 0x0f;
 /// It is an exception.
 pub(super) const FAILED: u8 = 0x10;
-/// This item and those behind it in the task were not begun, since one before had failed.
+/// This item and those behind it in the task were not begun, since one before had failed or the call was
+/// cancelled.
 pub(super) const SKIPPED: u8 = 0x20;
 /// The task could not be unpacked: its items are to come alone.
 pub(super) const APART: u8 = 0x40;
 
 /// Longer functions go through shared memory.
 const SHORT: usize = RawPool::PREFIX_MAX - HEAD;
-const HEAD: usize = 8;
+const HEAD: usize = 16;
 
 /// A function on its way to the workers.
 pub(super) struct Function {
@@ -84,12 +85,13 @@ impl Function {
     }
 
     /// Writes what comes before the items.
-    pub(super) fn write(&self, items: u32, alone: bool, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, call: u64, items: u32, alone: bool, out: &mut Vec<u8>) {
         let flags = self.flags | if alone { ALONE } else { 0 };
         out.clear();
         out.extend_from_slice(&[self.mode as u8, flags]);
         out.extend_from_slice(&(self.bytes.len() as u16).to_le_bytes());
         out.extend_from_slice(&items.to_le_bytes());
+        out.extend_from_slice(&call.to_le_bytes());
         out.extend_from_slice(&self.bytes);
     }
 }
@@ -99,6 +101,7 @@ pub(super) struct Head {
     pub(super) mode: Mode,
     pub(super) flags: u8,
     pub(super) items: u32,
+    pub(super) call: u64,
     /// Where the items begin.
     pub(super) len: usize,
 }
@@ -106,12 +109,14 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn read(bytes: &[u8]) -> PyResult<(Self, &[u8])> {
         let corrupt = || CorruptArenaError::new_err("not a task of Procession");
-        let &[mode, flags, low, high, a, b, c, d] = bytes.first_chunk().ok_or_else(corrupt)?;
+        let (&[mode, flags, low, high, a, b, c, d], rest) =
+            bytes.split_first_chunk().ok_or_else(corrupt)?;
+        let call = u64::from_le_bytes(*rest.first_chunk().ok_or_else(corrupt)?);
         let len = HEAD + usize::from(u16::from_le_bytes([low, high]));
         let function = bytes.get(HEAD..len).ok_or_else(corrupt)?;
         let mode = Mode::from_wire(mode).ok_or_else(corrupt)?;
         let items = u32::from_le_bytes([a, b, c, d]);
-        Ok((Self { mode, flags, items, len }, function))
+        Ok((Self { mode, flags, items, call, len }, function))
     }
 }
 

@@ -110,7 +110,7 @@ impl Core {
         let mut scratch = Scratch::take();
         let alone = claim.count == 1;
         let mut message = Vec::with_capacity(256);
-        job.function.write(claim.count as u32, alone, &mut message);
+        job.function.write(job.number, claim.count as u32, alone, &mut message);
         let body = if alone { items.get_item(0)? } else { items.clone() };
         let prepared = codec::prepare(&body, &mut scratch)?;
         let (kind, block) = prepared.pack(py, self.pool.family(), &mut scratch)?;

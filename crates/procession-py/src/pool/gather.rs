@@ -116,7 +116,7 @@ impl Gather {
                 }
             }
             Self::Stream { abandoned: true, .. } => surplus.extend(outcome.into_object()),
-            Self::Stream { ordered, there, early, at, .. } => {
+            Self::Stream { ordered, there, early, at, abandoned, .. } => {
                 let result = match outcome {
                     Outcome::Good(value) => Some(Ok(value)),
                     Outcome::Failed(error) => Some(Err(error)),
@@ -124,13 +124,19 @@ impl Gather {
                 };
                 if *ordered && *at != item {
                     early.insert(item, result);
-                } else {
+                    return 1;
+                }
+                let mut next = Some(result);
+                while let Some(result) = next {
+                    // Behind one that was passed over there are no more results.
+                    *abandoned = *ordered && result.is_none();
                     there.extend(result);
                     *at += 1;
-                    while *ordered && let Some(next) = early.remove(at) {
-                        there.extend(next);
-                        *at += 1;
-                    }
+                    next = if *ordered && !*abandoned { early.remove(at) } else { None };
+                }
+                if *abandoned {
+                    let rest = early.drain().filter_map(|(_, result)| result);
+                    surplus.extend(rest.map(|(Ok(object) | Err(object))| object));
                 }
             }
         }

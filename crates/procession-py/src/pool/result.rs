@@ -79,8 +79,12 @@ impl PyCall {
         self.more(py)
     }
 
-    /// Drops all items that no worker was given yet, and takes no more.
+    /// Drops all items that no worker has begun, and takes no more.
     fn cancel(&self) {
+        if !self.job.work().over {
+            let _one_at_a_time = self.core.state();
+            self.core.pool.cancel(self.job.number);
+        }
         if self.job.cancel() {
             self.core.settle(&self.job);
         }

@@ -131,6 +131,10 @@ impl<'py> Turn<'_, 'py> {
     fn run(&mut self, task: Task, mut scratch: Scratch, begun: Instant) -> PyResult<u32> {
         let number = task.number;
         let (head, function) = Head::read(&scratch.bytes)?;
+        if self.worker.is_cancelled(head.call) {
+            self.log((number, 0), SKIPPED, &[], false)?;
+            return Ok(0);
+        }
         let function = match self.function.get(self.py, &head, function) {
             Ok(function) => function,
             Err(error) => {
@@ -171,6 +175,9 @@ impl<'py> Turn<'_, 'py> {
         let mut scratch = Scratch::take();
         for index in 0..head.items {
             let item = items.take(index)?;
+            if self.worker.is_cancelled(head.call) {
+                return self.log((number, index), SKIPPED, &[], false);
+            }
             let Some(now) = self.worker.start(index) else {
                 return Ok(()); // condemned: `finish` says so as well
             };

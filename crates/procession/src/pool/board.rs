@@ -13,14 +13,17 @@
 //!   killed between these two leaves them twice: the first outcome of an item counts.
 //!
 //! Each word has one writer (the worker, or after its end the owner), but for the condemned bit.
+//!
+//! The header names the calls that were cancelled last, so that workers pass over their items. It is a
+//! hint: what another name has displaced is done as if nobody had said anything.
 
 use crate::arena::family::{Family, Inner};
-use crate::arena::layout::pool::WorkerSlot;
+use crate::arena::layout::pool::{PoolHead, WorkerSlot};
 use crate::arena::lease::Lease;
 use crate::arena::objects::Kind;
 use crate::error::{ArenaError, HandleError};
 use crate::lock::Serial;
-use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::atomic::Ordering;
 
 /// Bytes of a worker's log.
 pub(super) const LOG: u64 = 16 << 10;
@@ -42,7 +45,7 @@ impl Board {
         let inner = family.inner();
         let lease = Lease::create_memory(inner, SLOT + u64::from(workers) * (SLOT + LOG))?;
         let board = Board { at: lease.offset()?, lease, workers };
-        board.owner()?.store(u64::from(inner.me()?), Ordering::Relaxed);
+        board.head()?.owner.store(u64::from(inner.me()?), Ordering::Relaxed);
         Ok(board)
     }
 
@@ -60,13 +63,21 @@ impl Board {
         self.lease.inner
     }
 
-    /// The serial of the process that made the pool.
-    fn owner(&self) -> Result<&'static AtomicU64, ArenaError> {
-        self.inner().map.word(self.at)
+    pub(super) fn head(&self) -> Result<&'static PoolHead, ArenaError> {
+        self.inner().map.at(self.at)
+    }
+
+    /// Notes that the items of a call are to be passed over.
+    pub(super) fn cancel(&self, call: u64) {
+        let Ok(head) = self.head() else { return };
+        let n = head.cancellations.load(Ordering::Relaxed) as usize % head.cancelled.len();
+        head.cancelled[n].store(call + 1, Ordering::Relaxed);
+        // Pairs with the load in `RawWorker::is_cancelled`: who sees the count sees the name.
+        head.cancellations.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn owner_is_dead(&self) -> bool {
-        let owner = self.owner().map_or(0, |word| word.load(Ordering::Relaxed) as Serial);
+        let owner = self.head().map_or(0, |head| head.owner.load(Ordering::Relaxed) as Serial);
         self.inner().serial_is_dead(owner)
     }
 

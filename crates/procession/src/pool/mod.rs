@@ -240,6 +240,28 @@ impl RawPool {
         self.reports.slot().items.wake_all(&Futex);
     }
 
+    /// Has workers pass over what they have not begun of a call: see [`RawWorker::is_cancelled`]. Of
+    /// the calls that were cancelled the last 30 are remembered. One thread at a time.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, pool::{RawPool, RawWorker}};
+    /// # let pool = RawPool::create(Family::current()?, 1)?;
+    /// let worker = RawWorker::from_handle(&pool.handle(0))?;
+    /// assert!(!worker.is_cancelled(7));
+    /// pool.cancel(7);
+    /// assert!(worker.is_cancelled(7) && !worker.is_cancelled(8));
+    /// (10..39).for_each(|call| pool.cancel(call));
+    /// assert!(worker.is_cancelled(7) && worker.is_cancelled(38));
+    /// pool.cancel(39);
+    /// assert!(!worker.is_cancelled(7) && worker.is_cancelled(39));
+    /// # Ok(()) }
+    /// ```
+    pub fn cancel(&self, call: u64) {
+        self.board.cancel(call);
+    }
+
     /// No more tasks are to come: a worker that finds none ends.
     pub fn close(&self) {
         self.tasks.slot().closed.store(1, Ordering::SeqCst);

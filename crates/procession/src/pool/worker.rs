@@ -8,7 +8,7 @@ use super::report::{ENTRY, HEAD, LOG_KIND, OPEN, RUN, entry_head, log_head, sing
 use super::{PushError, push};
 use crate::arena::block::Block;
 use crate::arena::family::Family;
-use crate::arena::layout::pool::WorkerSlot;
+use crate::arena::layout::pool::{PoolHead, WorkerSlot};
 use crate::arena::objects::Kind;
 use crate::channel::{Channel, End, Received};
 use crate::error::{ArenaError, HandleError};
@@ -48,6 +48,7 @@ pub struct RawWorker {
     board: Board,
     index: u32,
     slot: &'static WorkerSlot,
+    head: &'static PoolHead,
     /// What the progress word says, unless it is condemned.
     progress: AtomicU64,
     run: Run,
@@ -96,12 +97,13 @@ impl RawWorker {
         };
         let board = Board::from_handle(part(2)?)?;
         let slot = board.slot(index).ok_or(HandleError::Malformed)?;
+        let head = board.head()?;
         let tasks = Channel::from_handle(part(0)?, Kind::Queue)?;
         let reports = Channel::from_handle(part(1)?, Kind::Queue)?;
         slot.pid.store(u64::from(process::identity().pid), Ordering::Relaxed);
         slot.phase.store(Phase::Starting as u64, Ordering::Release);
         let progress = AtomicU64::new(0);
-        Ok(RawWorker { tasks, reports, board, index, slot, progress, run: Run::default() })
+        Ok(RawWorker { tasks, reports, board, index, slot, head, progress, run: Run::default() })
     }
 
     /// The family that it belongs to.
@@ -161,6 +163,18 @@ impl RawWorker {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.tasks.slot().closed.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether the items of a call are to be passed over: see
+    /// [`RawPool::cancel`](super::RawPool::cancel).
+    #[inline]
+    #[must_use]
+    pub fn is_cancelled(&self, call: u64) -> bool {
+        self.head.cancellations.load(Ordering::Acquire) > 0 && self.is_among_cancelled(call)
+    }
+
+    fn is_among_cancelled(&self, call: u64) -> bool {
+        self.head.cancelled.iter().any(|word| word.load(Ordering::Relaxed) == call + 1)
     }
 
     /// Whether the process that owns the pool has ended.

@@ -32,3 +32,19 @@ pub(crate) struct WorkerSlot {
 unsafe impl ShmSafe for WorkerSlot {}
 
 const _: () = assert!(size_of::<WorkerSlot>() == 256);
+
+/// What the owner of a pool says.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct PoolHead {
+    /// The serial of the process that made it.
+    pub(crate) owner: AtomicU64,
+    /// How many calls were cancelled.
+    pub(crate) cancellations: AtomicU64,
+    /// The last of them, in turn: which call, plus one.
+    pub(crate) cancelled: [AtomicU64; 30],
+}
+// SAFETY: atomics only, `repr(C)`.
+unsafe impl ShmSafe for PoolHead {}
+
+const _: () = assert!(size_of::<PoolHead>() == 256);
