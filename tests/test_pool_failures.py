@@ -7,8 +7,10 @@ import ctypes
 import functools
 import gc
 import os
+import pickle
 import signal
 import sys
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
@@ -151,6 +153,15 @@ def executor():
 def expect_lost(error, code):
     assert isinstance(error, WorkerLostError), error
     assert error.exitcode == code
+    assert isinstance(error, BrokenProcessPool)  # the pool is an executor's
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error) and vars(again) == vars(error) and str(again) == str(error)
+
+
+def expect_exit(error):
+    """What is no Exception is on the future, where it ends no worker."""
+    assert type(error) is SystemExit and error.code == 4
+    assert "system_exit" in str(error.__cause__)
 
 
 def only(how, got, good):
@@ -172,7 +183,11 @@ def test_running(executor, how, wrong):
     if wrong is no_memory:
         assert type(error) is MemoryError and "none left" in str(error)
     elif wrong is unpicklable:
-        assert type(error) is mp.pool.MaybeEncodingError and "no pickle of this" in str(error)
+        # A future has what pickle said, as in concurrent.futures.
+        assert type(error) is (RuntimeError if how == "submit" else mp.pool.MaybeEncodingError)
+        assert "no pickle of this" in str(error)
+    elif how == "submit" and wrong is system_exit:
+        expect_exit(error)
     else:
         expect_lost(error, WRONGS[wrong])
     assert executor._pool.apply(identity, (5,)) == 5
@@ -186,7 +201,7 @@ def test_unpickling_the_task(executor, how, wrong):
     if wrong is no_memory:
         assert type(error) is MemoryError
     elif wrong is unpicklable:
-        assert type(error) is mp.pool.MaybeEncodingError
+        assert type(error) is (RuntimeError if how == "submit" else mp.pool.MaybeEncodingError)
     else:
         expect_lost(error, WRONGS[wrong])
     assert executor._pool.apply(identity, (5,)) == 5
@@ -197,7 +212,11 @@ def test_unpickling_the_task(executor, how, wrong):
 def test_pickling_the_result(executor, how, wrong):
     function = functools.partial(carry, Carrier(wrong, "pickled", os.getpid()))
     error = only(how, outcomes(how, executor, function, range(4)), [0, 2, 3])
-    if WRONGS[wrong] is None:
+    if how == "submit" and wrong is system_exit:
+        expect_exit(error)
+    elif how == "submit" and wrong is no_memory:
+        assert type(error) is MemoryError and "none left" in str(error)
+    elif WRONGS[wrong] is None:
         assert type(error) is mp.pool.MaybeEncodingError
         assert ("none left" if wrong is no_memory else "Unpicklable") in str(error)
     else:

@@ -65,6 +65,7 @@ _OURS = {
     "AbandonedLockWarning": "synchronize",
     "BrokenPoolError": "pool",
     "ProcessPoolExecutor": "_executor",
+    "register_joblib": "_joblib",
     "TaskTimeoutError": "pool",
     "WorkerLostError": "pool",
     "install": "_install",

@@ -26,6 +26,7 @@ from ._core import CorruptArenaError as CorruptArenaError
 from ._core import LayoutError as LayoutError
 from ._executor import ProcessPoolExecutor as ProcessPoolExecutor
 from ._install import install as install
+from ._joblib import register_joblib as register_joblib
 from .context import Process as Process
 from .context import _default_context
 from .pool import BrokenPoolError as BrokenPoolError

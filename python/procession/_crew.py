@@ -61,15 +61,20 @@ class TaskTimeoutError(WorkerLostError, TimeoutError):
     """The task took longer than its `timeout`; its worker was ended. Attributes as there."""
 
 
-def lost(task, index, pid, exitcode, timeout):
-    """The exception of an item whose worker has ended. Called by the core."""
-    where = f"{task}, item {index}" if index else task
-    if timeout is not None:
-        text = f"{where}: no result after {timeout:g} s, and its worker {pid} was ended"
-        return TaskTimeoutError(text, task, index, pid, exitcode)
-    return WorkerLostError(
-        f"{where}: its worker {pid} {_how(exitcode)}", task, index, pid, exitcode
-    )
+class Errors:
+    """The classes of what a pool raises: an executor has its own, which are these as well."""
+
+    def __init__(self, broken=BrokenPoolError, lost=WorkerLostError, late=TaskTimeoutError):
+        self.broken, self.lost, self.late = broken, lost, late
+
+    def of(self, task, index, pid, exitcode, timeout):
+        """The exception of an item whose worker has ended. Called by the core."""
+        where = f"{task}, item {index}" if index else task
+        if timeout is not None:
+            text = f"{where}: no result after {timeout:g} s, and its worker {pid} was ended"
+            return self.late(text, task, index, pid, exitcode)
+        text = f"{where}: its worker {pid} {_how(exitcode)}"
+        return self.lost(text, task, index, pid, exitcode)
 
 
 def _how(exitcode):
@@ -86,11 +91,14 @@ def _how(exitcode):
 class Crew:
     """The workers, as their owner sees them."""
 
-    def __init__(self, core, start, processes, initializer, initargs, maxtasks, daemon):
+    def __init__(self, core, start, processes, initializer, initargs, maxtasks, daemon, errors):
         self.core = core
+        self.errors = errors
         self.workers = []
         self.state = RUN
         self.error = None
+        # What is to live as long as somebody sees to the workers.
+        self.keeps = None
         self._start = start
         self._processes = processes
         self._arguments = initializer, initargs, maxtasks
@@ -157,7 +165,7 @@ class Crew:
         util.debug("cleaning up worker %d", worker._seat)
         worker.join()
         self.workers.remove(worker)
-        phase = self.core._bury(worker._seat, worker.pid, worker.exitcode, lost)
+        phase = self.core._bury(worker._seat, worker.pid, worker.exitcode, self.errors.of)
         if phase in ("ready", "leaving"):
             self._failures, self._not_before = 0, 0.0
             return
@@ -173,7 +181,7 @@ class Crew:
             return
         text = f"{self._failures} times in a row {what}"
         if not any(self.core._phase(other._seat) == "ready" for other in self.workers):
-            self._break(BrokenPoolError(f"the pool was ended: {text}"))
+            self.end(text)
             return
         # The others can do the work.
         excess = min(self._failures - most, 10)
@@ -182,17 +190,27 @@ class Crew:
             self._warned = True
             warnings.warn(f"a pool has too few workers: {text}", RuntimeWarning, stacklevel=2)
 
-    def _break(self, error):
-        self.error = error
+    def end(self, why, by="terminate"):
+        """Ends the pool, which is broken, and its workers `by` that method of theirs."""
+        if self.error is None:
+            self.error = self.errors.broken(f"the pool was ended: {why}")
         self.change(TERMINATE)
-        self.core._stop(error, True)
-        for other in self.workers:
-            other.terminate()
+        self.core._stop(self.error, True)
+        with self._lock:
+            for worker in self.workers:
+                getattr(worker, by)()
 
     # ------------------------------------------------------------ threads
 
     def tend(self):
         """The thread that sees to the workers."""
+        try:
+            self._tend()
+        finally:
+            self.keeps = None
+        util.debug("worker handler exiting")
+
+    def _tend(self):
         while self.state == RUN or (self.state == CLOSE and not self.core._is_idle()):
             try:
                 self.maintain()
@@ -208,8 +226,7 @@ class Crew:
             self.core._close()
             self._see_off()
             if self.state == CLOSE:
-                self.core._stop(BrokenPoolError("the pool was closed"))
-        util.debug("worker handler exiting")
+                self.core._stop(self.errors.broken("the pool was closed"))
 
     def _see_off(self):
         """Waits until all have ended that were told so."""
@@ -248,7 +265,7 @@ class Crew:
             self.core._serve()
         except Exception as error:
             # What it takes in is not what workers write.
-            self._break(BrokenPoolError(f"the pool was ended: {error!r}"))
+            self.end(repr(error))
             self.core._serve()
         util.debug("result handler exiting")
 
@@ -256,7 +273,7 @@ class Crew:
 
     def terminate(self, *threads):
         """Ends it all, at once."""
-        error = self.error or BrokenPoolError("the pool was terminated")
+        error = self.error or self.errors.broken("the pool was terminated")
         self.change(TERMINATE)
         self.core._stop(error)
         with self._lock:

@@ -1,30 +1,38 @@
-"""`ProcessPoolExecutor`: the face of concurrent.futures over a `Pool`.
+"""`ProcessPoolExecutor`: concurrent.futures' own, over a `Pool`.
 
-What must hold: only what was handed to the pool can no longer be cancelled, so few calls are handed
-over ahead of the workers; a call that ends hands over the next one.
+It is a subclass of the standard library's, so that whoever asks for one gets one, and shares
+nothing with it but names: what is submitted lies on a desk (_desk.py), whose pool has the workers.
+As there, they start with the first call.
 """
 
-import os
-import threading
 import time
 import weakref
-from collections import deque
-from concurrent.futures import Executor, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import process as _theirs
 
-from . import _docs
-from ._crew import BrokenPoolError
-from ._std.context import TimeoutError
-from .pool import _APPLY, _STAR, ApplyResult, IMapIterator, Pool
+from . import _crew, _desk, _docs
+from .pool import Pool, _cpu_count
 
-# So many calls for each worker are handed over: the one that it runs, and the next.
-_AHEAD = 2
-_NO_BOUND = 1 << 60
-
-_living: weakref.WeakSet = weakref.WeakSet()
+_ABRUPTLY = "A child process terminated abruptly, the process pool is not usable anymore"
 
 
-class ProcessPoolExecutor(Executor):
+# The names by which a traceback shows them are those of what they are.
+class BrokenPoolError(_crew.BrokenPoolError, _theirs.BrokenProcessPool):
+    __doc__ = _crew.BrokenPoolError.__doc__
+
+
+class WorkerLostError(_crew.WorkerLostError, _theirs.BrokenProcessPool):
+    __doc__ = _crew.WorkerLostError.__doc__
+
+
+class TaskTimeoutError(_crew.TaskTimeoutError, WorkerLostError):
+    __doc__ = _crew.TaskTimeoutError.__doc__
+
+
+class _Pool(Pool):
+    _errors = _crew.Errors(BrokenPoolError, WorkerLostError, TaskTimeoutError)
+
+
+class ProcessPoolExecutor(_theirs.ProcessPoolExecutor):
     __doc__ = _docs.EXECUTOR
 
     def __init__(
@@ -37,161 +45,143 @@ class ProcessPoolExecutor(Executor):
         max_tasks_per_child=None,
         timeout=None,
         retries=0,
-        daemon=True,
+        daemon=False,
     ):
-        if max_workers is not None and max_workers <= 0:
+        if max_workers is None:
+            max_workers = _cpu_count()
+        elif max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
-        self._pool = Pool(
-            max_workers,
-            initializer,
-            initargs,
-            max_tasks_per_child,
-            context=mp_context,
-            timeout=timeout,
-            retries=retries,
-            daemon=daemon,
-        )
-        self._room = _AHEAD * self._pool._processes
-        self._waiting = deque()
-        self._changed = threading.Condition()
-        self._under_way = 0
-        self._shut = False
-        self._ending = None
-        _living.add(self)
+        if mp_context is None:
+            from . import get_context
+
+            mp_context = get_context("spawn" if max_tasks_per_child is not None else None)
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        _check_tasks(max_tasks_per_child, mp_context)
+        self._max_workers = max_workers
+        self._mp_context = mp_context
+        self._initializer = initializer
+        self._initargs = initargs
+        self._max_tasks_per_child = max_tasks_per_child
+
+        def make():
+            return _Pool(
+                max_workers,
+                initializer,
+                initargs,
+                max_tasks_per_child,
+                mp_context,
+                timeout=timeout,
+                retries=retries,
+                daemon=daemon,
+            )
+
+        self._desk = desk = _desk.Desk(make, max_workers, _broken)
+        weakref.finalize(self, desk.close).atexit = False
+
+    # ------------------------------------------------------------ what programs look at
+
+    @property
+    def _pool(self):
+        return self._desk.open()
+
+    @property
+    def _processes(self):
+        pool = self._desk.pool
+        return {} if pool is None else {worker.pid: worker for worker in list(pool._pool)}
+
+    @property
+    def _pending_work_items(self):
+        return self._desk.pending
+
+    @property
+    def _shutdown_thread(self):
+        return self._desk.shut or self._desk.reason() is not None
+
+    @property
+    def _broken(self):
+        reason = self._desk.reason()
+        return False if reason is None else f"{_ABRUPTLY}: {reason}"
+
+    def stats(self):
+        """What the workers do: see `Pool.stats`."""
+        pool = self._desk.pool
+        if pool is not None:
+            return pool.stats()
+        from ._poolview import NOTHING
+
+        return NOTHING
+
+    # ------------------------------------------------------------ calls
 
     def submit(self, fn, /, *args, **kwargs):
         """Calls `fn(*args, **kwargs)` in a worker; returns a Future."""
-        future = Future()
-        with self._changed:
-            self._check()
-            self._waiting.append((future, fn, args, kwargs))
-        self._hand_over()
-        return future
-
-    def _check(self):
-        if self._pool._crew.error is not None:
-            raise self._pool._crew.error
-        if self._shut:
-            raise RuntimeError("cannot schedule new futures after shutdown")
-
-    def _hand_over(self):
-        """Gives the pool what it has room for."""
-        while True:
-            with self._changed:
-                if not self._waiting or self._under_way >= self._room:
-                    return
-                future, fn, args, kwargs = self._waiting.popleft()
-                if not future.set_running_or_notify_cancel():
-                    self._changed.notify_all()
-                    continue
-                self._under_way += 1
-            try:
-                self._pool._begin(
-                    ApplyResult(),
-                    fn,
-                    [(args, kwargs)],
-                    _APPLY,
-                    "one",
-                    callback=lambda value, future=future: self._done(future.set_result, value),
-                    error_callback=lambda error, future=future: self._done(
-                        future.set_exception, error
-                    ),
-                )
-            except Exception as error:
-                with self._changed:
-                    self._under_way -= 1
-                    self._changed.notify_all()
-                future.set_exception(error)
-
-    def _done(self, settle, outcome):
-        with self._changed:
-            self._under_way -= 1
-        self._hand_over()
-        settle(outcome)
-        with self._changed:
-            self._changed.notify_all()
+        return self._desk.submit(fn, args, kwargs)
 
     def map(self, fn, *iterables, timeout=None, chunksize=1, buffersize=None):
         """Returns an iterator over `fn(a, b, …)` of the items of `iterables`, in their order.
 
-        The items are taken at once, or at most `buffersize` more than results. Raises TimeoutError
-        if a result is not there `timeout` seconds after the call.
+        The items are taken at once, or, with `buffersize`, only so many chunks more than results.
+        Raises TimeoutError if a result is not there `timeout` seconds after the call. What has not
+        begun is cancelled when one fails, and when the iterator is closed.
         """
-        if chunksize < 1:
-            raise ValueError("chunksize must be >= 1.")
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
         if buffersize is not None and buffersize < 1:
             raise ValueError("buffersize must be None or > 0")
-        with self._changed:
-            self._check()
-        end = None if timeout is None else time.monotonic() + timeout
-        items = zip(*iterables, strict=False)
-        if buffersize is None:
-            items, buffersize = list(items), _NO_BOUND
-        results = self._pool._imap(
-            IMapIterator(), "ordered", fn, items, chunksize, buffersize, {}, mode=_STAR
-        )
-        return _results(results, end)
+        if chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
+        end = None if timeout is None else timeout + time.monotonic()
 
-    def stats(self):
-        """What the workers do: see `Pool.stats`."""
-        return self._pool.stats()
+        def remaining():
+            return None if end is None else max(0, end - time.monotonic())
+
+        items = zip(*iterables, strict=False)
+        if buffersize is not None:
+            self._desk.check()
+            job = self._desk.map(fn, None, chunksize)
+            feed = _desk.Feed(self, job, items, buffersize * chunksize)
+            feed.fill(0)
+            return _desk.results(job, remaining, feed.fill, lambda: feed.count)
+        items = list(items)
+        if not items:
+            return iter(())
+        job, count = self._desk.map(fn, items, chunksize), len(items)
+        return _desk.results(job, remaining, lambda taken: None, lambda: count)
+
+    # ------------------------------------------------------------ the end
 
     def shutdown(self, wait=True, *, cancel_futures=False):
-        """Ends the workers when all is done; `cancel_futures`: without what has not begun."""
-        with self._changed:
-            self._shut = True
-            cancelled = []
-            if cancel_futures:
-                cancelled = [item[0] for item in self._waiting]
-                self._waiting.clear()
-            if self._ending is None:
-                self._ending = threading.Thread(target=self._end)
-                self._ending.start()
-        for future in cancelled:
-            if future.cancel():
-                future.set_running_or_notify_cancel()
+        """Ends the workers when all is done; `cancel_futures`: without what has not begun.
+
+        Without waiting where that could never end: in the callback of a future.
+        """
+        self._desk.close(cancel_futures)
         if wait:
-            self._ending.join()
+            self._desk.join()
 
-    def _end(self):
-        with self._changed:
-            self._changed.wait_for(
-                lambda: not self._waiting and not self._under_way or self._is_broken()
-            )
-        self._fail_waiting()
-        self._pool.close()
-        self._pool.join()
+    def terminate_workers(self):
+        """Ends all workers at once, by SIGTERM; what is under way fails."""
+        self._desk.end("terminate")
 
-    def _is_broken(self):
-        return self._pool._crew.error is not None
-
-    def _fail_waiting(self):
-        while self._waiting:
-            future = self._waiting.popleft()[0]
-            if future.set_running_or_notify_cancel():
-                future.set_exception(self._pool._crew.error or BrokenPoolError("it was ended"))
+    def kill_workers(self):
+        """Ends all workers at once, by SIGKILL; what is under way fails."""
+        self._desk.end("kill")
 
 
-def _results(results, end):
-    while True:
-        try:
-            if end is None:
-                value = results.next()
-            else:
-                value = results.next(max(0, end - time.monotonic()))
-        except StopIteration:
-            return
-        except TimeoutError:
-            raise FutureTimeoutError from None
-        yield value
+def _broken(reason):
+    return BrokenPoolError(f"{_ABRUPTLY}: {reason}")
 
 
-def _at_exit():
-    for executor in list(_living):
-        executor.shutdown()
-
-
-# As in concurrent.futures: before the interpreter waits for threads, since there are some to end.
-threading._register_atexit(_at_exit)
-# A worker ends without its owner's executors.
-os.register_at_fork(after_in_child=_living.clear)
+def _check_tasks(number, context):
+    if number is None:
+        return
+    if not isinstance(number, int):
+        raise TypeError("max_tasks_per_child must be an integer")
+    if number <= 0:
+        raise ValueError("max_tasks_per_child must be >= 1")
+    if context.get_start_method(allow_none=False) == "fork":
+        raise ValueError(
+            "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method;"
+            " supply a different mp_context."
+        )

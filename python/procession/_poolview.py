@@ -1,9 +1,13 @@
-"""How a pool is seen: `stats()`, and the bar of `progress=`."""
+"""How a pool is seen: `stats()`, the bar of `progress=`, and what programs look at inside."""
 
 import os
 import sys
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from ._std import pool as theirs
+from ._std.context import TimeoutError
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 # How often a bar is drawn anew while nobody takes results.
@@ -86,6 +90,9 @@ class PoolStats(NamedTuple):
         ]
         lines += [f"  {worker}" for worker in self.workers]
         return "\n".join(lines)
+
+
+NOTHING = PoolStats((), 0, 0, 0, 0.0, 0.0, 0.0, 0.0)
 
 
 def stats(core, since):
@@ -205,12 +212,92 @@ def watch(job, progress, total):
         shown.close()
 
 
+class Followed:
+    """The results of `imap`, which count themselves as they are taken."""
+
+    def __init__(self, results, shown):
+        self._results = results
+        self._shown = shown
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.next()
+
+    def next(self, timeout=None):
+        try:
+            result = self._results.next(timeout)
+        except StopIteration:
+            self.close()
+            raise
+        except TimeoutError:
+            raise  # it comes later
+        except Exception:
+            self._count()
+            raise
+        self._count()
+        return result
+
+    def _count(self):
+        if self._shown is not None:
+            self._shown.update(1)
+
+    def close(self):
+        """Nobody wants to see more."""
+        shown, self._shown = self._shown, None
+        if shown is not None:
+            shown.close()
+
+    __del__ = close
+
+    def __getattr__(self, name):
+        return getattr(self._results, name)
+
+
 def follow(results, progress, total):
-    """The results of a job, counted as they are taken."""
-    shown = bar(progress, total)
-    try:
-        for result in results:
-            shown.update(1)
-            yield result
-    finally:
-        shown.close()
+    """The results of a call, with a bar."""
+    return Followed(results, bar(progress, total))
+
+
+# ---------------------------------------------------------------- what programs look at
+
+
+class Calls(Mapping):
+    """`Pool._cache`: the calls under way, by their numbers."""
+
+    def __init__(self, calls):
+        self._calls = calls
+
+    def __len__(self):
+        return len(self._calls())
+
+    def __iter__(self):
+        return iter([call._job for call in self._calls()])
+
+    def __getitem__(self, number):
+        for call in self._calls():
+            if call._job == number:
+                return call
+        raise KeyError(number)
+
+
+class Waiting:
+    """`Pool._taskqueue`: the calls some of whose items are not on their way to workers."""
+
+    def __init__(self, qsize):
+        self.qsize = qsize
+
+    def empty(self):
+        return self.qsize() == 0
+
+    def put(self, item):
+        raise RuntimeError(
+            "nothing can be put into a pool of Procession but by its methods: where a patch"
+            " (istarmap, say) does, use imap with a function that takes one tuple"
+        )
+
+
+def mode(mapper):
+    """How functions are called by a mapper of the standard library's; None for another."""
+    return {theirs.mapstar: 1, theirs.starmapstar: 2}.get(mapper)

@@ -22,6 +22,9 @@ from ._std.context import TimeoutError
 _NOTHING = object()
 
 
+_numbers = count()
+
+
 class Failure:
     """Stands in a list of outcomes for a value that is not there."""
 
@@ -51,6 +54,16 @@ class Call:
         self.given_up = False
         self.done = False
         self._signal = SimpleQueue()
+
+    @property
+    def _job(self):
+        """Its number, which few ask for."""
+        return vars(self).setdefault("_number", next(_numbers))
+
+    @property
+    def _number_left(self):
+        _, outcomes, known = self.progress()
+        return 0 if self.done else known - outcomes
 
     def value(self):
         return None

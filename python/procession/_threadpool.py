@@ -26,6 +26,14 @@ class _Result:
     def _progress(self):
         return self._call.progress()
 
+    @property
+    def _job(self):
+        return self._call._job
+
+    @property
+    def _number_left(self):
+        return self._call._number_left
+
 
 class ApplyResult(_Result, pool.ApplyResult):
     """What a thread pool's `apply_async` returns; see multiprocessing.pool.AsyncResult."""
@@ -49,6 +57,10 @@ class ApplyResult(_Result, pool.ApplyResult):
 
 class MapResult(ApplyResult, pool.MapResult):
     """What a thread pool's `map_async` and `starmap_async` return."""
+
+
+class ChunkResult(pool.Chunked, MapResult):
+    """That of a function which gives the results of many items."""
 
 
 class IMapIterator(_Result, pool.IMapIterator):
@@ -93,7 +105,7 @@ class ThreadPool(pool.Pool):
     __module__ = pool.__name__
 
     _wrap_exception = False
-    _Apply, _Map = ApplyResult, MapResult
+    _Apply, _Map, _Chunks = ApplyResult, MapResult, ChunkResult
     _Ordered, _Unordered = IMapIterator, IMapUnorderedIterator
 
     @staticmethod
@@ -147,11 +159,18 @@ class ThreadPool(pool.Pool):
 
     def _get(self, result, progress):
         try:
-            if progress:
+            if pool._shows(progress):
                 _poolview.watch(result, progress, result._progress()[2])
             return result.get()
         finally:
             del result  # it has the exception, whose traceback has this frame
+
+    def _calls(self):
+        return list(self._crew.open)
+
+    @property
+    def _taskqueue(self):
+        raise AttributeError("a pool of threads has no queue of tasks")
 
     def stats(self):
         """What the threads do: a `PoolStats`, which prints as a table."""

@@ -11,6 +11,7 @@ for a processor, and the call would with it. A third feeds a call whose items co
 iterator.
 """
 
+import itertools
 import os
 import threading
 import time
@@ -24,6 +25,7 @@ from ._crew import (
     TERMINATE,
     BrokenPoolError,
     Crew,
+    Errors,
     TaskTimeoutError,
     WorkerLostError,
     _name,
@@ -64,6 +66,19 @@ AsyncResult = ApplyResult
 class MapResult(ApplyResult):
     """What `map_async` and `starmap_async` return."""
 
+    _chunksize = 1  # what `_number_left` counts are items
+
+
+class Chunked:
+    """The result of a function which gives those of many items."""
+
+    def get(self, timeout=None):
+        return list(itertools.chain.from_iterable(super().get(timeout)))
+
+
+class _ChunkResult(Chunked, MapResult):
+    pass
+
 
 class IMapIterator(_core.JobBase):
     """What `imap` returns: the results, in the order of the items."""
@@ -85,8 +100,9 @@ class Pool:
     __doc__ = _docs.POOL
 
     _wrap_exception = True
+    _errors = Errors()
     # What calls return; a pool of threads has its own.
-    _Apply, _Map = ApplyResult, MapResult
+    _Apply, _Map, _Chunks = ApplyResult, MapResult, _ChunkResult
     _Ordered, _Unordered = IMapIterator, IMapUnorderedIterator
 
     @staticmethod
@@ -130,6 +146,7 @@ class Pool:
             tuple(initargs),
             maxtasksperchild,
             daemon,
+            self._errors,
         )
         self._pool = crew.workers
         self._starting = threading.Lock()
@@ -180,13 +197,41 @@ class Pool:
     def _repopulate_pool(self):
         self._crew.maintain()
 
+    # ------------------------------------------------------------ what programs look at
+
+    @property
+    def _cache(self):
+        """The calls under way, by their numbers."""
+        return _view().Calls(self._calls)
+
+    @property
+    def _taskqueue(self):
+        """How many calls wait; nothing can be put there."""
+        return _view().Waiting(self._core._waiting)
+
+    @property
+    def _task_handler(self):
+        """The thread that sends tasks, where nobody waits for a result."""
+        return self._result_handler
+
+    def _calls(self):
+        return self._core._calls()
+
+    @staticmethod
+    def _get_tasks(func, it, size):
+        """`func` with each `size` items of an iterable."""
+        it = iter(it)
+        while chunk := tuple(itertools.islice(it, size)):
+            yield func, chunk
+
     # ------------------------------------------------------------ calls
 
     def _begin(self, job, func, items, mode, gather, *, timeout=None, retries=None, **options):
         self._check_running()
         options["timeout"] = self._timeout if timeout is None else timeout
         options["retries"] = self._retries if retries is None else retries
-        if not self._core._begin(job, func, items, mode, gather, name=_name(func), **options):
+        options.setdefault("name", _name(func))
+        if not self._core._begin(job, func, items, mode, gather, **options):
             # It has ended since.
             self._check_running()
             raise ValueError("Pool not running")
@@ -288,9 +333,27 @@ class Pool:
         limits = {"timeout": timeout, "retries": retries}
         return self._map(func, iterable, _STAR, chunksize, **calls, **limits)
 
+    def _map_async(
+        self, func, iterable, mapper, chunksize=None, callback=None, error_callback=None
+    ):
+        """`mapper((func, items))` for each chunk of items, which is a list of results."""
+        calls = {"callback": callback, "error_callback": error_callback}
+        mode = _view().mode(mapper)
+        if mode is not None:
+            return self._map(func, iterable, mode, chunksize, **calls)
+        items = list(iterable)
+        if chunksize is None:
+            chunksize = -(-len(items) // (4 * self._processes)) or 1
+        if callback is not None:
+            calls["callback"] = lambda lists: callback(list(itertools.chain.from_iterable(lists)))
+        tasks = self._get_tasks(func, items, chunksize)
+        job = self._Chunks()
+        job._chunksize = chunksize
+        return self._map(mapper, tasks, _MAP, 1, job=job, **calls)
+
     def _get(self, job, progress):
         try:
-            if progress:
+            if _shows(progress):
                 self._see_to(self._worker_handler)
                 self._see_to(self._result_handler)
                 _view().watch(job, progress, job._progress()[2])
@@ -308,7 +371,7 @@ class Pool:
             # It has the exception, whose traceback has this frame.
             del job
 
-    def _map(self, func, iterable, mode, chunksize, **options):
+    def _map(self, func, iterable, mode, chunksize, job=None, **options):
         self._check_running()
         items = iterable if type(iterable) is range else list(iterable)
         if chunksize is None and self._maxtasksperchild is not None:
@@ -318,9 +381,8 @@ class Pool:
             # With 0 nothing is called, as the standard library has it.
             chunksize = max(chunksize, 0)
         stop = chunksize != 1
-        return self._begin(
-            self._Map(), func, items, mode, "list", chunk=chunksize, stop=stop, **options
-        )
+        job = job or self._Map()
+        return self._begin(job, func, items, mode, "list", chunk=chunksize, stop=stop, **options)
 
     def imap(
         self,
@@ -340,7 +402,7 @@ class Pool:
         limits = {"timeout": timeout, "retries": retries}
         job = self._Ordered()
         results = self._imap(job, "ordered", func, iterable, chunksize, buffersize, limits)
-        return _view().follow(results, progress, _length(iterable)) if progress else results
+        return _view().follow(results, progress, _length(iterable)) if _shows(progress) else results
 
     def imap_unordered(
         self,
@@ -356,7 +418,7 @@ class Pool:
         """As `imap`; the results come in the order in which they are there."""
         job, limits = self._Unordered(), {"timeout": timeout, "retries": retries}
         results = self._imap(job, "unordered", func, iterable, chunksize, buffersize, limits)
-        return _view().follow(results, progress, _length(iterable)) if progress else results
+        return _view().follow(results, progress, _length(iterable)) if _shows(progress) else results
 
     def _imap(self, job, gather, func, iterable, chunksize, buffersize, limits, mode=_MAP):
         self._check_running()
@@ -443,6 +505,11 @@ def _view():
     from . import _poolview  # which few ask for, and which imports much
 
     return _poolview
+
+
+def _shows(progress):
+    """Whether there is to be a bar: the truth of one says how much is to be done."""
+    return progress is not None and progress is not False
 
 
 def _length(iterable):

@@ -1,7 +1,8 @@
 """Worker processes that calls are distributed to."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.context import TimeoutError as TimeoutError
+from types import GenericAlias
 from typing import Any, Final, Generic, TypeVar
 
 from typing_extensions import Self
@@ -12,15 +13,34 @@ from ._poolview import PoolStats
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
-__all__ = ["Pool", "ThreadPool"]
+__all__ = [
+    "Pool",
+    "ThreadPool",
+    "ApplyResult",
+    "AsyncResult",
+    "BrokenPoolError",
+    "IMapIterator",
+    "IMapUnorderedIterator",
+    "MapResult",
+    "TaskTimeoutError",
+    "TimeoutError",
+    "WorkerLostError",
+]
 
 INIT: Final = "INIT"
 RUN: Final = "RUN"
 CLOSE: Final = "CLOSE"
 TERMINATE: Final = "TERMINATE"
 
-class MaybeEncodingError(Exception): ...
-class RemoteTraceback(Exception): ...
+class MaybeEncodingError(Exception):
+    exc: str
+    value: str
+    def __init__(self, exc: BaseException, value: object) -> None: ...
+
+class RemoteTraceback(Exception):
+    tb: str
+    def __init__(self, tb: str) -> None: ...
+
 class BrokenPoolError(RuntimeError): ...
 
 class WorkerLostError(RuntimeError):
@@ -28,12 +48,21 @@ class WorkerLostError(RuntimeError):
     index: int | None
     pid: int | None
     exitcode: int | None
+    def __init__(
+        self,
+        message: str,
+        task: str | None = None,
+        index: int | None = None,
+        pid: int | None = None,
+        exitcode: int | None = None,
+    ) -> None: ...
     @property
     def signal(self) -> int | None: ...
 
 class TaskTimeoutError(WorkerLostError, TimeoutError): ...
 
 class ApplyResult(JobBase, Generic[_T]):
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def get(self, timeout: float | None = None) -> _T: ...
 
 AsyncResult = ApplyResult
@@ -62,6 +91,7 @@ class Pool:
     ) -> None: ...
     @staticmethod
     def Process(ctx: Any, *args: Any, **kwds: Any) -> Any: ...
+    def __del__(self, _warn: Callable[..., object] = ..., RUN: str = "RUN") -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc_info: object) -> None: ...
     def apply(
@@ -130,24 +160,24 @@ class Pool:
         self,
         func: Callable[[_T], _R],
         iterable: Iterable[_T],
-        chunksize: int = 1,
+        chunksize: int = ...,
         *,
         buffersize: int | None = None,
         timeout: float | None = None,
         retries: int | None = None,
         progress: Any = None,
-    ) -> IMapIterator[_R] | Iterator[_R]: ...
+    ) -> IMapIterator[_R]: ...
     def imap_unordered(
         self,
         func: Callable[[_T], _R],
         iterable: Iterable[_T],
-        chunksize: int = 1,
+        chunksize: int = ...,
         *,
         buffersize: int | None = None,
         timeout: float | None = None,
         retries: int | None = None,
         progress: Any = None,
-    ) -> IMapIterator[_R] | Iterator[_R]: ...
+    ) -> IMapIterator[_R]: ...
     def stats(self) -> PoolStats: ...
     def close(self) -> None: ...
     def terminate(self) -> None: ...

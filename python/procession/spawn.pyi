@@ -36,4 +36,5 @@ def spawn_main(
     parent_pid: int | None = None,
     tracker_fd: int | None = None,
     family_fd: int | None = None,
+    unblock: int = 0,
 ) -> None: ...

@@ -45,7 +45,7 @@ mod _core {
     #[pymodule_export]
     use crate::memory::{PyMemoryBase, PySharedBlock};
     #[pymodule_export]
-    use crate::pool::{PyFeeder, PyJobBase, PyPoolBase, PyWorkerBase};
+    use crate::pool::{PyCall, PyJobBase, PyPoolBase, PyWorkerBase};
     #[pymodule_export]
     use crate::queue::PyQueueBase;
     #[pymodule_export]

@@ -39,6 +39,9 @@ pub(super) const STOP: u8 = 1;
 pub(super) const ALONE: u8 = 2;
 /// The function's place has the handle of shared memory.
 const LONG: u8 = 4;
+/// As concurrent.futures has it: whatever is raised is an outcome, but for Ctrl-C, and so is what is
+/// raised as an outcome is pickled.
+pub(super) const CATCH: u8 = 8;
 
 /// An outcome's tag: the kind of its message, and these.
 pub(super) const KIND: u8 = 0x0f;
@@ -69,10 +72,9 @@ impl Function {
         family: Family,
         function: &Bound<'_, PyAny>,
         mode: Mode,
-        stop: bool,
+        flags: u8,
     ) -> PyResult<Self> {
         let (bytes, leases) = codec::prepare_function(function)?;
-        let flags = if stop { STOP } else { 0 };
         if bytes.len() <= SHORT {
             return Ok(Self { bytes, flags, mode, _memory: None, _leases: leases });
         }

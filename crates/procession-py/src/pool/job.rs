@@ -5,6 +5,7 @@
 //! with its worker is put back, and claimed once more, before all others.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(super) struct Claim {
 
 /// One call.
 pub(super) struct Job {
+    /// Which of this process's it is.
+    pub(super) number: u64,
     pub(super) function: Function,
     /// What it is called in errors.
     pub(super) name: String,
@@ -428,6 +431,11 @@ impl Job {
 }
 
 impl Work {
+    /// How many items have no outcome yet.
+    pub(super) fn left(&self) -> usize {
+        if self.over { 0 } else { self.known.saturating_sub(self.outcomes) }
+    }
+
     /// Whether that was all; true once.
     fn finish_if_done(&mut self) -> bool {
         let all = self.ended && self.outcomes == self.known && !self.over;
@@ -467,7 +475,10 @@ pub(super) struct Order {
 impl Order {
     pub(super) fn into_job(self) -> Arc<Job> {
         let ended = self.source.is_some();
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let number = CALLS.fetch_add(1, Ordering::Relaxed);
         Arc::new(Job {
+            number,
             function: self.function,
             name: self.name,
             timeout: self.timeout,

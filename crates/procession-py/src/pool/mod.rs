@@ -27,7 +27,7 @@ mod tasks;
 mod worker;
 
 pub(crate) use owner::PyPoolBase;
-pub(crate) use result::{PyFeeder, PyJobBase};
+pub(crate) use result::{PyCall, PyJobBase};
 pub(crate) use worker::PyWorkerBase;
 
 use pyo3::exceptions::PyKeyboardInterrupt;

@@ -11,12 +11,12 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use super::call::{Function, Mode};
+use super::call::{CATCH, Function, Mode, STOP};
 use super::core::Core;
 use super::gather::Gather;
 use super::job::Order;
 use super::loss::End;
-use super::result::PyJobBase;
+use super::result::{PyCall, PyJobBase};
 use crate::blocking::Patience;
 use crate::error::Raise;
 use crate::lease::PyLease;
@@ -73,9 +73,14 @@ impl PyPoolBase {
     /// Begins a call. `items` is a list or a range, or None if they will be fed; `mode` is 0 for pairs of
     /// arguments and keywords, 1 for one argument each, 2 for tuples of arguments; `gather` is
     /// "one", "list", "ordered" or "unordered". `waits`: the caller will wait for it at once; `tells`: what
-    /// cannot be sent is raised here (of a call with one item). False: the pool was stopped.
-    #[pyo3(signature = (job, function, items, mode, gather, *, chunk=None, stop=false, buffer=0, name="", timeout=None, retries=0, callback=None, error_callback=None, waits=false, tells=false))]
-    #[expect(clippy::too_many_arguments, reason = "one call, made at few places")]
+    /// cannot be sent is raised here (of a call with one item); `catch`: whatever is raised is an outcome,
+    /// but for Ctrl-C. False: the pool was stopped.
+    #[pyo3(signature = (job, function, items, mode, gather, *, chunk=None, stop=false, catch=false, buffer=0, name="", timeout=None, retries=0, callback=None, error_callback=None, waits=false, tells=false))]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::fn_params_excessive_bools,
+        reason = "one call, made at few places"
+    )]
     fn _begin(
         &self,
         py: Python<'_>,
@@ -86,6 +91,7 @@ impl PyPoolBase {
         gather: &str,
         chunk: Option<usize>,
         stop: bool,
+        catch: bool,
         buffer: usize,
         name: &str,
         timeout: Option<f64>,
@@ -99,12 +105,13 @@ impl PyPoolBase {
         core.check_home()?;
         let mode = Mode::from_wire(mode).ok_or_else(|| PyValueError::new_err("mode"))?;
         let length = items.as_ref().map_or(Ok(0), PyAnyMethods::len)?;
-        let function = Function::new(core.pool.family(), function, mode, stop);
+        let flags = if stop { STOP } else { 0 } | if catch { CATCH } else { 0 };
+        let function = Function::new(core.pool.family(), function, mode, flags);
         // An error of the function's is that of all items.
         let (function, error) = match function {
             Ok(function) => (function, None),
             Err(error) => {
-                let none = Function::new(core.pool.family(), py.None().bind(py), mode, stop)?;
+                let none = Function::new(core.pool.family(), py.None().bind(py), mode, flags)?;
                 (none, Some(error))
             }
         };
@@ -226,6 +233,18 @@ impl PyPoolBase {
         drop(rest);
         core.tell_later(tell);
         Ok(())
+    }
+
+    /// The calls under way.
+    fn _calls(&self) -> PyResult<Vec<PyCall>> {
+        let core = self.core()?;
+        let jobs = core.state().jobs.clone();
+        Ok(jobs.into_iter().map(|job| PyCall::new(core, job)).collect())
+    }
+
+    /// How many calls have items that wait for room.
+    fn _waiting(&self) -> PyResult<usize> {
+        Ok(self.core()?.state().queue.len())
     }
 
     /// How many calls and tasks are under way, how many items were done, and what each worker is

@@ -34,21 +34,74 @@ impl Drop for PyJobBase {
     }
 }
 
-/// What feeds a call out of an iterator. It does not keep the result.
-#[pyclass(frozen, name = "Feeder", module = "procession._core")]
-pub(crate) struct PyFeeder {
+/// A call, for who feeds it, counts it or may cancel it. It does not keep the result.
+#[pyclass(frozen, name = "Call", module = "procession._core")]
+pub(crate) struct PyCall {
     core: Arc<Core>,
     job: Arc<Job>,
 }
 
-impl std::fmt::Debug for PyFeeder {
+impl std::fmt::Debug for PyCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PyFeeder").finish_non_exhaustive()
+        f.debug_struct("PyCall").finish_non_exhaustive()
+    }
+}
+
+impl PyCall {
+    pub(super) fn new(core: &Arc<Core>, job: Arc<Job>) -> Self {
+        Self { core: Arc::clone(core), job }
+    }
+
+    fn more(&self, py: Python<'_>) -> PyResult<()> {
+        self.core.more_work(&self.job);
+        self.core.pump(py)?;
+        self.core.wake_handler();
+        Ok(())
     }
 }
 
 #[pymethods]
-impl PyFeeder {
+impl PyCall {
+    /// Feeds items, without waiting. Not if no more are taken.
+    fn put(&self, py: Python<'_>, items: Vec<Py<PyAny>>) -> PyResult<()> {
+        for item in items {
+            self.job.feed(item);
+        }
+        self.more(py)
+    }
+
+    /// No more items will be fed.
+    fn end(&self, py: Python<'_>) -> PyResult<()> {
+        if self.job.end() {
+            self.core.settle(&self.job);
+            return Ok(());
+        }
+        self.more(py)
+    }
+
+    /// Drops all items that no worker was given yet, and takes no more.
+    fn cancel(&self) {
+        if self.job.cancel() {
+            self.core.settle(&self.job);
+        }
+        self.core.call_feeders();
+    }
+
+    /// Whether all outcomes are there.
+    fn ready(&self) -> bool {
+        self.job.work().ready
+    }
+
+    #[getter]
+    fn _job(&self) -> u64 {
+        self.job.number
+    }
+
+    #[getter]
+    fn _number_left(&self) -> usize {
+        self.job.work().left()
+    }
+
     /// Feeds the items of an iterable, no further ahead than it may; returns at its end, or that of the
     /// call.
     fn feed(&self, py: Python<'_>, items: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -222,20 +275,22 @@ impl PyJobBase {
         })
     }
 
-    /// Drops all items that no worker was given yet, and takes no more.
-    fn _cancel(&self) -> PyResult<()> {
+    /// The call, for who feeds it or may cancel it.
+    fn _feeder(&self) -> PyResult<PyCall> {
         let (core, job) = self.inner()?;
-        if job.cancel() {
-            core.settle(job);
-        }
-        core.call_feeders();
-        Ok(())
+        Ok(PyCall::new(core, Arc::clone(job)))
     }
 
-    /// What feeds this call, if its items come out of an iterator.
-    fn _feeder(&self) -> PyResult<PyFeeder> {
-        let (core, job) = self.inner()?;
-        Ok(PyFeeder { core: Arc::clone(core), job: Arc::clone(job) })
+    /// Which call of this process it is.
+    #[getter]
+    fn _job(&self) -> PyResult<u64> {
+        Ok(self.inner()?.1.number)
+    }
+
+    /// How many items have no outcome yet; the standard library counts chunks.
+    #[getter]
+    fn _number_left(&self) -> PyResult<usize> {
+        Ok(self.inner()?.1.work().left())
     }
 
     /// Keeps an object until this is over, or nobody has it.

@@ -2,7 +2,8 @@
 //!
 //! Take a task, unpack it, call the function with each item, and log or report what came out. An
 //! `Exception` is an outcome like any other. Whatever else is raised (`SystemExit`, say) ends the
-//! worker, as it ends any process; the owner then finds how far it had come.
+//! worker, as it ends any process, unless the call *catches* it; the owner then finds how far it had
+//! come.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -10,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use procession::pool::{PushError, RawWorker, Spent, Task};
 use procession::{ArenaError, End};
-use pyo3::exceptions::{PyException, PyRuntimeError};
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyTuple};
 
-use super::call::{ALONE, APART, FAILED, Head, Loaded, Mode, SKIPPED, STOP};
+use super::call::{ALONE, APART, CATCH, FAILED, Head, Loaded, Mode, SKIPPED, STOP};
 use crate::blocking::{self, Patience};
 use crate::codec::{self, Prepared, Scratch};
 use crate::error::{CorruptArenaError, Raise};
@@ -133,7 +134,7 @@ impl<'py> Turn<'_, 'py> {
         let function = match self.function.get(self.py, &head, function) {
             Ok(function) => function,
             Err(error) => {
-                self.fail_all(number, head.items, &self.exception(error)?)?;
+                self.fail_all(number, &head, &self.exception(error, false)?)?;
                 return Ok(head.items);
             }
         };
@@ -147,9 +148,9 @@ impl<'py> Turn<'_, 'py> {
             }
             Ok(items) => self.all(number, &head, &function, Items::of(items)?, begun)?,
             Err(error) => {
-                let error = self.exception(error)?;
+                let error = self.exception(error, false)?;
                 if head.items == 1 {
-                    self.fail_all(number, 1, &error)?;
+                    self.fail_all(number, &head, &error)?;
                 } else {
                     self.log((number, 0), APART, &[], false)?;
                 }
@@ -178,7 +179,7 @@ impl<'py> Turn<'_, 'py> {
                 flushed = Some(now);
                 self.py.check_signals()?;
             }
-            let good = self.call((number, index), head.mode, function, item, &mut scratch)?;
+            let good = self.call((number, index), head, function, item, &mut scratch)?;
             if !good && head.flags & STOP != 0 && index + 1 < head.items {
                 return self.log((number, index + 1), SKIPPED, &[], false);
             }
@@ -195,7 +196,7 @@ impl<'py> Turn<'_, 'py> {
         item: Bound<'py, PyAny>,
     ) -> PyResult<()> {
         if self.worker.start(index).is_some() {
-            self.call((number, index), head.mode, function, item, &mut Scratch::take())?;
+            self.call((number, index), head, function, item, &mut Scratch::take())?;
         }
         Ok(())
     }
@@ -204,23 +205,24 @@ impl<'py> Turn<'_, 'py> {
     fn call(
         &self,
         at: (u64, u32),
-        mode: Mode,
+        head: &Head,
         function: &Bound<'py, PyAny>,
         item: Bound<'py, PyAny>,
         scratch: &mut Scratch,
     ) -> PyResult<bool> {
-        let result = match mode {
+        let catches = head.flags & CATCH != 0;
+        let result = match head.mode {
             Mode::Map => function.call1((item,)),
             Mode::Star => star(function, &item),
             Mode::Apply => apply(function, &item),
         };
         match result {
             Ok(value) => {
-                self.send(at, 0, &value, &value, scratch)?;
+                self.send(at, 0, catches, (&value, &value), scratch)?;
                 Ok(true)
             }
             Err(error) => {
-                let error = match self.exception(error) {
+                let error = match self.exception(error, catches) {
                     Ok(error) => error,
                     Err(end) => {
                         // What was done before it is to be known in any case.
@@ -229,46 +231,55 @@ impl<'py> Turn<'_, 'py> {
                     }
                 };
                 let packed = self.failed.call1((&error,))?;
-                self.send(at, FAILED, &packed, &error, scratch)?;
+                self.send(at, FAILED, catches, (&packed, &error), scratch)?;
                 Ok(false)
             }
         }
     }
 
-    /// An exception as an outcome; what is none of `Exception`'s ends the worker.
-    fn exception(&self, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
-        if error.is_instance_of::<PyException>(self.py) {
+    /// An exception as an outcome; what is none of `Exception`'s ends the worker, unless it is caught.
+    fn exception(&self, error: PyErr, catches: bool) -> PyResult<Bound<'py, PyAny>> {
+        let caught = catches && !error.is_instance_of::<PyKeyboardInterrupt>(self.py);
+        if caught || error.is_instance_of::<PyException>(self.py) {
             Ok(error.into_value(self.py).into_bound(self.py).into_any())
         } else {
             Err(error)
         }
     }
 
-    fn fail_all(&self, number: u64, items: u32, error: &Bound<'py, PyAny>) -> PyResult<()> {
+    fn fail_all(&self, number: u64, head: &Head, error: &Bound<'py, PyAny>) -> PyResult<()> {
         let (packed, mut scratch) = (self.failed.call1((error,))?, Scratch::take());
-        for index in 0..items {
+        let catches = head.flags & CATCH != 0;
+        for index in 0..head.items {
             if self.worker.start(index).is_none() {
                 break;
             }
-            self.send((number, index), FAILED, &packed, error, &mut scratch)?;
+            self.send((number, index), FAILED, catches, (&packed, error), &mut scratch)?;
         }
         Ok(())
     }
 
-    /// Sends an outcome; `named` is what to call it if it cannot be sent.
+    /// Sends an outcome; `named` is what to call it if it cannot be sent. A call that catches has what was
+    /// raised instead, if that can be sent.
     #[inline]
     fn send(
         &self,
         at: (u64, u32),
         tag: u8,
-        object: &Bound<'py, PyAny>,
-        named: &Bound<'py, PyAny>,
+        catches: bool,
+        (object, named): (&Bound<'py, PyAny>, &Bound<'py, PyAny>),
         scratch: &mut Scratch,
     ) -> PyResult<()> {
         let error = match self.try_send(at, tag, object, scratch) {
             Ok(()) => return Ok(()),
-            Err(error) => self.exception(error)?,
+            Err(error) => self.exception(error, catches)?,
         };
+        if catches {
+            let packed = self.failed.call1((&error,))?;
+            if self.try_send(at, FAILED, &packed, scratch).is_ok() {
+                return Ok(());
+            }
+        }
         let instead = self.unsent.call1((error, named))?;
         self.try_send(at, FAILED, &instead, scratch)
     }
