@@ -322,7 +322,7 @@ def test_a_map_that_is_left_drops_what_has_not_begun(end):
             with pytest.raises(FutureTimeoutError):
                 next(results)
         gate.set()
-    assert names.qsize() < 100
+    assert names.qsize() < 600  # those that a worker was given already
 
 
 def apply(function, x):
