@@ -72,6 +72,12 @@ def test_submit_and_map(method):
         assert isinstance(executor.submit(divmod, 1, 0).exception(), ZeroDivisionError)
 
 
+def test_lambdas():
+    with ProcessPoolExecutor(1) as executor:
+        assert executor.submit(lambda x: x + 1, 3).result(PATIENCE) == 4
+        assert list(executor.map(lambda x: x + 1, range(3))) == [1, 2, 3]
+
+
 def test_it_is_one_of_theirs():
     with ProcessPoolExecutor(1) as executor:
         assert isinstance(executor, concurrent.futures.Executor)
@@ -345,6 +351,16 @@ class Listing(list):
 
 def list_of(x):
     return Listing([x])
+
+
+def test_results_before_a_failure():
+    with ProcessPoolExecutor(1) as executor:
+        function = functools.partial(fail_at, bad=2, error=ValueError("two"))
+        results = executor.map(function, range(4), chunksize=4)
+        assert [next(results), next(results)] == [0, 1]
+        with pytest.raises(ValueError, match="two"):
+            next(results)
+        assert list(results) == []
 
 
 @each_executor

@@ -322,8 +322,9 @@ THREAD_POOL = """Threads that calls are distributed to: a Pool's interface, with
 
 EXECUTOR = """The interface of concurrent.futures.ProcessPoolExecutor, over a Pool.
 
-    A worker that dies takes the one call with it that it ran, whose future has a WorkerLostError;
-    the executor goes on. `timeout` (seconds) and `retries` are a Pool's.
+    A worker that dies takes the one call with it that it ran, whose future has a WorkerLostError
+    (which is a BrokenProcessPool as well); the executor goes on. Workers start with the first call.
+    `timeout` (seconds), `retries` and `daemon` are a Pool's.
 
     >>> import procession as mp
     >>> with mp.ProcessPoolExecutor(2) as executor:
