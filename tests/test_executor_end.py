@@ -48,7 +48,9 @@ def test_what_programs_look_at(kind):
         assert executor._mp_context.get_start_method() in mp.get_all_start_methods()
         assert (executor._broken, executor._shutdown_thread) == (False, False)
         assert len(executor._pending_work_items) == len(executor._processes) == 0
+        assert executor._executor_manager_thread is None
         assert executor.submit(square, 3).result(PATIENCE) == 9
+        assert executor._executor_manager_thread.is_alive()
         for pid, process in executor._processes.items():
             assert process.pid == pid and process.is_alive()
     assert executor._shutdown_thread is True

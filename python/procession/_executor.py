@@ -91,6 +91,11 @@ class ProcessPoolExecutor(_theirs.ProcessPoolExecutor):
         return {} if pool is None else {worker.pid: worker for worker in list(pool._pool)}
 
     @property
+    def _executor_manager_thread(self):
+        pool = self._desk.pool
+        return None if pool is None else pool._worker_handler
+
+    @property
     def _pending_work_items(self):
         return self._desk.pending
 
