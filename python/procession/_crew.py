@@ -88,6 +88,30 @@ def _how(exitcode):
         return f"was killed by signal {-exitcode}"
 
 
+class Thread(threading.Thread):
+    """A thread of the pool's. `threading` does not bear Ctrl-C in its start, so that waits."""
+
+    def __init__(self, target, *args):
+        super().__init__(target=target, args=args, daemon=True)
+
+    def start(self):
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def run(self):
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        super().run()
+
+    @classmethod
+    def begin(cls, target, *args):
+        thread = cls(target, *args)
+        thread.start()
+        return thread
+
+
 class Crew:
     """The workers, as their owner sees them."""
 

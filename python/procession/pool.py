@@ -27,6 +27,7 @@ from ._crew import (
     Crew,
     Errors,
     TaskTimeoutError,
+    Thread,
     WorkerLostError,
     _name,
 )
@@ -150,8 +151,8 @@ class Pool:
         )
         self._pool = crew.workers
         self._starting = threading.Lock()
-        self._worker_handler = threading.Thread(target=crew.tend, daemon=True)
-        self._result_handler = threading.Thread(target=crew.serve, daemon=True)
+        self._worker_handler = Thread(crew.tend)
+        self._result_handler = Thread(crew.serve)
         try:
             crew.populate()
         except BaseException:
@@ -435,7 +436,7 @@ class Pool:
             items = iterable
         self._begin(job, func, items, mode, gather, chunk=chunk, buffer=buffer, **limits)
         if items is None:
-            _thread(job._feeder().feed, iterable)
+            Thread.begin(job._feeder().feed, iterable)
         return job
 
     def stats(self):
@@ -493,12 +494,6 @@ def _checked(processes, initializer, maxtasksperchild=None):
     if initializer is not None and not callable(initializer):
         raise TypeError("initializer must be a callable")
     return processes
-
-
-def _thread(target, *args):
-    thread = threading.Thread(target=target, args=args, daemon=True)
-    thread.start()
-    return thread
 
 
 def _view():
