@@ -88,6 +88,30 @@ def _how(exitcode):
         return f"was killed by signal {-exitcode}"
 
 
+class Thread(threading.Thread):
+    """A thread of the pool's. `threading` does not bear Ctrl-C in its start, so that waits."""
+
+    def __init__(self, target, *args):
+        super().__init__(target=target, args=args, daemon=True)
+
+    def start(self):
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def run(self):
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        super().run()
+
+    @classmethod
+    def begin(cls, target, *args):
+        thread = cls(target, *args)
+        thread.start()
+        return thread
+
+
 class Crew:
     """The workers, as their owner sees them."""
 
@@ -306,3 +330,23 @@ class Crew:
 
 def _name(function):
     return getattr(function, "__qualname__", None) or repr(function)
+
+
+def _checked(processes, initializer, maxtasksperchild=None):
+    """How many workers there are to be; complains as the standard library does."""
+    if processes is None:
+        processes = _cpu_count()
+    if processes < 1:
+        raise ValueError("Number of processes must be at least 1")
+    if maxtasksperchild is not None and (
+        not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0
+    ):
+        raise ValueError("maxtasksperchild must be a positive int or None")
+    if initializer is not None and not callable(initializer):
+        raise TypeError("initializer must be a callable")
+    return processes
+
+
+def _cpu_count():
+    count = getattr(os, "process_cpu_count", os.cpu_count)
+    return count() or 1

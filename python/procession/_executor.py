@@ -10,7 +10,8 @@ import weakref
 from concurrent.futures import process as _theirs
 
 from . import _crew, _desk, _docs
-from .pool import Pool, _cpu_count
+from ._crew import _cpu_count
+from .pool import Pool
 
 _ABRUPTLY = "A child process terminated abruptly, the process pool is not usable anymore"
 

@@ -485,10 +485,7 @@ _ONE = {
 
 
 def run(call, items, outcomes):
-    """Calls the function with items, and appends to `outcomes` as they come.
-
-    A loop in C, which costs an item next to nothing: how far it is can be seen by the length.
-    """
+    """Calls the function with items, and appends to `outcomes` as they come: a loop in C."""
     rest = iter(items)
     while len(outcomes) < len(items):
         try:

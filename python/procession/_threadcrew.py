@@ -20,10 +20,18 @@ import time
 import weakref
 from collections import Counter
 
-from ._crew import _PATIENCE, CLOSE, RUN, TERMINATE, BrokenPoolError, TaskTimeoutError, _name
+from ._crew import (
+    _PATIENCE,
+    CLOSE,
+    RUN,
+    TERMINATE,
+    BrokenPoolError,
+    TaskTimeoutError,
+    Thread,
+    _name,
+)
 from ._std import util
 from ._threadcall import Failure, Many, Single, Stream, run
-from .pool import _thread
 
 LEFT = "left behind"
 _numbers = itertools.count(1)
@@ -266,7 +274,7 @@ class Crew:
         if callback is not None or error_callback is not None:
             self.untold[call] = None
             with self._lock:
-                self._teller = self._teller or _thread(self._tell)
+                self._teller = self._teller or Thread.begin(self._tell)
         if timeout is not None:
             self._limit(timeout)
         self.open[call] = None
@@ -343,7 +351,7 @@ class Crew:
         with self._lock:
             self._limits[timeout] += 1
             if self._watch is None:
-                self._watch = _thread(self._look_after)
+                self._watch = Thread.begin(self._look_after)
             elif time.monotonic() + timeout < self._due:
                 self._changed.notify_all()
 

@@ -6,7 +6,7 @@ handed over themselves: nothing is pickled.
 
 import time
 
-from . import _docs, _poolview, pool
+from . import _docs, _poolview, _results, pool
 from ._crew import _name
 from ._std import util
 from ._std.context import TimeoutError
@@ -59,7 +59,7 @@ class MapResult(ApplyResult, pool.MapResult):
     """What a thread pool's `map_async` and `starmap_async` return."""
 
 
-class ChunkResult(pool.Chunked, MapResult):
+class ChunkResult(_results.Chunked, MapResult):
     """That of a function which gives the results of many items."""
 
 

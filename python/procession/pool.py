@@ -12,10 +12,8 @@ iterator.
 """
 
 import itertools
-import os
 import threading
 import time
-import types
 import warnings
 
 from . import _core, _docs
@@ -27,8 +25,18 @@ from ._crew import (
     Crew,
     Errors,
     TaskTimeoutError,
+    Thread,
     WorkerLostError,
+    _checked,
     _name,
+)
+from ._results import (
+    ApplyResult,
+    AsyncResult,
+    IMapIterator,
+    IMapUnorderedIterator,
+    MapResult,
+    _ChunkResult,
 )
 from ._std import util
 from ._std.context import TimeoutError
@@ -49,51 +57,6 @@ _ONE = _Adapting(1)
 _SOON = 0.01
 # So many items more than results that were taken are at most taken out of an iterable by `imap`.
 BUFFERSIZE = 1024
-
-
-class ApplyResult(_core.JobBase):
-    """What `apply_async` returns; see multiprocessing.pool.AsyncResult."""
-
-    __class_getitem__ = classmethod(types.GenericAlias)
-
-    def __repr__(self):
-        return f"<{type(self).__name__} at {id(self):#x}>"
-
-
-AsyncResult = ApplyResult
-
-
-class MapResult(ApplyResult):
-    """What `map_async` and `starmap_async` return."""
-
-    _chunksize = 1  # what `_number_left` counts are items
-
-
-class Chunked:
-    """The result of a function which gives those of many items."""
-
-    def get(self, timeout=None):
-        return list(itertools.chain.from_iterable(super().get(timeout)))
-
-
-class _ChunkResult(Chunked, MapResult):
-    pass
-
-
-class IMapIterator(_core.JobBase):
-    """What `imap` returns: the results, in the order of the items."""
-
-    def __iter__(self):
-        return self
-
-    next = _core.JobBase._next
-
-    def __next__(self):
-        return self._next()
-
-
-class IMapUnorderedIterator(IMapIterator):
-    """What `imap_unordered` returns: the results, as they come."""
 
 
 class Pool:
@@ -150,8 +113,8 @@ class Pool:
         )
         self._pool = crew.workers
         self._starting = threading.Lock()
-        self._worker_handler = threading.Thread(target=crew.tend, daemon=True)
-        self._result_handler = threading.Thread(target=crew.serve, daemon=True)
+        self._worker_handler = Thread(crew.tend)
+        self._result_handler = Thread(crew.serve)
         try:
             crew.populate()
         except BaseException:
@@ -435,7 +398,7 @@ class Pool:
             items = iterable
         self._begin(job, func, items, mode, gather, chunk=chunk, buffer=buffer, **limits)
         if items is None:
-            _thread(job._feeder().feed, iterable)
+            Thread.begin(job._feeder().feed, iterable)
         return job
 
     def stats(self):
@@ -480,27 +443,6 @@ class Pool:
             worker.join()
 
 
-def _checked(processes, initializer, maxtasksperchild=None):
-    """How many workers there are to be; complains as the standard library does."""
-    if processes is None:
-        processes = _cpu_count()
-    if processes < 1:
-        raise ValueError("Number of processes must be at least 1")
-    if maxtasksperchild is not None and (
-        not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0
-    ):
-        raise ValueError("maxtasksperchild must be a positive int or None")
-    if initializer is not None and not callable(initializer):
-        raise TypeError("initializer must be a callable")
-    return processes
-
-
-def _thread(target, *args):
-    thread = threading.Thread(target=target, args=args, daemon=True)
-    thread.start()
-    return thread
-
-
 def _view():
     from . import _poolview  # which few ask for, and which imports much
 
@@ -530,11 +472,6 @@ def __getattr__(name):
     from ._std import pool
 
     return getattr(pool, name)
-
-
-def _cpu_count():
-    count = getattr(os, "process_cpu_count", os.cpu_count)
-    return count() or 1
 
 
 __all__ += [

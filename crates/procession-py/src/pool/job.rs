@@ -16,6 +16,8 @@ use super::call::Function;
 use super::gather::{Batch, Gather, Outcome, Value};
 use crate::codec::{self, Scratch};
 
+mod feeding;
+
 /// How long a chunk is to take.
 const CHUNK_NS: f64 = 2e6;
 /// How many bytes, of its items or of their results: large ones go alone, in blocks of one size, which
@@ -25,8 +27,6 @@ const CHUNK_BYTES: f64 = (1 << 20) as f64;
 const RANGE_FROM: usize = 64;
 /// Where chunks are not the user's, their number is at most so many a worker.
 const LARGEST: usize = 1 << 20;
-/// So many items at most are fed before they are claimed, if a chunk is not longer.
-const FED: usize = 1024;
 /// How often a lock is tried that must not be waited for.
 const SPINS: u32 = 10_000;
 
@@ -165,31 +165,6 @@ impl Job {
         }
     }
 
-    /// Whether another item may be fed: those not yet claimed count as well. `endless`: whether or not
-    /// results are taken.
-    pub(super) fn may_feed(&self, endless: bool) -> bool {
-        let work = self.work();
-        let room = if endless { usize::MAX } else { self.room(&work) };
-        let most = self.chunk.unwrap_or(1).max(FED);
-        !work.over && !work.ended && work.fed.len() < room.min(most)
-    }
-
-    /// Whether no more items are to be fed.
-    pub(super) fn is_fed(&self) -> bool {
-        let work = self.work();
-        work.over || work.ended
-    }
-
-    pub(super) fn feed(&self, item: Py<PyAny>) {
-        let mut work = self.work();
-        if work.over || work.ended {
-            drop(work); // before the item
-            return;
-        }
-        work.fed.push_back(item);
-        work.known += 1;
-    }
-
     /// Puts items back, to be claimed once more.
     pub(super) fn put_back(&self, claim: Claim) {
         self.work().again.push_back(claim);
@@ -312,59 +287,12 @@ impl Job {
         Ok(last)
     }
 
-    /// No more items come. True if that was all.
-    pub(super) fn end(&self) -> bool {
-        let mut work = self.work();
-        work.ended = true;
-        work.finish_if_done()
-    }
-
-    /// What was not claimed is dropped, and no more comes. True if nothing else is under way.
-    pub(super) fn cancel(&self) -> bool {
-        let mut work = self.work();
-        if work.over {
-            return false;
-        }
-        let dropped = std::mem::take(&mut work.fed);
-        work.known = work.next;
-        work.ended = true;
-        let over = work.finish_if_done();
-        drop(work);
-        drop(dropped);
-        over
-    }
-
     /// What keeps the pool, while this is under way and somebody has its result.
     pub(super) fn hold(&self, pool: Py<PyAny>) {
         let mut work = self.work();
         if !work.ready {
             work.holder = Some(pool);
         }
-    }
-
-    /// The iterator of the items has failed: its error stands where the next result would have. What
-    /// had not filled a chunk goes with it.
-    pub(super) fn end_with(&self, py: Python<'_>, error: Py<PyAny>) -> PyResult<bool> {
-        let (item, dropped) = {
-            let mut work = self.work();
-            if work.ended {
-                return Ok(false);
-            }
-            let partial =
-                if self.chunk.is_some() { std::mem::take(&mut work.fed) } else { VecDeque::new() };
-            work.known -= partial.len();
-            let item = work.known;
-            work.known += 1;
-            (item, partial)
-        };
-        drop(dropped);
-        // The number is nobody's to claim: it has its outcome.
-        let over = self.store(py, [Batch::One(item, Outcome::Failed(error))])?;
-        let mut work = self.work();
-        work.ended = true;
-        work.known -= 1;
-        work.outcomes -= 1;
-        Ok(over || work.finish_if_done())
     }
 
     /// Gives all that has no outcome yet this one. True if there was something.
