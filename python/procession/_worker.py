@@ -48,7 +48,7 @@ def work(seat, initializer, initargs, maxtasks):
     try:
         worker = seat.take()
         if initializer is not None:
-            _errors()  # it may leave a process that can import nothing more
+            _failed(Exception())  # it may leave a process that can import nothing more
             initializer(*initargs)
         worker._run(maxtasks, _failed, _unsent)
     except KeyboardInterrupt:
@@ -58,23 +58,22 @@ def work(seat, initializer, initargs, maxtasks):
 
 
 def _errors():
-    """The module with the exceptions' wrappings; None if nothing can be imported any more."""
-    try:
-        from ._std import pool
-    except Exception:  # for want of a path, of descriptors, of memory
-        return None
+    from ._std import pool
+
     return pool
 
 
 def _failed(exception):
     """What is sent for an exception: it, with its traceback as text."""
-    errors = _errors()
-    if errors is None:
+    try:
+        return _errors().ExceptionWithTraceback(exception, exception.__traceback__)
+    except Exception:  # for want of a path, of descriptors, of memory
         return exception
-    return errors.ExceptionWithTraceback(exception, exception.__traceback__)
 
 
 def _unsent(error, thing):
     """What is sent for a result that cannot be pickled."""
-    errors = _errors()
-    return error if errors is None else errors.MaybeEncodingError(error, thing)
+    try:
+        return _errors().MaybeEncodingError(error, thing)
+    except Exception:
+        return error
