@@ -13,6 +13,7 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
+from support import METHODS
 
 import procession as mp
 from procession import BrokenPoolError, ProcessPoolExecutor, WorkerLostError
@@ -144,9 +145,18 @@ each_how = pytest.mark.parametrize("how", HOWS)
 each_wrong = pytest.mark.parametrize("wrong", WRONGS, ids=lambda wrong: wrong.__name__)
 
 
+# All start methods take three minutes.
+STARTS = METHODS if os.environ.get("PROCESSION_LONG") == "1" else [None]
+
+
+@pytest.fixture(params=STARTS)
+def context(request):
+    return mp.get_context(request.param)
+
+
 @pytest.fixture
-def executor():
-    with ProcessPoolExecutor(2) as executor:
+def executor(context):
+    with ProcessPoolExecutor(2, context) as executor:
         yield executor
 
 
@@ -291,9 +301,9 @@ def test_garbage_collection(executor, how, wrong):
 
 @each_how
 @each_wrong
-def test_initializer(how, wrong):
+def test_initializer(context, how, wrong):
     code = WRONGS[wrong]
-    executor = ProcessPoolExecutor(2, initializer=wrong)
+    executor = ProcessPoolExecutor(2, context, initializer=wrong)
     got = outcomes(how, executor, identity, range(4))
     for error in got:
         # After the first, an iterator has no more.
