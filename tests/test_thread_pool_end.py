@@ -8,41 +8,16 @@ import warnings
 
 import pytest
 from support import PATIENCE, run, until
+from thread_pools import ended, fail_at, gate, pool, square  # noqa: F401
 
 import procession as mp
 from procession import _threadcrew
 from procession.pool import BrokenPoolError, ThreadPool
 
+# Fixtures are imported, and asked for by their names.
+# ruff: noqa: F811
+
 pytestmark = pytest.mark.timeout(40)
-
-
-def square(x):
-    return x * x
-
-
-def fail_at(wrong, x):
-    if x in wrong:
-        raise ValueError(x)
-    return x
-
-
-@pytest.fixture
-def pool():
-    with ThreadPool(2) as pool:
-        yield pool
-    pool.join()
-
-
-@pytest.fixture
-def gate():
-    """What blocks tasks; opened at the end, so that no thread stays."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
-
-
-def ended(threads):
-    until(lambda: not any(thread.is_alive() for thread in threads), "the threads' end")
 
 
 # ---------------------------------------------------------------- initializers
