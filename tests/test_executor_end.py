@@ -13,22 +13,12 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 from support import PATIENCE, each_method, run, script, until
+from test_executor import each_executor, square
 
 import procession as mp
 from procession import BrokenPoolError, ProcessPoolExecutor
 
 pytestmark = pytest.mark.timeout(60)
-# Under a start method that makes no forks beside threads.
-spawned = functools.partial(
-    concurrent.futures.ProcessPoolExecutor, mp_context=mp.get_context("spawn")
-)
-each_executor = pytest.mark.parametrize(
-    "kind", [spawned, ProcessPoolExecutor], ids=["stdlib", "procession"]
-)
-
-
-def square(x):
-    return x * x
 
 
 def text_of(error, call):

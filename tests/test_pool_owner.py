@@ -1,7 +1,6 @@
 """The owner's side of a pool: its threads, its forks, its memory, and workers that do not come up."""
 
 import contextlib
-import itertools
 import os
 import resource
 import signal
@@ -100,16 +99,14 @@ def count(done):
 def test_results_that_nobody_takes_do_not_pile_up(pool):
     """An iterator over results that was left: its items are done, as in the standard library, and its
     results are dropped."""
-    taken = itertools.count()
-    reached = threading.Event()
+    reached, ahead = threading.Event(), []
 
     def items():
-        for x in taken:
-            if x == 200_000:
-                reached.set()
-            if x > 200_000:
-                return
+        for x in range(200_001):
+            if x % 1000 == 0:
+                ahead.append(x - pool.stats().items)
             yield x
+        reached.set()
 
     for _ in pool.imap(square, items(), buffersize=4):
         break
@@ -117,6 +114,22 @@ def test_results_that_nobody_takes_do_not_pile_up(pool):
     assert reached.wait(PATIENCE)
     until(lambda: pool.stats().calls == 0)
     assert pool.stats().items == 200_001
+    # Items that wait for their dispatch, and those that workers have: bounded, and not by all there are.
+    assert max(ahead) < 20_000
+
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def test_what_passes_a_long_task_leaves_nothing_behind(pool):
+    pool.apply_async(sleep, (600,))
+    before = []
+    for _ in range(3):
+        assert sum(1 for _ in pool.imap_unordered(square, range(100_000), chunksize=2)) == 100_000
+        before.append(resident())
+    assert before[2] - before[0] < 2 << 20  # 50,000 tasks a round: 20 bytes each
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it is not closed
@@ -252,7 +265,7 @@ def test_some_workers_do_not_come_up(tmp_path):
         assert pool._crew._not_before > 0  # the next is tried after a pause
 
 
-def test_a_report_for_which_there_is_no_memory(pool):
+def test_a_report_for_which_there_is_no_memory():
     """It stays where it is until there is, and nothing else is hurt."""
     program = """
 import resource, threading, sys

@@ -52,10 +52,10 @@ __all__ = [
 # In the preparation data: the child is to call `install`, before the main module is imported, and
 # to import these modules before that.
 _INSTALL = "procession_install"
-# Whether this is a child in which SIGINT is blocked, and to be let through when its work begins.
-_blocked = False
 # Beside it, in the child: the main module's code.
 _CODE = "procession_code"
+# Whether this is a child in which SIGINT is blocked, and to be let through when its work begins.
+_blocked = False
 
 
 def freeze_support():

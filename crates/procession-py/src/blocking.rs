@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use procession::pool::RawWorker;
+use procession::pool::{RawPool, RawWorker};
 use procession::{ArenaError, End, RawConnection, RawQueue, Wait};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
@@ -137,6 +137,17 @@ impl Ends for RawQueue {
 }
 
 impl Ends for RawConnection {
+    #[inline]
+    fn is_stuck(&self, end: End) -> bool {
+        self.is_stuck(end)
+    }
+
+    fn settle(&self, end: End) -> Result<(), ArenaError> {
+        self.settle(end)
+    }
+}
+
+impl Ends for RawPool {
     #[inline]
     fn is_stuck(&self, end: End) -> bool {
         self.is_stuck(end)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use procession::End;
 use procession::pool::{Arrived, Entries, Entry, Report};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -14,6 +15,7 @@ use super::gather::{Batch, Outcome};
 use super::is_interrupt;
 use super::job::{Claim, Job};
 use super::tasks::Task;
+use crate::blocking;
 use crate::codec::{self, DecodeError, Scratch};
 use crate::error::Raise;
 
@@ -119,6 +121,7 @@ impl Core {
         }
         let mut inline = Vec::new();
         loop {
+            blocking::settle(py, &self.pool, End::Head)?;
             let busy = Collecting::begin(&self.collecting);
             let Some(arrived) = self.pool.try_report(&mut inline).map_err(Raise::raise)? else {
                 return Ok(());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use procession::End;
 use procession::pool::PushError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -11,6 +12,7 @@ use super::gather::{Batch, Outcome};
 use super::is_interrupt;
 use super::job::{Claim, Job};
 use super::tasks::Task;
+use crate::blocking;
 use crate::codec::{self, Scratch};
 use crate::error::Raise;
 
@@ -117,6 +119,7 @@ impl Core {
         message.extend_from_slice(&scratch.bytes);
         let held = claim.items.as_ref().map(|items| items.clone_ref(py));
         let task = Task::new(job, claim.first, claim.count, held);
+        blocking::settle(py, &self.pool, End::Tail)?;
         // Under the lock, so that the task is known before its first report is looked at.
         let mut state = self.state();
         let bytes = message.len() + block.as_ref().map_or(0, procession::Block::len);

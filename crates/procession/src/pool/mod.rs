@@ -268,12 +268,28 @@ impl RawPool {
         self.tasks.slot().items.wake_all(&Futex);
     }
 
-    /// Sleeps until nobody is stuck in handing in a report, or in taking a task.
+    /// Whether the owner's end of the tasks ([`End::Tail`]) or of the reports ([`End::Head`]) is held up
+    /// by another process for longer than a short spin: see
+    /// [`RawQueue::is_stuck`](crate::RawQueue::is_stuck).
+    #[inline]
+    #[must_use]
+    pub fn is_stuck(&self, end: End) -> bool {
+        self.own(end).is_stuck(end)
+    }
+
+    /// Sleeps until it is not.
     ///
     /// # Errors
     /// [`ArenaError`] if the arena is damaged.
-    pub fn settle(&self) -> Result<(), ArenaError> {
-        self.tasks.settle(End::Tail)
+    pub fn settle(&self, end: End) -> Result<(), ArenaError> {
+        self.own(end).settle(end)
+    }
+
+    fn own(&self, end: End) -> &Channel {
+        match end {
+            End::Tail => &self.tasks,
+            End::Head => &self.reports,
+        }
     }
 
     /// What a worker is at.
