@@ -215,6 +215,10 @@ impl Check {
             self.reached.insert(bells, "a list of bells or memory");
         }
         self.inner.check_primitive(index, &mut self.wrong)?;
+        if slot.is_stock() {
+            let reach = |at| self.reached.insert(at, "a collection's block").is_none();
+            return self.inner.check_stock(id, &mut self.wrong, reach);
+        }
         if !slot.is_ring() {
             return Ok(());
         }
@@ -270,7 +274,7 @@ impl Check {
         let reached = self.reached.remove(&at);
         match (state, reached) {
             (TRANSIT, Some(_)) => {}
-            (OWNED, Some("a list of bells or memory")) if serial == 0 => {}
+            (OWNED, Some("a list of bells or memory" | "a collection's block")) if serial == 0 => {}
             (OWNED, None) if serial == 0 && refs > 0 => {}
             (OWNED, None) => {
                 let word = self.inner.participant(serial).state.load(Ordering::Relaxed);

@@ -1,0 +1,27 @@
+//! Numbers without end, the same for the same seed.
+
+/// Marsaglia's xorshift; the seed is not 0.
+#[derive(Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number less than `n`, which is small.
+    pub fn below(&mut self, n: u64) -> u64 {
+        (self.next() >> 11) % n.max(1)
+    }
+}
+
+/// `PROCESSION_TEST_SEED`, or another one each time. Who uses it prints it.
+pub fn seed() -> u64 {
+    super::argument("SEED").parse().unwrap_or_else(|_| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        now.as_nanos() as u64 | 1
+    })
+}
