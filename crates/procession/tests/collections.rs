@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use procession::collections::{Batch, Datum, Key};
+use procession::collections::{AddError, Batch, Datum, Key};
 use procession::{ArenaError, Family, RawDict};
 use support::random::{Random, seed};
 use support::{alone, argument, fork, hex, role, say, start_with, unhex};
@@ -256,6 +256,21 @@ alone!(a_full_arena_changes_nothing {
     assert!(dict.is_empty().unwrap());
     dict.insert(&Key::plain(b"large"), &Datum::plain(&[0; 1 << 20]), None).unwrap();
     assert_eq!(family.check(), [""; 0]);
+});
+
+alone!(only_integers_are_added_to {
+    let dict = RawDict::create(Family::current().unwrap()).unwrap();
+    let key = Key::plain(b"n");
+    for text in [&b"\x07\x07"[..], b"\xc3", b"\xca\0\0\0\0", b"", b"\xa1a"] {
+        dict.insert(&key, &Datum::plain(text), None).unwrap();
+        assert!(matches!(dict.add_to(&key, 1), Err(AddError::NoInteger)), "{text:?}");
+    }
+    dict.insert(&key, &Datum { kind: 2, ..Datum::plain(b"\x07") }, None).unwrap();
+    assert!(matches!(dict.add_to(&key, 1), Err(AddError::NoInteger)), "pickled");
+    dict.insert(&key, &Datum::plain(b"\x07"), None).unwrap();
+    assert_eq!(dict.add_to(&key, i64::MAX - 7).unwrap(), i64::MAX);
+    assert!(matches!(dict.add_to(&key, 1), Err(AddError::Overflow)));
+    assert_eq!(dict.add_to(&key, -1).unwrap(), i64::MAX - 1);
 });
 
 alone!(what_is_inside_lives_as_long_as_its_entry {

@@ -35,7 +35,6 @@ pub(super) const MOVING: usize = 4;
 const TINY: u64 = 1;
 const SMALL: u64 = 2;
 const LARGE: u64 = 3;
-const TINY_MAX: usize = 6;
 /// From here on a block of its own.
 pub(super) const LARGE_MIN: usize = 4096;
 const MIN_SEGMENT: u32 = 12;
@@ -112,8 +111,6 @@ impl<'a> Ready<'a> {
 pub(super) struct Ref(pub(super) u64);
 
 impl Ref {
-    pub(super) const NONE: Ref = Ref(0);
-
     #[inline]
     pub(super) fn tiny(kind: u8, bytes: &[u8]) -> Option<Ref> {
         let mut word = [TINY as u8 | (bytes.len() as u8) << 3, kind, 0, 0, 0, 0, 0, 0];

@@ -45,8 +45,8 @@ impl RawDict {
             if let Some(f) = &found {
                 bytes.clear();
                 f.entry.value.read(&step, &mut bytes)?;
-                match codec::decode::<i64>(&bytes) {
-                    Ok(n) if f.entry.value.kind() == PLAIN => old = n,
+                match codec::decode_integer(&bytes) {
+                    Some(n) if f.entry.value.kind() == PLAIN => old = n,
                     _ => return Ok(Err(AddError::NoInteger)),
                 }
             }
