@@ -58,8 +58,9 @@ pub(crate) struct Step {
     count: usize,
     /// All changes of a long step.
     long: Option<Box<HashMap<u64, u64>>>,
-    /// Blocks of the nursery.
-    fresh: u64,
+    /// The nursery's blocks, oldest first, and those of them that are of no use any more.
+    fresh: Vec<u64>,
+    discarded: Vec<u64>,
     /// Somebody may wait for what was committed.
     changed: bool,
     /// Blocks that are this process's, to be freed when the lock is not held any more.
@@ -83,7 +84,8 @@ impl Step {
             changes: [(0, 0); REDO],
             count: 0,
             long: None,
-            fresh: 0,
+            fresh: Vec::new(),
+            discarded: Vec::new(),
             changed: false,
             loose: Vec::new(),
         };
@@ -227,14 +229,18 @@ impl Step {
             self.loose.push(at);
         }
         linked?;
-        self.fresh += 1;
+        self.fresh.push(at);
         crash_point!("step.block_given");
         Ok(())
     }
 
-    /// The block, which is not of this step, will not be in use any more.
+    /// The block will not be in use any more.
     pub(crate) fn free(&mut self, at: u64) -> Result<(), ArenaError> {
         self.inner.stocked(at, self.id)?;
+        if self.fresh.contains(&at) {
+            self.discarded.push(at);
+            return Ok(());
+        }
         let (next, prev) = (self.load(after(self.inner, at))?, self.load(before(self.inner, at))?);
         if prev != 0 {
             self.inner.stocked(prev, self.id)?;
@@ -248,6 +254,10 @@ impl Step {
             self.inner.stocked(next, self.id)?;
             self.set(before(self.inner, next), prev);
         }
+        self.bury(at)
+    }
+
+    fn bury(&mut self, at: u64) -> Result<(), ArenaError> {
         let grave = self.load(self.grave_at())?;
         self.set(after(self.inner, at), grave);
         self.set(self.grave_at(), at);
@@ -307,7 +317,7 @@ impl Step {
 
     #[inline]
     fn commit_as(&mut self, change: bool) -> Result<(), ArenaError> {
-        if self.fresh != 0 {
+        if !self.fresh.is_empty() {
             self.keep_nursery()?;
         }
         if self.count == 0 {
@@ -338,7 +348,7 @@ impl Step {
             self.inner.replay_stock(slot, self.id)?;
         }
         self.count = 0;
-        self.fresh = 0;
+        self.fresh.clear();
         self.changed |= change;
         if slot.grave.load(Ordering::Relaxed) != 0 {
             self.exhume()?;
@@ -349,16 +359,34 @@ impl Step {
     /// The nursery's blocks will be in use.
     #[cold]
     fn keep_nursery(&mut self) -> Result<(), ArenaError> {
-        let first = self.load(self.nursery_at())?;
-        if first == 0 {
-            return Ok(());
+        let (mut first, mut last) = (self.fresh[self.fresh.len() - 1], self.fresh[0]);
+        if !self.discarded.is_empty() {
+            let discarded = std::mem::take(&mut self.discarded);
+            let kept: Vec<u64> =
+                self.fresh.iter().rev().copied().filter(|at| !discarded.contains(at)).collect();
+            for pair in kept.windows(2) {
+                self.set(after(self.inner, pair[0]), pair[1]);
+                self.set(before(self.inner, pair[1]), pair[0]);
+            }
+            discarded.into_iter().try_for_each(|at| self.bury(at))?;
+            (first, last) = match kept[..] {
+                [first, .., last] => (first, last),
+                [one] => (one, one),
+                [] => {
+                    self.set(self.nursery_at(), 0);
+                    return Ok(());
+                }
+            };
+            self.set(before(self.inner, first), 0);
         }
-        let last = self.last_of(first)?;
         let blocks = self.load(self.blocks_at())?;
         if blocks != 0 {
             self.inner.stocked(blocks, self.id)?;
-            self.set(after(self.inner, last), blocks);
             self.set(before(self.inner, blocks), last);
+        }
+        // The last one's next is 0 as it is, unless others were behind it.
+        if blocks != 0 || self.load(after(self.inner, last))? != 0 {
+            self.set(after(self.inner, last), blocks);
         }
         self.set(self.blocks_at(), first);
         self.set(self.nursery_at(), 0);
@@ -448,7 +476,8 @@ impl Step {
     pub(crate) fn cancel(&mut self) {
         self.count = 0;
         self.long = None;
-        if std::mem::take(&mut self.fresh) != 0 {
+        self.discarded.clear();
+        if !std::mem::take(&mut self.fresh).is_empty() {
             self.abort();
         }
     }
@@ -472,7 +501,7 @@ impl Step {
 impl Drop for Step {
     #[inline]
     fn drop(&mut self) {
-        if self.fresh != 0 {
+        if !self.fresh.is_empty() {
             self.abort();
         }
         self.release();

@@ -16,10 +16,12 @@
 
 mod dict;
 mod heap;
+mod list;
 mod stock;
 
 pub use dict::{AddError, Batch, Item, Key, RawDict};
 pub use heap::Datum;
+pub use list::{RawList, Values};
 pub use stock::{Copied, Outdated};
 
 /// The hash of a key's bytes, the same in every process and in every version of the layout.
