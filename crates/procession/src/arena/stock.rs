@@ -57,7 +57,7 @@ pub(crate) struct Step {
     /// How many changes there are; of a long step, not 0.
     count: usize,
     /// All changes of a long step.
-    long: Option<Box<HashMap<u64, u64>>>,
+    long: Option<HashMap<u64, u64>>,
     /// The nursery's blocks, oldest first, and those of them that are of no use any more.
     fresh: Vec<u64>,
     discarded: Vec<u64>,
@@ -141,9 +141,7 @@ impl Step {
     #[cold]
     fn set_long(&mut self, at: u64, value: u64) {
         let known = &self.changes[..self.count];
-        self.long
-            .get_or_insert_with(|| Box::new(known.iter().copied().collect()))
-            .insert(at, value);
+        self.long.get_or_insert_with(|| known.iter().copied().collect()).insert(at, value);
     }
 
     #[inline]
@@ -402,7 +400,7 @@ impl Step {
             self.set(before(self.inner, head), 0);
         }
         let mut journal = Vec::new();
-        let mut room = self.long.as_ref().map_or(0, |long| long.len()) as u64 + 2;
+        let mut room = self.long.as_ref().map_or(0, HashMap::len) as u64 + 2;
         while room > 0 {
             let here = room.min(PER_JOURNAL);
             journal.push(self.alloc(16 * (here + 1))?);

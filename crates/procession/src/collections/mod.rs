@@ -18,11 +18,13 @@ mod dict;
 mod heap;
 mod list;
 mod stock;
+mod typed;
 
 pub use dict::{AddError, Batch, Item, Key, RawDict};
 pub use heap::Datum;
 pub use list::{RawList, Values};
 pub use stock::{Copied, Outdated};
+pub use typed::{CollectionError, NewValueError, SharedDict, SharedList, SharedValue};
 
 /// The hash of a key's bytes, the same in every process and in every version of the layout.
 ///

@@ -183,7 +183,9 @@ macro_rules! alone {
             } else if support::role().is_none() {
                 let (lines, status) =
                     support::start(stringify!($name), stringify!($name), &[]).finish();
-                lines.iter().for_each(|line| println!("{line}"));
+                for line in lines {
+                    println!("{line}");
+                }
                 assert!(status.success(), "{status}");
             }
         }

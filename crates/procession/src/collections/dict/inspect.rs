@@ -24,12 +24,10 @@ impl RawDict {
         let mut wrong = Vec::new();
         let mut segments: HashMap<u64, u64> = HashMap::new();
         let mut live = 0;
-        let mut take = |r: Ref, wrong: &mut Vec<String>| {
-            match heap::taken(&step, r) {
-                Ok(Some((segment, size))) => *segments.entry(segment).or_default() += size,
-                Ok(None) => {}
-                Err(e) => wrong.push(e.to_string()),
-            };
+        let mut take = |r: Ref, wrong: &mut Vec<String>| match heap::taken(&step, r) {
+            Ok(Some((segment, size))) => *segments.entry(segment).or_default() += size,
+            Ok(None) => {}
+            Err(e) => wrong.push(e.to_string()),
         };
         for pos in 0..step.root(END) {
             let Some(found) = table::read(&step, pos)? else {

@@ -40,15 +40,15 @@ impl Found {
 }
 
 /// Where the segment of a position is listed.
-fn listed_at(step: &Step, segment: u64) -> Result<Option<u64>, ArenaError> {
+fn listed_at(step: &Step, segment: u64) -> Option<u64> {
     let dir = step.root(DIR);
-    Ok((dir != 0 && segment >> (dir & 63) == 0).then_some((dir >> 8) + 8 * segment))
+    (dir != 0 && segment >> (dir & 63) == 0).then_some((dir >> 8) + 8 * segment)
 }
 
 /// Where an entry lies, if its segment is there.
 #[inline]
 pub(super) fn entry_at(step: &Step, pos: u64) -> Result<Option<u64>, ArenaError> {
-    let segment = match listed_at(step, pos / PER_SEGMENT)? {
+    let segment = match listed_at(step, pos / PER_SEGMENT) {
         Some(at) => step.load(at)?,
         None => 0,
     };
@@ -89,10 +89,10 @@ pub(super) fn place(step: &mut Step, pos: u64) -> Result<u64, ArenaError> {
 #[cold]
 fn make_segment(step: &mut Step, segment: u64) -> Result<(), ArenaError> {
     let fresh = step.alloc_zeroed(PER_SEGMENT * ENTRY)?;
-    if listed_at(step, segment)?.is_none() {
+    if listed_at(step, segment).is_none() {
         grow_dir(step, segment)?;
     }
-    let at = listed_at(step, segment)?.ok_or_else(|| step.corrupt("the directory of entries"))?;
+    let at = listed_at(step, segment).ok_or_else(|| step.corrupt("the directory of entries"))?;
     step.set(at, fresh);
     Ok(())
 }
@@ -117,7 +117,7 @@ fn grow_dir(step: &mut Step, segment: u64) -> Result<(), ArenaError> {
 
 /// Frees a segment of which all entries are dead.
 pub(super) fn free_segment(step: &mut Step, segment: u64) -> Result<(), ArenaError> {
-    if let Some(at) = listed_at(step, segment)? {
+    if let Some(at) = listed_at(step, segment) {
         let block = step.load(at)?;
         if block != 0 {
             step.free(block)?;

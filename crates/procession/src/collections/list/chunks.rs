@@ -33,7 +33,7 @@ impl Chunk {
     }
 
     pub(super) fn word(self) -> u64 {
-        self.block / PAGE << 20 | self.start << 10 | self.count
+        (self.block / PAGE) << 20 | self.start << 10 | self.count
     }
 
     /// Where its ref `i` lies.
