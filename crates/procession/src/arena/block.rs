@@ -145,7 +145,7 @@ impl Block {
     ///
     /// # Examples
     /// ```
-    /// # fn main() -> Result<(), procession::ArenaError> {
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let mut block = procession::Family::current()?.alloc(5, &[])?;
     /// block.write(0, b"hello");
     /// let mut bytes = Vec::with_capacity(5);

@@ -270,19 +270,20 @@ fn append(step: &mut Step, kind: u8, bytes: &[u8]) -> Result<Ref, ArenaError> {
     let tail = step.root(TAIL);
     let (mut segment, mut log2) = (tail >> 8, tail as u32 & 31);
     let mut at = step.root(POS);
-    if tail == 0 || at + size > segment + (1 << log2) {
+    if tail == 0 || at.saturating_add(size) > segment + (1 << log2) {
         (segment, log2) = new_segment(step, size)?;
         at = segment + HEAD;
     }
-    if at < segment + HEAD || !at.is_multiple_of(8) {
+    let sound = (MIN_SEGMENT..=MAX_SEGMENT).contains(&log2) && segment.is_multiple_of(1 << log2);
+    if !sound || at < segment + HEAD || !at.is_multiple_of(8) {
         return Err(step.corrupt("the heap's end"));
     }
     step.write(at, bytes.len() as u64)?;
     step.inner.map.copy_in(at + 8, bytes)?;
     let in_use = step.load(segment)?;
-    step.set(segment, in_use + size);
+    step.set(segment, in_use.wrapping_add(size));
     step.set_root(POS, at + size);
-    step.set_root(LIVE, step.root(LIVE) + size);
+    step.set_root(LIVE, step.root(LIVE).wrapping_add(size));
     Ok(Ref(at << 16 | u64::from(kind) << 8 | u64::from(log2) << 3 | SMALL))
 }
 
@@ -302,7 +303,7 @@ fn new_segment(step: &mut Step, size: u64) -> Result<(u64, u32), ArenaError> {
         room = room.saturating_sub(1 << (tail & 31));
     }
     step.set_root(TAIL, at << 8 | u64::from(log2));
-    step.set_root(ROOM, room + (1 << log2));
+    step.set_root(ROOM, room.wrapping_add(1 << log2));
     step.set_root(LIVE, live);
     Ok((at, log2))
 }
@@ -310,7 +311,7 @@ fn new_segment(step: &mut Step, size: u64) -> Result<(u64, u32), ArenaError> {
 /// Whether more than half of it is not in use.
 #[inline]
 pub(super) fn is_wasteful(step: &Step) -> bool {
-    step.root(TAIL) != 0 && step.root(ROOM) > 2 * step.root(LIVE) + SLACK
+    step.root(TAIL) != 0 && step.root(ROOM) / 2 > step.root(LIVE).saturating_add(SLACK / 2)
 }
 
 /// Bytes in use, as it is booked.

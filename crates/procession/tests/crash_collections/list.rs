@@ -26,7 +26,8 @@ use Op::*;
 
 /// An index of the model's, for one that is there.
 fn at(i: i64, len: usize) -> usize {
-    if i < 0 { len - i.unsigned_abs() as usize } else { len.min(i as usize) }
+    let n = i.unsigned_abs() as usize;
+    if i < 0 { len - n } else { len.min(n) }
 }
 
 fn values(n: u64, len: usize) -> Vec<Vec<u8>> {

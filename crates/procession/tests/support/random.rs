@@ -25,3 +25,14 @@ pub fn seed() -> u64 {
         now.as_nanos() as u64 | 1
     })
 }
+
+/// Bytes of some length: most often few, now and then many.
+pub fn some_bytes(random: &mut Random, n: u64) -> Vec<u8> {
+    let len = match random.below(20) {
+        0 => 4000 + random.below(6000),
+        1..=4 => random.below(300),
+        5..=9 => random.below(30),
+        _ => random.below(7),
+    };
+    (0..len).map(|i| (n + i) as u8).collect()
+}

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use super::super::heap::{Datum, Ready};
 use super::super::stock::{Copied, Outdated};
+use super::steps::{lookup, remove, replace};
 use super::table::{self, PER_SEGMENT};
-use super::{END, Key, LEN, RawDict, SHAPE, index, replace, upkeep};
+use super::{Key, LEN, RawDict, SHAPE, index, upkeep};
 use crate::arena::lease::Lease;
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
@@ -127,7 +128,7 @@ impl RawDict {
                 len: step.root(LEN),
                 ..Batch::default()
             };
-            let end = step.root(END).min(table::capacity(&step));
+            let end = table::end(&step)?;
             let (mut pos, mut ids) = (from, Vec::new());
             while pos < end && (batch.items.is_empty() || batch.bytes.len() < bytes) {
                 if table::entry_at(&step, pos)?.is_none() {
@@ -260,7 +261,7 @@ impl RawDict {
         self.stock.attempt(|| {
             let new = new.map(|new| Ready::new(inner, new)).transpose()?;
             let mut step = self.stock.begin()?;
-            let found = super::lookup(&step, key)?;
+            let found = lookup(&step, key)?;
             let same = match (&found, old) {
                 (Some(f), Some(old)) => f.entry.value.equals(&step, old)?,
                 (None, None) => true,
@@ -269,7 +270,7 @@ impl RawDict {
             match (same, found, new) {
                 (false, ..) => return Ok(false),
                 (_, Some(f), Some(new)) => replace(&mut step, &f, new)?,
-                (_, Some(f), None) => super::remove(&mut step, &f)?,
+                (_, Some(f), None) => remove(&mut step, &f)?,
                 (_, None, Some(new)) => return self.add(step, key, new).map(|()| true),
                 (_, None, None) => return Ok(true),
             }

@@ -143,6 +143,9 @@ fn table(step: &Step, root: usize) -> Result<Option<Table>, ArenaError> {
     if !(MIN_LOG2..=MAX_LOG2).contains(&table.log2()) {
         return Err(step.corrupt("the index"));
     }
+    // A search through all of it comes to an end, but after how long?
+    let words = if table.log2() <= BLOCK_LOG2 { table.log2() } else { table.log2() - BLOCK_LOG2 };
+    step.inner.stocked_words(table.at(), 1 << words, step.id)?;
     Ok(Some(table))
 }
 
@@ -165,7 +168,7 @@ pub(super) fn find(
 
 /// Adds an entry; `len` is how many there are without it.
 pub(super) fn insert(step: &mut Step, hash: u64, pos: u64, len: u64) -> Result<(), ArenaError> {
-    let full = |step: &Step, t: Table| (step.root(USED) + 1) * 4 > t.slots() * 3;
+    let full = |step: &Step, t: Table| is_over(step.root(USED), 1, t);
     let current = match table(step, INDEX)? {
         Some(t) if !full(step, t) => t,
         _ => renew(step, len)?,
@@ -173,28 +176,32 @@ pub(super) fn insert(step: &mut Step, hash: u64, pos: u64, len: u64) -> Result<(
     let (at, was_empty) = current.free_slot(step, hash)?;
     step.set(at, slot_of(hash, pos));
     if was_empty {
-        step.set_root(USED, step.root(USED) + 1);
+        step.set_root(USED, step.root(USED).wrapping_add(1));
     }
     Ok(())
 }
 
+fn is_over(used: u64, more: u64, table: Table) -> bool {
+    used.saturating_add(more) > table.slots() / 4 * 3
+}
+
 /// Whether so many more entries do not fit.
 pub(super) fn is_tight(step: &Step, more: u64) -> bool {
-    let slots = Table(step.root(INDEX)).slots();
-    step.root(INDEX) == 0 || (step.root(USED) + more) * 4 > slots * 3
+    step.root(INDEX) == 0 || is_over(step.root(USED), more, Table(step.root(INDEX)))
 }
 
 /// Sees to it that so many more entries fit, when nothing is being copied.
 pub(super) fn reserve(step: &mut Step, more: u64) -> Result<(), ArenaError> {
     if is_tight(step, more) {
-        renew(step, step.root(super::LEN) + more)?;
+        renew(step, step.root(super::LEN).saturating_add(more))?;
     }
     Ok(())
 }
 
 /// Makes a new table for about `len` entries; the one there is becomes the old one.
 pub(super) fn renew(step: &mut Step, len: u64) -> Result<Table, ArenaError> {
-    let log2 = (2 * (len + 1)).next_power_of_two().trailing_zeros().max(MIN_LOG2);
+    let wanted = len.checked_add(1).and_then(|n| (2 * n).checked_next_power_of_two());
+    let log2 = wanted.map_or(64, u64::trailing_zeros).max(MIN_LOG2);
     if log2 > MAX_LOG2 || step.root(OLD) != 0 {
         return Err(step.corrupt("the index is full before its time"));
     }
@@ -232,7 +239,7 @@ pub(super) fn is_renewed(step: &Step) -> bool {
 /// Whether the table is far larger than it need be.
 pub(super) fn is_sparse(step: &Step, len: u64) -> Result<bool, ArenaError> {
     let slots = table(step, INDEX)?.map_or(0, Table::slots);
-    Ok(is_renewed(step) && slots > 1 << MIN_LOG2 && len * 16 < slots)
+    Ok(is_renewed(step) && slots > 1 << MIN_LOG2 && len < slots / 16)
 }
 
 /// Copies some slots of the old table into the new one. `hash_of` tells the hash of a position that is
@@ -245,7 +252,8 @@ pub(super) fn copy_some(
         return Err(step.corrupt("the index"));
     };
     let mut cursor = step.root(CURSOR);
-    let end = (cursor + 16 * (old.slots() / new.slots()).max(1)).min(old.slots());
+    let some = 16 * (old.slots() / new.slots()).max(1);
+    let end = cursor.saturating_add(some).min(old.slots());
     while cursor < end {
         let Some(at) = old.slot_at(step, cursor)? else {
             cursor += 1;
@@ -264,7 +272,7 @@ pub(super) fn copy_some(
             step.commit_quietly()?;
             if was_empty {
                 // Rather too many than too few.
-                step.write_root(USED, step.root(USED) + 1);
+                step.write_root(USED, step.root(USED).wrapping_add(1));
             }
             step.write(to, slot_of(hash, pos))?;
             crash_point!("dict.slot_copied");
@@ -272,7 +280,7 @@ pub(super) fn copy_some(
         cursor += 1;
     }
     step.write_root(CURSOR, cursor);
-    if cursor == old.slots() {
+    if cursor >= old.slots() {
         step.set_root(OLD, 0);
         old.free(step)?;
         step.commit_quietly()?;

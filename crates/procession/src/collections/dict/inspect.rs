@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::super::heap::{self, Ref};
-use super::{END, LEN, RawDict, index, lookup_pos, table};
+use super::steps::lookup_pos;
+use super::{LEN, RawDict, index, table};
 use crate::error::ArenaError;
 
 impl RawDict {
@@ -29,7 +30,7 @@ impl RawDict {
             Ok(None) => {}
             Err(e) => wrong.push(e.to_string()),
         };
-        for pos in 0..step.root(END) {
+        for pos in 0..table::end(&step)? {
             let Some(found) = table::read(&step, pos)? else {
                 continue;
             };

@@ -1,7 +1,8 @@
 //! Counting in place.
 
 use super::super::heap::{Datum, Ready};
-use super::{Key, RawDict, lookup, replace, upkeep};
+use super::steps::{lookup, replace};
+use super::{Key, RawDict, upkeep};
 use crate::codec::{self, PLAIN};
 use crate::error::ArenaError;
 
@@ -29,7 +30,7 @@ impl RawDict {
     /// # Examples
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use procession::{Family, RawDict, collections::{Datum, Key}};
+    /// # use procession::{Family, RawDict, collections::Key};
     /// let dict = RawDict::create(Family::current()?)?;
     /// assert_eq!(dict.add_to(&Key::plain(b"hits"), 2)?, 2);
     /// assert_eq!(dict.add_to(&Key::plain(b"hits"), -5)?, -3);

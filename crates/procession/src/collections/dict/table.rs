@@ -100,6 +100,9 @@ fn make_segment(step: &mut Step, segment: u64) -> Result<(), ArenaError> {
 /// A directory of twice the length.
 fn grow_dir(step: &mut Step, segment: u64) -> Result<(), ArenaError> {
     let old = step.root(DIR);
+    if old != 0 {
+        step.inner.stocked_words(old >> 8, 1 << (old & 63), step.id)?;
+    }
     let log2 = if old == 0 { MIN_DIR } else { (old as u32 & 63) + 1 };
     if segment >> log2 != 0 {
         return Err(step.corrupt("a position far beyond the end"));
@@ -127,8 +130,17 @@ pub(super) fn free_segment(step: &mut Step, segment: u64) -> Result<(), ArenaErr
     Ok(())
 }
 
-/// How many positions the directory can have.
-pub(super) fn capacity(step: &Step) -> u64 {
-    let dir = step.root(DIR);
-    if dir == 0 { 0 } else { PER_SEGMENT << (dir & 63) }
+/// Where the entries end. The directory is as long as it says, so whoever goes through all positions
+/// comes to an end.
+pub(super) fn end(step: &Step) -> Result<u64, ArenaError> {
+    let (dir, end) = (step.root(DIR), step.root(END));
+    if end == 0 {
+        return Ok(0);
+    }
+    let words = 1u64 << (dir & 63);
+    step.inner.stocked_words(dir >> 8, words, step.id)?;
+    if end.div_ceil(PER_SEGMENT) > words {
+        return Err(step.corrupt("the end of the entries"));
+    }
+    Ok(end)
 }

@@ -35,10 +35,10 @@ fn some(step: &mut Step, shape: bool, busy: bool) -> Result<(), ArenaError> {
             step.commit_quietly()?;
             crash_point!("dict.index_begun");
         }
-        let (len, end) = (step.root(LEN), step.root(END));
+        let (len, end) = (step.root(LEN), table::end(step)?);
         if step.root(DST) != 0 {
             close_ranks(step)?;
-        } else if end.saturating_sub(len) > len + SLACK {
+        } else if end.saturating_sub(len) > len.saturating_add(SLACK) {
             step.set_root(DST, 1);
             step.set_root(SRC, 0);
             step.commit_quietly()?;
@@ -50,7 +50,7 @@ fn some(step: &mut Step, shape: bool, busy: bool) -> Result<(), ArenaError> {
 /// Moves a few entries down to where dead ones are.
 fn close_ranks(step: &mut Step) -> Result<(), ArenaError> {
     let (mut dst, mut src) = (step.root(DST) - 1, step.root(SRC));
-    let end = step.root(END);
+    let end = table::end(step)?;
     if dst > src || src > end {
         return Err(step.corrupt("the moving of entries"));
     }
@@ -96,7 +96,7 @@ fn close_ranks(step: &mut Step) -> Result<(), ArenaError> {
 /// Moves a few keys and values out of segments that are emptier than others.
 fn tidy_heap(step: &mut Step) -> Result<(), ArenaError> {
     let mut pos = step.root(MOVING).saturating_sub(1);
-    let end = step.root(END);
+    let end = table::end(step)?;
     let mut moved = 0;
     for _ in 0..LOOKED_AT {
         if pos >= end || moved >= REFS_MOVED {

@@ -62,7 +62,7 @@ impl Spot {
 
 /// Where the directory lists chunk `k`.
 pub(super) fn listed_at(step: &Step, k: u64) -> Result<u64, ArenaError> {
-    let (dir, place) = (step.root(DIR), step.root(FIRST) + k);
+    let (dir, place) = (step.root(DIR), step.root(FIRST).wrapping_add(k));
     if dir == 0 || place >> (dir & 63) != 0 {
         return Err(step.corrupt("the directory of chunks"));
     }
@@ -81,6 +81,12 @@ pub(super) fn chunk(step: &Step, k: u64) -> Result<Chunk, ArenaError> {
 pub(super) fn set_chunk(step: &mut Step, k: u64, chunk: Chunk) -> Result<(), ArenaError> {
     step.set(listed_at(step, k)?, chunk.word());
     Ok(())
+}
+
+/// Before all chunks are gone through: the directory is as long as it says, so that comes to an end.
+fn check_dir(step: &Step) -> Result<(), ArenaError> {
+    let dir = step.root(DIR);
+    if dir == 0 { Ok(()) } else { step.inner.stocked_words(dir >> 8, 1 << (dir & 63), step.id) }
 }
 
 /// How many chunks there are.
@@ -106,6 +112,7 @@ pub(super) fn locate(step: &Step, index: u64) -> Result<Spot, ArenaError> {
         }
         return Ok(Spot { k, chunk, i });
     }
+    check_dir(step)?;
     for k in 0..count(step) {
         let chunk = chunk(step, k)?;
         if i < chunk.count {
@@ -128,7 +135,7 @@ pub(super) fn replace(step: &mut Step, range: Range<u64>, new: &[Chunk]) -> Resu
             set_chunk(step, k, *c)?;
         }
     } else {
-        let mut words = Vec::with_capacity(total as usize);
+        let mut words = Vec::new();
         for k in 0..range.start {
             words.push(step.load(listed_at(step, k)?)?);
         }
@@ -184,7 +191,7 @@ pub(super) fn append(step: &mut Step, r: Ref) -> Result<(), ArenaError> {
         if last.start + last.count < CHUNK {
             step.write(last.at(last.count), r.0)?;
             set_chunk(step, n - 1, Chunk { count: last.count + 1, ..last })?;
-            step.set_root(LEN, step.root(LEN) + 1);
+            step.set_root(LEN, step.root(LEN).wrapping_add(1));
             return Ok(());
         }
     }
@@ -199,12 +206,12 @@ fn append_chunk(step: &mut Step, r: Ref) -> Result<(), ArenaError> {
     // The last chunk is not the last any more.
     let was_even = n == 0 || step.root(EVEN) != 0;
     let even = was_even && (n < 2 || chunk(step, n - 1)?.count == CHUNK);
-    if dir != 0 && (step.root(FIRST) + n) >> (dir & 63) == 0 {
+    if dir != 0 && step.root(FIRST).saturating_add(n) >> (dir & 63) == 0 {
         step.set_root(CHUNKS, n + 1);
         let at = listed_at(step, n)?;
         step.set(at, new.word());
     } else {
-        let mut words = Vec::with_capacity(n as usize + 1);
+        let mut words = Vec::new();
         for k in 0..n {
             words.push(step.load(listed_at(step, k)?)?);
         }
@@ -212,7 +219,7 @@ fn append_chunk(step: &mut Step, r: Ref) -> Result<(), ArenaError> {
         new_dir(step, &words)?;
     }
     set_even(step, even);
-    step.set_root(LEN, step.root(LEN) + 1);
+    step.set_root(LEN, step.root(LEN).wrapping_add(1));
     Ok(())
 }
 
@@ -221,7 +228,7 @@ pub(super) fn drop_end(step: &mut Step, spot: &Spot) -> Result<(), ArenaError> {
     let n = count(step);
     step.set_root(CHUNKS, n - 1);
     if spot.k == 0 {
-        step.set_root(FIRST, step.root(FIRST) + 1);
+        step.set_root(FIRST, step.root(FIRST).wrapping_add(1));
     }
     step.free(spot.chunk.block)
 }

@@ -1,4 +1,4 @@
-//! Dicts and lists against what std makes of the same operations.
+//! Dicts against what std makes of the same operations; many, full, shared.
 #![allow(missing_docs)]
 
 mod support;
@@ -6,9 +6,9 @@ mod support;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use procession::collections::{AddError, Batch, Datum, Key, Values};
-use procession::{ArenaError, Family, RawDict, RawList};
-use support::random::{Random, seed};
+use procession::collections::{AddError, Batch, Datum, Key};
+use procession::{ArenaError, Family, RawDict};
+use support::random::{Random, seed, some_bytes};
 use support::{alone, argument, fork, hex, role, say, start_with, unhex};
 
 fn bytes_of(batch: &Batch) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -41,16 +41,6 @@ impl Model {
     fn entries(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         self.order.iter().map(|k| (k.clone(), self.values[k].clone())).collect()
     }
-}
-
-fn some_bytes(random: &mut Random, n: u64) -> Vec<u8> {
-    let len = match random.below(20) {
-        0 => 4000 + random.below(6000),
-        1..=4 => random.below(300),
-        5..=9 => random.below(30),
-        _ => random.below(7),
-    };
-    (0..len).map(|i| (n + i) as u8).collect()
 }
 
 fn some_key(random: &mut Random, of: u64) -> Vec<u8> {
@@ -382,141 +372,12 @@ alone!(a_change_wakes_who_waits_for_it {
     assert_eq!(child.wait(), 0);
 });
 
-fn values_of(values: &Values) -> Vec<Vec<u8>> {
-    values.items.iter().map(|(_, range)| values.bytes[range.clone()].to_vec()).collect()
-}
-
-/// Of a slice of Python's, with an end of it now and then.
-fn some_bound(random: &mut Random, len: usize) -> (i64, usize) {
-    let i = random.below(len as u64 + 3) as i64;
-    match random.below(4) {
-        0 => (i64::MAX, len),
-        1 => (-i, len.saturating_sub(i as usize) * usize::from(i > 0)),
-        _ => (i, len.min(i as usize)),
-    }
-}
-
-fn one_of_a_list(list: &RawList, model: &mut Vec<Vec<u8>>, random: &mut Random, most: usize) {
-    let value = some_bytes(random, random.clone().below(256));
-    let v = Datum::plain(&value);
-    let len = model.len();
-    let ((i, at), mut out) = (some_bound(random, len), Vec::new());
-    match random.below(if len > most { 60 } else { 100 }) {
-        0..=19 => {
-            let found = list.pop(-1, &mut out).unwrap().map(|_| out);
-            assert_eq!(found, model.pop());
-        }
-        20..=29 => {
-            let found = list.pop(0, &mut out).unwrap().map(|_| out);
-            assert_eq!(found, (len > 0).then(|| model.remove(0)));
-        }
-        30..=39 => {
-            let found = list.pop(at as i64, &mut out).unwrap().map(|_| out);
-            assert_eq!(found, (at < len).then(|| model.remove(at)));
-        }
-        40..=44 => {
-            let (j, to) = some_bound(random, len);
-            let to = to.max(at);
-            let new: Vec<_> = (0..random.below(30)).map(|n| some_bytes(random, n)).collect();
-            let data: Vec<_> = new.iter().map(|n| Datum::plain(n)).collect();
-            list.splice(i, j, &data).unwrap();
-            model.splice(at..to, new);
-        }
-        45 => {
-            list.reverse().unwrap();
-            model.reverse();
-        }
-        46 => {
-            let all = list.snapshot().unwrap();
-            let mut order: Vec<usize> = (0..len).collect();
-            order.sort_by(|a, b| model[*a].cmp(&model[*b]));
-            list.reorder(all.version, &order).unwrap().unwrap();
-            model.sort();
-        }
-        47 if random.below(20) == 0 => {
-            list.clear().unwrap();
-            model.clear();
-        }
-        48 if random.below(5) == 0 => {
-            let version = list.version();
-            let data: Vec<_> = model.iter().rev().map(|n| Datum::plain(n)).collect();
-            assert!(list.replace_all(version.wrapping_sub(1), &data).unwrap().is_err());
-            list.replace_all(version, &data).unwrap().unwrap();
-            model.reverse();
-        }
-        49..=54 => {
-            let (j, to) = some_bound(random, len);
-            assert_eq!(values_of(&list.slice(i, j).unwrap()), model[at..to.max(at)]);
-        }
-        55..=59 => {
-            let found = list.get(at as i64, &mut out).unwrap().map(|_| out);
-            assert_eq!(found.as_ref(), model.get(at));
-        }
-        60..=69 => {
-            assert_eq!(list.set(at as i64, &v).unwrap(), at < len);
-            if at < len {
-                model[at] = value;
-            }
-        }
-        70..=79 => {
-            list.insert(i, &v).unwrap();
-            model.insert(at, value);
-        }
-        80..=82 => {
-            list.insert(0, &v).unwrap();
-            model.insert(0, value);
-        }
-        83..=84 => {
-            let new: Vec<_> = (0..random.below(400)).map(|n| vec![n as u8]).collect();
-            let data: Vec<_> = new.iter().map(|n| Datum::plain(n)).collect();
-            list.splice(i, i, &data).unwrap();
-            model.splice(at..at, new);
-        }
-        _ => {
-            list.push(&v).unwrap();
-            model.push(value);
-        }
-    }
-}
-
-fn lists_agree(list: &RawList, model: &[Vec<u8>]) {
-    assert_eq!(list.check().unwrap(), [""; 0]);
-    assert!(values_of(&list.snapshot().unwrap()) == model, "the values differ");
-}
-
-alone!(lists_agree_with_a_model {
+alone!(a_step_of_many {
     let family = Family::current().unwrap();
-    let seed = seed();
-    eprintln!("seed {seed}");
-    let mut random = Random(seed);
-    for most in [5, 700, 5000] {
-        let (list, mut model) = (RawList::create(family).unwrap(), Vec::new());
-        for n in 0..12_000 {
-            one_of_a_list(&list, &mut model, &mut random, most);
-            if n % 200 == 0 {
-                lists_agree(&list, &model);
-            }
-        }
-        lists_agree(&list, &model);
-        drop(list);
-        assert_eq!(family.check(), [""; 0]);
-    }
-});
-
-alone!(a_step_of_a_million {
-    let family = Family::current().unwrap();
-    let names: Vec<_> = (0..1_000_000u32).map(u32::to_le_bytes).collect();
+    let names: Vec<_> = (0..600_000u32).map(u32::to_le_bytes).collect();
     let data: Vec<_> = names.iter().map(|n| Datum::plain(n)).collect();
-    let list = RawList::create(family).unwrap();
-    list.extend(&data).unwrap();
-    assert_eq!(list.len().unwrap(), 1_000_000);
-    assert_eq!(list.check().unwrap(), [""; 0]);
-    list.splice(10, 999_990, &[]).unwrap();
-    assert_eq!(list.check().unwrap(), [""; 0]);
-    assert_eq!(list.snapshot().unwrap().bytes, [&names[..10], &names[999_990..]].concat().concat());
-    assert_eq!(family.check(), [""; 0]);
     let dict = RawDict::create(family).unwrap();
-    let entries: Vec<_> = data[..600_000].iter().map(|d| (Key::plain(d.bytes), *d)).collect();
+    let entries: Vec<_> = data.iter().map(|d| (Key::plain(d.bytes), *d)).collect();
     dict.insert_many(&entries).unwrap();
     assert_eq!(dict.len().unwrap(), 600_000);
     assert_eq!(dict.check().unwrap(), [""; 0]);
