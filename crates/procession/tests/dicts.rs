@@ -234,7 +234,7 @@ alone!(a_full_arena_changes_nothing {
         }
     }
     assert!(refused > 1000, "{refused}");
-    let many: Vec<_> = (0..10_000u64).map(|n| n.to_le_bytes()).collect();
+    let many: Vec<_> = (0..10_000u64).map(u64::to_le_bytes).collect();
     let given: Vec<_> = many.iter().map(|k| (Key::plain(k), Datum::plain(&[1; 300]))).collect();
     assert!(matches!(dict.insert_many(&given), Err(ArenaError::Full { .. })));
     agree(&dict, &model);
@@ -244,7 +244,7 @@ alone!(a_full_arena_changes_nothing {
         dict.remove(&Key::plain(&n.to_le_bytes())).unwrap();
     }
     assert!(dict.is_empty().unwrap());
-    dict.insert(&Key::plain(b"large"), &Datum::plain(&[0; 1 << 20]), None).unwrap();
+    dict.insert(&Key::plain(b"large"), &Datum::plain(&vec![0; 1 << 20]), None).unwrap();
     assert_eq!(family.check(), [""; 0]);
 });
 
@@ -317,7 +317,7 @@ fn hammer() {
                 assert_eq!(had.as_ref(), mine.get(&n));
             }
             _ => {
-                dict.add_to(&Key::plain(b"sum"), n as i64).unwrap();
+                dict.add_to(&Key::plain(b"sum"), n.cast_signed()).unwrap();
                 sum += n;
             }
         }
@@ -348,7 +348,7 @@ alone!(four_processes_hammer_one_dict {
         sum += numbers[0];
         len += numbers[1];
     }
-    assert_eq!(dict.add_to(&Key::plain(b"sum"), 0).unwrap(), sum as i64);
+    assert_eq!(dict.add_to(&Key::plain(b"sum"), 0).unwrap(), sum.cast_signed());
     assert_eq!(dict.len().unwrap(), len);
     assert_eq!(dict.check().unwrap(), [""; 0]);
     family.sweep().unwrap();

@@ -16,11 +16,12 @@ fn values_of(values: &Values) -> Vec<Vec<u8>> {
 
 /// Of a slice of Python's, with an end of it now and then.
 fn some_bound(random: &mut Random, len: usize) -> (i64, usize) {
-    let i = random.below(len as u64 + 3) as i64;
+    let at = random.below(len as u64 + 3) as usize;
+    let i = i64::try_from(at).unwrap();
     match random.below(4) {
         0 => (i64::MAX, len),
-        1 => (-i, len.saturating_sub(i as usize) * usize::from(i > 0)),
-        _ => (i, len.min(i as usize)),
+        1 => (-i, len.saturating_sub(at) * usize::from(at > 0)),
+        _ => (i, len.min(at)),
     }
 }
 
@@ -29,6 +30,7 @@ fn one_of_a_list(list: &RawList, model: &mut Vec<Vec<u8>>, random: &mut Random, 
     let v = Datum::plain(&value);
     let len = model.len();
     let ((i, at), mut out) = (some_bound(random, len), Vec::new());
+    let exact = i64::try_from(at).unwrap();
     match random.below(if len > most { 60 } else { 100 }) {
         0..=19 => {
             let found = list.pop(-1, &mut out).unwrap().map(|_| out);
@@ -39,7 +41,7 @@ fn one_of_a_list(list: &RawList, model: &mut Vec<Vec<u8>>, random: &mut Random, 
             assert_eq!(found, (len > 0).then(|| model.remove(0)));
         }
         30..=39 => {
-            let found = list.pop(at as i64, &mut out).unwrap().map(|_| out);
+            let found = list.pop(exact, &mut out).unwrap().map(|_| out);
             assert_eq!(found, (at < len).then(|| model.remove(at)));
         }
         40..=44 => {
@@ -77,11 +79,11 @@ fn one_of_a_list(list: &RawList, model: &mut Vec<Vec<u8>>, random: &mut Random, 
             assert_eq!(values_of(&list.slice(i, j).unwrap()), model[at..to.max(at)]);
         }
         55..=59 => {
-            let found = list.get(at as i64, &mut out).unwrap().map(|_| out);
+            let found = list.get(exact, &mut out).unwrap().map(|_| out);
             assert_eq!(found.as_ref(), model.get(at));
         }
         60..=69 => {
-            assert_eq!(list.set(at as i64, &v).unwrap(), at < len);
+            assert_eq!(list.set(exact, &v).unwrap(), at < len);
             if at < len {
                 model[at] = value;
             }

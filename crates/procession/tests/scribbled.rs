@@ -63,7 +63,7 @@ fn with_dict(dict: &RawDict, random: &mut Random) -> u64 {
 fn with_list(list: &RawList, random: &mut Random) -> u64 {
     let value = some_bytes(random, 1);
     let (value, mut out) = (Datum::plain(&value), Vec::new());
-    let i = random.below(1200) as i64;
+    let i = i64::from(random.below(1200) as u32);
     match random.below(40) {
         0..=9 => noticed(list.push(&value)),
         10..=19 => noticed(list.insert(i, &value)),

@@ -59,6 +59,8 @@ pub struct Stats {
     pub pipes: u64,
     /// Locks, semaphores, events, conditions and barriers that exist.
     pub primitives: u64,
+    /// Dicts and lists that exist.
+    pub collections: u64,
     /// The processes.
     pub participants: Vec<ParticipantInfo>,
 }
@@ -102,6 +104,7 @@ impl Family {
             queues: count(Kind::Queue),
             pipes: count(Kind::Pipe),
             primitives: Kind::PRIMITIVES.into_iter().map(count).sum(),
+            collections: count(Kind::Dict) + count(Kind::List),
             participants,
         }
     }

@@ -1,4 +1,4 @@
-//! Where things lie in the arena's file. Layout version 3; `docs/memory-layout.md` draws it.
+//! Where things lie in the arena's file. `docs/memory-layout.md` draws it.
 //!
 //! ```text
 //! 0            header: magic, version, limits, the arena lock and its redo record

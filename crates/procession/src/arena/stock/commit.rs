@@ -30,7 +30,7 @@ impl Step {
         let slot = self.slot;
         if change {
             // Before it: who is killed now has only said too early that something changed.
-            slot.version.store(self.version() + 1, Ordering::Relaxed);
+            slot.version.store(self.version().wrapping_add(1), Ordering::Relaxed);
         }
         crash_point!("step.prepared");
         if self.long.is_some() {
@@ -53,6 +53,7 @@ impl Step {
         }
         self.count = 0;
         self.fresh.clear();
+        self.known.clear();
         self.changed |= change;
         if slot.grave.load(Ordering::Relaxed) != 0 {
             self.exhume()?;

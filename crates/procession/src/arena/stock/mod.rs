@@ -23,7 +23,7 @@
 mod commit;
 mod mend;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::mem::offset_of;
 
 use crate::arena::blocks::owned;
@@ -64,6 +64,8 @@ pub(crate) struct Step {
     /// The nursery's blocks, oldest first, and those of them that are of no use any more.
     fresh: Vec<u64>,
     discarded: Vec<u64>,
+    /// The first of them, to be found quickly when they are many.
+    known: BTreeSet<u64>,
     /// Somebody may wait for what was committed.
     changed: bool,
     /// Blocks that are this process's, to be freed when the lock is not held any more.
@@ -89,6 +91,7 @@ impl Step {
             long: None,
             fresh: Vec::new(),
             discarded: Vec::new(),
+            known: BTreeSet::new(),
             changed: false,
             loose: Vec::new(),
         };
@@ -238,7 +241,7 @@ impl Step {
     /// The block will not be in use any more.
     pub(crate) fn free(&mut self, at: u64) -> Result<(), ArenaError> {
         self.inner.stocked(at, self.id)?;
-        if self.fresh.contains(&at) {
+        if self.is_fresh(at) {
             self.discarded.push(at);
             return Ok(());
         }
@@ -256,6 +259,14 @@ impl Step {
             self.set(before(self.inner, next), prev);
         }
         self.bury(at)
+    }
+
+    fn is_fresh(&mut self, at: u64) -> bool {
+        if self.fresh.len() <= 64 {
+            return self.fresh.contains(&at);
+        }
+        self.known.extend(&self.fresh[self.known.len()..]);
+        self.known.contains(&at)
     }
 
     fn bury(&mut self, at: u64) -> Result<(), ArenaError> {
@@ -350,6 +361,7 @@ impl Step {
         self.count = 0;
         self.long = None;
         self.discarded.clear();
+        self.known.clear();
         if !std::mem::take(&mut self.fresh).is_empty() {
             self.abort();
         }

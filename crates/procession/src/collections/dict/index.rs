@@ -57,7 +57,7 @@ impl Table {
             return Ok(Some(self.at() + 8 * i));
         }
         let block = step.load(self.at() + 8 * (i >> BLOCK_LOG2))?;
-        Ok((block != 0).then_some(block + 8 * (i & ((1 << BLOCK_LOG2) - 1))))
+        Ok((block != 0).then_some(block.wrapping_add(8 * (i & ((1 << BLOCK_LOG2) - 1)))))
     }
 
     fn slot_at_or_make(self, step: &mut Step, i: u64) -> Result<u64, ArenaError> {
@@ -200,7 +200,7 @@ pub(super) fn reserve(step: &mut Step, more: u64) -> Result<(), ArenaError> {
 
 /// Makes a new table for about `len` entries; the one there is becomes the old one.
 pub(super) fn renew(step: &mut Step, len: u64) -> Result<Table, ArenaError> {
-    let wanted = len.checked_add(1).and_then(|n| (2 * n).checked_next_power_of_two());
+    let wanted = len.checked_add(1).and_then(|n| n.checked_mul(2)?.checked_next_power_of_two());
     let log2 = wanted.map_or(64, u64::trailing_zeros).max(MIN_LOG2);
     if log2 > MAX_LOG2 || step.root(OLD) != 0 {
         return Err(step.corrupt("the index is full before its time"));

@@ -36,6 +36,9 @@ pub(super) fn append(
     value: Ready<'_>,
 ) -> Result<(), ArenaError> {
     let (len, pos) = (step.root(LEN), table::end(step)?);
+    if len > pos {
+        return Err(step.corrupt("the number of entries"));
+    }
     let entry = Entry { hash: key.hash, key: ready.put(step)?, value: value.put(step)? };
     table::write_behind(step, pos, &entry)?;
     crash_point!("dict.entry_written");

@@ -32,17 +32,18 @@ pub(super) struct Found {
 
 impl Found {
     pub(super) fn value_at(&self) -> u64 {
-        self.at + 16
+        self.at.wrapping_add(16)
     }
     pub(super) fn key_at(&self) -> u64 {
-        self.at + 8
+        self.at.wrapping_add(8)
     }
 }
 
 /// Where the segment of a position is listed.
 fn listed_at(step: &Step, segment: u64) -> Option<u64> {
     let dir = step.root(DIR);
-    (dir != 0 && segment >> (dir & 63) == 0).then_some((dir >> 8) + 8 * segment)
+    (dir != 0 && segment >> (dir & 63) == 0)
+        .then_some((dir >> 8).wrapping_add(segment.wrapping_mul(8)))
 }
 
 /// Where an entry lies, if its segment is there.
@@ -52,7 +53,7 @@ pub(super) fn entry_at(step: &Step, pos: u64) -> Result<Option<u64>, ArenaError>
         Some(at) => step.load(at)?,
         None => 0,
     };
-    Ok((segment != 0).then_some(segment + pos % PER_SEGMENT * ENTRY))
+    Ok((segment != 0).then_some(segment.wrapping_add(pos % PER_SEGMENT * ENTRY)))
 }
 
 /// The entry at a position, if it is alive.
@@ -61,11 +62,11 @@ pub(super) fn read(step: &Step, pos: u64) -> Result<Option<Found>, ArenaError> {
     let Some(at) = entry_at(step, pos)? else {
         return Ok(None);
     };
-    let key = Ref(step.load(at + 8)?);
+    let key = Ref(step.load(at.wrapping_add(8))?);
     if key.is_none() || pos >= step.root(END) {
         return Ok(None);
     }
-    let (hash, value) = (step.load(at)?, Ref(step.load(at + 16)?));
+    let (hash, value) = (step.load(at)?, Ref(step.load(at.wrapping_add(16))?));
     Ok(Some(Found { pos, at, entry: Entry { hash, key, value } }))
 }
 
@@ -73,8 +74,8 @@ pub(super) fn read(step: &Step, pos: u64) -> Result<Option<Found>, ArenaError> {
 pub(super) fn write_behind(step: &mut Step, pos: u64, e: &Entry) -> Result<(), ArenaError> {
     let at = place(step, pos)?;
     step.write(at, e.hash)?;
-    step.write(at + 8, e.key.0)?;
-    step.write(at + 16, e.value.0)
+    step.write(at.wrapping_add(8), e.key.0)?;
+    step.write(at.wrapping_add(16), e.value.0)
 }
 
 /// Where the entry at `pos` lies, with a segment made if there is none.

@@ -64,8 +64,8 @@ fn close_ranks(step: &mut Step) -> Result<(), ArenaError> {
                 let to = table::place(step, dst)?;
                 step.commit_quietly()?; // the segment, if it is a new one
                 step.write(to, found.entry.hash)?;
-                step.write(to + 16, found.entry.value.0)?;
-                step.set(to + 8, found.entry.key.0);
+                step.write(to.wrapping_add(16), found.entry.value.0)?;
+                step.set(to.wrapping_add(8), found.entry.key.0);
                 step.set(found.key_at(), 0);
                 index::change(step, found.entry.hash, src, Some(dst))?;
                 moved += 1;

@@ -66,7 +66,7 @@ pub(super) fn listed_at(step: &Step, k: u64) -> Result<u64, ArenaError> {
     if dir == 0 || place >> (dir & 63) != 0 {
         return Err(step.corrupt("the directory of chunks"));
     }
-    Ok((dir >> 8) + 8 * place)
+    Ok((dir >> 8).wrapping_add(place.wrapping_mul(8)))
 }
 
 #[inline]

@@ -59,7 +59,7 @@ fn put_near(step: &mut Step, index: u64, r: Ref) -> Result<bool, ArenaError> {
         return Ok(false);
     }
     note_uneven(step, k);
-    step.set_root(LEN, step.root(LEN) + 1);
+    step.set_root(LEN, step.root(LEN).wrapping_add(1));
     Ok(true)
 }
 
@@ -128,7 +128,8 @@ fn rewrite(step: &mut Step, from: u64, to: u64, new: &[Ref]) -> Result<(), Arena
     for chunk in old {
         step.free(chunk.block)?;
     }
-    step.set_root(LEN, step.root(LEN) - (to - from) + new.len() as u64);
+    let rest = step.root(LEN).wrapping_sub(to - from);
+    step.set_root(LEN, rest.wrapping_add(new.len() as u64));
     Ok(())
 }
 
