@@ -263,6 +263,35 @@ alone!(only_integers_are_added_to {
     assert_eq!(dict.add_to(&key, -1).unwrap(), i64::MAX - 1);
 });
 
+alone!(a_value_larger_than_an_extent {
+    let family = Family::current().unwrap();
+    let dict = RawDict::create(family).unwrap();
+    let value: Vec<u8> = (0..66 << 20).map(|n: u32| (n >> 12) as u8).collect();
+    let (key, mut out) = (Key::plain(b"long"), Vec::new());
+    dict.insert(&key, &Datum::plain(&value), None).unwrap();
+    assert!(dict.get(&key, &mut out).unwrap().is_some() && out == value);
+    assert!(dict.compare_exchange(&key, Some(&Datum::plain(&value)), None).unwrap());
+    assert_eq!(family.check(), [""; 0]);
+});
+
+alone!(a_value_is_overwritten_where_it_lies {
+    let dict = RawDict::create(Family::current().unwrap()).unwrap();
+    let (key, mut out) = (Key::plain(b"n"), Vec::new());
+    dict.insert(&key, &Datum::plain(&[0; 20]), None).unwrap();
+    let bytes = dict.heap_bytes().unwrap();
+    for n in 0..100u8 {
+        let (kind, value) = (n % 9 + 1, vec![n; 17 + n as usize % 8]);
+        let before = dict.version();
+        dict.insert(&key, &Datum { kind, ..Datum::plain(&value) }, None).unwrap();
+        assert_ne!(dict.version(), before);
+        out.clear();
+        assert_eq!(dict.get(&key, &mut out).unwrap().unwrap().kind, kind);
+        assert_eq!(out, value);
+        assert_eq!(dict.heap_bytes().unwrap(), bytes);
+    }
+    assert_eq!(dict.check().unwrap(), [""; 0]);
+});
+
 alone!(what_is_inside_lives_as_long_as_its_entry {
     let family = Family::current().unwrap();
     let (outer, inner) = (RawDict::create(family).unwrap(), RawDict::create(family).unwrap());

@@ -37,6 +37,8 @@ const SMALL: u64 = 2;
 const LARGE: u64 = 3;
 /// From here on a block of its own.
 pub(super) const LARGE_MIN: usize = 4096;
+/// So many bytes are overwritten where they lie, if they have the room.
+const IN_PLACE: usize = 32;
 const MIN_SEGMENT: u32 = 12;
 const MAX_SEGMENT: u32 = 18;
 /// Bytes before the first record.
@@ -104,6 +106,26 @@ impl<'a> Ready<'a> {
             }
         }
     }
+}
+
+/// Makes the word at `at`, which has the ref `old`, refer to another datum.
+#[inline]
+pub(super) fn replace(
+    step: &mut Step,
+    at: u64,
+    old: Ref,
+    value: Ready<'_>,
+) -> Result<(), ArenaError> {
+    if let Ready::Small(kind, bytes) = value
+        && old.overwrite(step, bytes)?
+    {
+        let kindless = old.0 & !(0xff << 8);
+        step.set(at, kindless | u64::from(kind) << 8);
+        return Ok(());
+    }
+    let new = value.put(step)?;
+    step.set(at, new.0);
+    old.drop(step)
 }
 
 /// Where bytes lie.
@@ -241,6 +263,28 @@ impl Ref {
             LARGE => step.free(self.at()),
             _ => Ok(()),
         }
+    }
+
+    /// Writes other bytes over a small one that has the same place for them, if they are few: false if
+    /// that is not so.
+    #[inline]
+    fn overwrite(self, step: &mut Step, bytes: &[u8]) -> Result<bool, ArenaError> {
+        if self.tag() != SMALL || bytes.len() > IN_PLACE {
+            return Ok(false);
+        }
+        let (_, old) = self.record(step)?;
+        if Ref::size(old) != Ref::size(bytes.len() as u64) {
+            return Ok(false);
+        }
+        if old != bytes.len() as u64 {
+            step.set(self.at(), bytes.len() as u64);
+        }
+        for (i, part) in (1..).zip(bytes.chunks(8)) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            step.set(self.at() + 8 * i, u64::from_le_bytes(word));
+        }
+        Ok(true)
     }
 
     /// Whether its segment is so empty that it is better moved.

@@ -1,6 +1,6 @@
 //! What the operations are made of: changes of a step that is under way.
 
-use super::super::heap::{Datum, MOVING, Ready, TAIL};
+use super::super::heap::{self, Datum, MOVING, Ready, TAIL};
 use super::table::{self, Entry, Found};
 use super::{DIR, DST, END, INDEX, Key, LEN, OLD, SHAPE, SRC, index};
 use crate::arena::stock::Step;
@@ -50,10 +50,9 @@ pub(super) fn append(
 }
 
 pub(super) fn replace(step: &mut Step, found: &Found, value: Ready<'_>) -> Result<(), ArenaError> {
-    let new = value.put(step)?;
+    heap::replace(step, found.value_at(), found.entry.value, value)?;
     crash_point!("dict.value_written");
-    step.set(found.value_at(), new.0);
-    found.entry.value.drop(step)
+    Ok(())
 }
 
 pub(super) fn remove(step: &mut Step, found: &Found) -> Result<(), ArenaError> {

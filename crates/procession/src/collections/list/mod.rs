@@ -237,9 +237,7 @@ impl RawList {
             };
             let at = chunks::locate(&step, index)?.at();
             let old = Ref(step.load(at)?);
-            let new = value.put(&mut step)?;
-            step.set(at, new.0);
-            old.drop(&mut step)?;
+            heap::replace(&mut step, at, old, value)?;
             crash_point!("list.setting");
             step.commit()?;
             tidy(&mut step);
