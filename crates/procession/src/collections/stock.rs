@@ -91,7 +91,7 @@ impl Stock {
     /// Ends a step that copied bytes out, with the objects whose handles are inside; `None`: one of
     /// them is gone, so the bytes were replaced meanwhile.
     #[inline]
-    pub(super) fn end(&self, step: Step, kind: u8, ids: &[ObjectId]) -> Option<Copied> {
+    pub(super) fn end(&self, step: &mut Step, kind: u8, ids: &[ObjectId]) -> Option<Copied> {
         // What was removed keeps them alive until it is freed, which is after this.
         let loose: Loose = step.finish();
         let copied = self.lease_all(ids).map(|holds| Copied { kind, holds });

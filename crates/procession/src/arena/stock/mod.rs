@@ -111,12 +111,17 @@ impl Step {
     /// A word, as this step has left it.
     #[inline]
     pub(crate) fn load(&self, at: u64) -> Result<u64, ArenaError> {
-        if self.count != 0
-            && let Some(value) = self.pending(at)
-        {
-            return Ok(value);
+        if self.count != 0 {
+            return self.load_changed(at);
         }
         Ok(self.inner.map.word(at)?.load(Ordering::Relaxed))
+    }
+
+    fn load_changed(&self, at: u64) -> Result<u64, ArenaError> {
+        match self.pending(at) {
+            Some(value) => Ok(value),
+            None => Ok(self.inner.map.word(at)?.load(Ordering::Relaxed)),
+        }
     }
 
     fn pending(&self, at: u64) -> Option<u64> {
@@ -342,7 +347,7 @@ impl Step {
 
     /// Releases the lock. What the step has freed is freed when that is dropped which this gives.
     #[inline]
-    pub(crate) fn finish(mut self) -> Loose {
+    pub(crate) fn finish(&mut self) -> Loose {
         self.release();
         Loose(self.inner, std::mem::take(&mut self.loose))
     }

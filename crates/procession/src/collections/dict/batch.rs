@@ -121,7 +121,7 @@ impl RawDict {
     /// ```
     pub fn batch(&self, from: u64, bytes: usize) -> Result<Batch, ArenaError> {
         loop {
-            let step = self.stock.begin()?;
+            let mut step = self.stock.begin()?;
             let mut batch = Batch {
                 shape: step.root(SHAPE),
                 version: step.version(),
@@ -143,7 +143,7 @@ impl RawDict {
                 pos += 1;
             }
             batch.next = (pos < end).then_some(pos);
-            if let Some(copied) = self.stock.end(step, 0, &ids) {
+            if let Some(copied) = self.stock.end(&mut step, 0, &ids) {
                 batch.holds = copied.holds;
                 return Ok(batch);
             }
@@ -178,7 +178,7 @@ impl RawDict {
     /// ```
     pub fn candidates(&self, hash: u64) -> Result<Batch, ArenaError> {
         loop {
-            let step = self.stock.begin()?;
+            let mut step = self.stock.begin()?;
             let mut found = Vec::new();
             index::find(&step, hash, |pos| {
                 // A slot that is being copied is in both tables.
@@ -200,7 +200,7 @@ impl RawDict {
                 ids.extend(f.entry.value.holds(&step)?);
             }
             batch.len = step.root(LEN);
-            if let Some(copied) = self.stock.end(step, 0, &ids) {
+            if let Some(copied) = self.stock.end(&mut step, 0, &ids) {
                 batch.holds = copied.holds;
                 return Ok(batch);
             }
@@ -271,7 +271,7 @@ impl RawDict {
                 (false, ..) => return Ok(false),
                 (_, Some(f), Some(new)) => replace(&mut step, &f, new)?,
                 (_, Some(f), None) => remove(&mut step, &f)?,
-                (_, None, Some(new)) => return self.add(step, key, new).map(|()| true),
+                (_, None, Some(new)) => return self.add(&mut step, key, new).map(|()| true),
                 (_, None, None) => return Ok(true),
             }
             step.commit()?;
@@ -291,14 +291,14 @@ impl RawDict {
         out: &mut Vec<u8>,
     ) -> Result<Result<Option<Copied>, Outdated>, ArenaError> {
         loop {
-            let step = self.stock.begin()?;
+            let mut step = self.stock.begin()?;
             if step.version() != version {
                 return Ok(Err(Outdated));
             }
             let Some(found) = table::read(&step, pos)? else {
                 return Ok(Ok(None));
             };
-            if let Some(copied) = self.copy_out(step, &found, out)? {
+            if let Some(copied) = self.copy_out(&mut step, &found, out)? {
                 return Ok(Ok(Some(copied)));
             }
         }

@@ -122,11 +122,11 @@ impl RawDict {
     /// [`ArenaError::Corrupt`] if shared memory was scribbled over.
     pub fn get(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
         loop {
-            let step = self.stock.begin()?;
+            let mut step = self.stock.begin()?;
             let Some(found) = lookup(&step, key)? else {
                 return Ok(None);
             };
-            if let Some(copied) = self.copy_out(step, &found, out)? {
+            if let Some(copied) = self.copy_out(&mut step, &found, out)? {
                 return Ok(Some(copied));
             }
         }
@@ -135,13 +135,13 @@ impl RawDict {
     #[inline]
     fn copy_out(
         &self,
-        step: Step,
+        step: &mut Step,
         found: &Found,
         out: &mut Vec<u8>,
     ) -> Result<Option<Copied>, ArenaError> {
         let (value, start) = (found.entry.value, out.len());
-        value.read(&step, out)?;
-        let ids = value.holds(&step)?;
+        value.read(step, out)?;
+        let ids = value.holds(step)?;
         let copied = self.stock.end(step, value.kind(), &ids);
         if copied.is_none() {
             out.truncate(start);
@@ -192,7 +192,7 @@ impl RawDict {
                 return Ok(Err(Outdated));
             }
             let Some(found) = lookup(&step, key)? else {
-                return self.add(step, key, new_value).map(|()| Ok(None));
+                return self.add(&mut step, key, new_value).map(|()| Ok(None));
             };
             let had = found.entry.value;
             let mut ids = Vec::new();
@@ -205,16 +205,19 @@ impl RawDict {
             step.commit()?;
             upkeep::do_some(&mut step, false);
             let gone = || self.stock_gone();
-            self.stock.end(step, had.kind(), &ids).ok_or_else(gone).map(|copied| Ok(Some(copied)))
+            self.stock
+                .end(&mut step, had.kind(), &ids)
+                .ok_or_else(gone)
+                .map(|copied| Ok(Some(copied)))
         })
     }
 
-    fn add(&self, mut step: Step, key: &Key<'_>, value: Ready<'_>) -> Result<(), ArenaError> {
+    fn add(&self, step: &mut Step, key: &Key<'_>, value: Ready<'_>) -> Result<(), ArenaError> {
         let ready = Ready::new(self.stock.lease.inner, &key.datum)?;
-        make_way(&mut step, 1)?;
-        append(&mut step, key, ready, value)?;
+        make_way(step, 1)?;
+        append(step, key, ready, value)?;
         step.commit()?;
-        upkeep::do_some(&mut step, true);
+        upkeep::do_some(step, true);
         Ok(())
     }
 
@@ -251,18 +254,18 @@ impl RawDict {
         let inner = self.stock.lease.inner;
         self.stock.attempt(|| {
             loop {
-                let step = self.stock.begin()?;
+                let mut step = self.stock.begin()?;
                 let Some(found) = lookup(&step, key)? else {
                     drop(step);
                     // The value's block is made outside the lock.
                     let value = Ready::new(inner, value)?;
-                    let step = self.stock.begin()?;
+                    let mut step = self.stock.begin()?;
                     if lookup(&step, key)?.is_some() {
                         continue;
                     }
-                    return self.add(step, key, value).map(|()| None);
+                    return self.add(&mut step, key, value).map(|()| None);
                 };
-                if let Some(copied) = self.copy_out(step, &found, out)? {
+                if let Some(copied) = self.copy_out(&mut step, &found, out)? {
                     return Ok(Some(copied));
                 }
             }
@@ -363,7 +366,10 @@ impl RawDict {
             step.commit()?;
             upkeep::do_some(&mut step, true);
             let gone = || self.stock_gone();
-            self.stock.end(step, value.kind(), &ids).ok_or_else(gone).map(|copied| Ok(Some(copied)))
+            self.stock
+                .end(&mut step, value.kind(), &ids)
+                .ok_or_else(gone)
+                .map(|copied| Ok(Some(copied)))
         })
     }
 

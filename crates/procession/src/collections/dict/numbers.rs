@@ -64,7 +64,7 @@ impl RawDict {
                     step.commit()?;
                     upkeep::do_some(&mut step, false);
                 }
-                None => self.add(step, key, value)?,
+                None => self.add(&mut step, key, value)?,
             }
             Ok(Ok(sum))
         })?

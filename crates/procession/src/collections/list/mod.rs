@@ -173,7 +173,7 @@ impl RawList {
     /// [`ArenaError::Corrupt`] if shared memory was scribbled over.
     pub fn get(&self, index: i64, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
         loop {
-            let step = self.stock.begin()?;
+            let mut step = self.stock.begin()?;
             let Some(index) = index_of(index, step.root(LEN)) else {
                 return Ok(None);
             };
@@ -181,7 +181,7 @@ impl RawList {
             let start = out.len();
             value.read(&step, out)?;
             let ids = value.holds(&step)?;
-            if let Some(copied) = self.stock.end(step, value.kind(), &ids) {
+            if let Some(copied) = self.stock.end(&mut step, value.kind(), &ids) {
                 return Ok(Some(copied));
             }
             out.truncate(start);
@@ -284,7 +284,7 @@ impl RawList {
             step.commit()?;
             tidy(&mut step);
             // What it holds is alive until its block is freed.
-            Ok(self.stock.end(step, value.kind(), &ids))
+            Ok(self.stock.end(&mut step, value.kind(), &ids))
         })
     }
 

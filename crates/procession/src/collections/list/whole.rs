@@ -47,7 +47,7 @@ impl RawList {
     /// As [`RawList::get`].
     pub fn slice(&self, from: i64, to: i64) -> Result<Values, ArenaError> {
         loop {
-            let step = self.stock.begin()?;
+            let mut step = self.stock.begin()?;
             let len = step.root(LEN);
             let range = range_of(from, to, len);
             let mut values =
@@ -69,7 +69,7 @@ impl RawList {
                     spot = Some(chunks::Spot { k, chunk: chunks::chunk(&step, k)?, i: 0 });
                 }
             }
-            if let Some(copied) = self.stock.end(step, 0, &ids) {
+            if let Some(copied) = self.stock.end(&mut step, 0, &ids) {
                 values.holds = copied.holds;
                 return Ok(values);
             }
