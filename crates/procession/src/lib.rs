@@ -17,7 +17,7 @@
 //!
 //! The layers, each of which uses only those before it: `sys` (the operating system), `wait`, `lock`,
 //! `ring` and `words` (algorithms over words, checked by loom), `arena` (memory and who owns it),
-//! [`codec`], [`sync`], [`queue`], [`pipe`](mod@pipe) and [`pool`].
+//! [`codec`], [`sync`], [`queue`], [`pipe`](mod@pipe), [`collections`] and [`pool`].
 #![cfg_attr(not(loom), doc(test(attr(deny(warnings), allow(unused_variables)))))]
 #![cfg_attr(loom, allow(dead_code, unreachable_pub))]
 
@@ -33,6 +33,8 @@ mod arena;
 mod channel;
 #[cfg(not(loom))]
 pub mod codec;
+#[cfg(not(loom))]
+pub mod collections;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]
@@ -59,6 +61,8 @@ pub use arena::{
 };
 #[cfg(not(loom))]
 pub use channel::{End, Received};
+#[cfg(not(loom))]
+pub use collections::{RawDict, RawList, SharedDict, SharedList, SharedValue};
 #[cfg(not(loom))]
 pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutError, TooManyDone};
 #[cfg(not(loom))]

@@ -71,6 +71,21 @@ impl Lock {
         Held { lock: self, owners, inherited }
     }
 
+    /// Takes the lock from one who is dead, unless another has done so.
+    #[cfg(not(loom))]
+    pub(crate) fn take_from<'a, O: Owners>(
+        &'a self,
+        dead: Serial,
+        me: Serial,
+        owners: &'a O,
+    ) -> Option<Held<'a, O>> {
+        let seen = self.0.load(Ordering::Relaxed);
+        let mine = me | CONTENDED; // others may sleep
+        (seen & !CONTENDED == dead
+            && self.0.compare_exchange(seen, mine, Ordering::Acquire, Ordering::Relaxed).is_ok())
+        .then_some(Held { lock: self, owners, inherited: true })
+    }
+
     /// Whether somebody holds the lock, and does not let go within a short spin.
     #[cfg(not(loom))]
     #[inline]

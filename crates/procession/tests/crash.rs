@@ -427,8 +427,10 @@ fn killed_while_being_born() {
     }
 }
 
-/// Points of other objects: `crash_pipe.rs`, `crash_pool.rs`, `crash_sync.rs` and `memory.rs` kill there.
-const ELSEWHERE: [&str; 6] = ["bell.", "pipe.", "pool.", "close.", "sync.", "memory."];
+/// Points of other objects: `crash_pipe.rs`, `crash_pool.rs`, `crash_sync.rs`, `crash_collections` and
+/// `memory.rs` kill there.
+const ELSEWHERE: [&str; 9] =
+    ["bell.", "pipe.", "pool.", "close.", "sync.", "memory.", "step.", "dict.", "list."];
 
 /// A crash point that nothing passes proves nothing.
 #[test]

@@ -102,7 +102,7 @@ impl Inner {
     }
 
     /// Takes idle memory of other blocks, until `wanted` bytes were found.
-    pub(super) fn reclaim(&self, wanted: u64) -> Result<(), ArenaError> {
+    pub(crate) fn reclaim(&self, wanted: u64) -> Result<(), ArenaError> {
         let mut found = 0;
         let me = self.me()?;
         let mut idle = Vec::new();

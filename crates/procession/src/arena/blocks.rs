@@ -89,7 +89,8 @@ impl Inner {
         }
     }
 
-    fn alloc_once(&self, len: u64) -> Result<u64, ArenaError> {
+    /// The same, with what memory there is.
+    pub(crate) fn alloc_once(&self, len: u64) -> Result<u64, ArenaError> {
         if len > self.map.layout.size {
             let why = "it is longer than the arena's file";
             return Err(ArenaError::Full { requested: len, free: 0, why });

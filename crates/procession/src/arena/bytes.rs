@@ -96,6 +96,36 @@ fn inline_at(inner: &Inner, id: ObjectId) -> u64 {
 }
 
 impl Inner {
+    /// Writes zeroes into a block of at most an extent that nobody else knows of.
+    pub(crate) fn zero(&self, at: u64, len: u64) -> Result<(), ArenaError> {
+        let ptr = self.map.ptr(at, len)?;
+        // SAFETY: mapped, by the check above, and this process's own.
+        unsafe { ptr.write_bytes(0, len as usize) };
+        Ok(())
+    }
+
+    /// Appends the bytes of a block, of any length, to `out`.
+    pub(crate) fn copy_block_out(
+        &self,
+        at: u64,
+        len: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ArenaError> {
+        if !is_long_run(len) {
+            return self.map.copy_out(at, len as usize, out);
+        }
+        let place = Place { ptr: self.map_block(at, len)?, len: len as usize };
+        out.reserve(place.len);
+        // SAFETY: the source is mapped for so long; the destination has the room, and is initialised
+        // by the copy.
+        unsafe {
+            let end = out.as_mut_ptr().add(out.len());
+            std::ptr::copy_nonoverlapping(place.ptr.as_ptr(), end, place.len);
+            out.set_len(out.len() + place.len);
+        }
+        Ok(())
+    }
+
     /// Makes a block of zeroes and gives it to the object.
     fn give_memory(&self, id: ObjectId, len: u64) -> Result<(), ArenaError> {
         let at = self.alloc_block(len)?;

@@ -59,6 +59,8 @@ pub struct Stats {
     pub pipes: u64,
     /// Locks, semaphores, events, conditions and barriers that exist.
     pub primitives: u64,
+    /// Dicts and lists that exist.
+    pub collections: u64,
     /// The processes.
     pub participants: Vec<ParticipantInfo>,
 }
@@ -102,6 +104,7 @@ impl Family {
             queues: count(Kind::Queue),
             pipes: count(Kind::Pipe),
             primitives: Kind::PRIMITIVES.into_iter().map(count).sum(),
+            collections: count(Kind::Dict) + count(Kind::List),
             participants,
         }
     }
@@ -215,6 +218,10 @@ impl Check {
             self.reached.insert(bells, "a list of bells or memory");
         }
         self.inner.check_primitive(index, &mut self.wrong)?;
+        if slot.is_stock() {
+            let reach = |at| self.reached.insert(at, "a collection's block").is_none();
+            return self.inner.check_stock(id, &mut self.wrong, reach);
+        }
         if !slot.is_ring() {
             return Ok(());
         }
@@ -270,7 +277,7 @@ impl Check {
         let reached = self.reached.remove(&at);
         match (state, reached) {
             (TRANSIT, Some(_)) => {}
-            (OWNED, Some("a list of bells or memory")) if serial == 0 => {}
+            (OWNED, Some("a list of bells or memory" | "a collection's block")) if serial == 0 => {}
             (OWNED, None) if serial == 0 && refs > 0 => {}
             (OWNED, None) => {
                 let word = self.inner.participant(serial).state.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Where things lie in the arena's file. Layout version 3; `docs/memory-layout.md` draws it.
+//! Where things lie in the arena's file. `docs/memory-layout.md` draws it.
 //!
 //! ```text
 //! 0            header: magic, version, limits, the arena lock and its redo record
@@ -15,6 +15,7 @@
 //! a valid value of it.
 
 pub(crate) mod pool;
+pub(crate) mod stock;
 pub(crate) mod sync;
 
 use std::mem::{offset_of, size_of};
@@ -32,7 +33,7 @@ pub(crate) const EXTENT: u64 = 64 << 20;
 pub(crate) const FILE_SIZE: u64 = 1 << 40;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"processn");
-pub(crate) const VERSION: u64 = 4;
+pub(crate) const VERSION: u64 = 5;
 
 pub(crate) const MAX_PARTICIPANTS: u64 = 4096;
 /// Size classes are powers of two from a page to a span.

@@ -134,6 +134,24 @@ impl Map {
         Ok(())
     }
 
+    /// Whether so many bytes are these.
+    #[inline]
+    pub(crate) fn equals(&self, at: u64, bytes: &[u8]) -> Result<bool, ArenaError> {
+        let p = self.ptr(at, bytes.len() as u64)?.as_ptr();
+        for (i, part) in bytes.chunks(64).enumerate() {
+            let mut copy = [0; 64];
+            // SAFETY: the source is mapped, by the check above; it may change meanwhile, so it is
+            // compared as a copy.
+            unsafe {
+                std::ptr::copy_nonoverlapping(p.add(64 * i), copy.as_mut_ptr(), part.len());
+            }
+            if copy[..part.len()] != *part {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     pub(crate) fn copy_out(
         &self,
         at: u64,

@@ -19,5 +19,6 @@ pub(crate) mod participants;
 pub(crate) mod redo;
 pub(crate) mod runs;
 pub(crate) mod segments;
+pub(crate) mod stock;
 pub(crate) mod sweep;
 pub(crate) mod waiting;

@@ -44,6 +44,9 @@ pub(crate) enum Kind {
     Barrier = 7,
     /// Bytes, in the slot or in the block that `bells` names.
     Memory = 8,
+    /// Blocks, see `stock.rs`.
+    Dict = 9,
+    List = 10,
 }
 
 impl Kind {
@@ -159,6 +162,9 @@ impl Inner {
         }
         crash_point!("object.drained");
         self.strip(slot, index)?;
+        if slot.is_stock() {
+            self.strip_stock(index, dying)?;
+        }
         let guard = self.guard()?;
         let at = self.map.layout.object(u64::from(index));
         let free = self.header().object_free.load(Ordering::Relaxed);
@@ -237,6 +243,11 @@ impl Object {
     pub(crate) fn limits(&self) -> Limits {
         let [messages, bytes] = self.capacity.each_ref().map(|c| c.load(Ordering::Relaxed));
         Limits { messages, bytes }
+    }
+
+    /// Whether it is made of blocks.
+    pub(crate) fn is_stock(&self) -> bool {
+        self.is(Kind::Dict) || self.is(Kind::List)
     }
 
     /// Messages in it, exact at an instant of the call.

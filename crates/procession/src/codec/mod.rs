@@ -34,3 +34,10 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     rmp_serde::from_slice(bytes).map_err(|e| e.to_string())
 }
+
+/// The integer that MessagePack bytes say, and nothing behind it.
+pub(crate) fn decode_integer(bytes: &[u8]) -> Option<i64> {
+    let mut rest = bytes;
+    let n = rmp_serde::from_read(&mut rest).ok()?;
+    rest.is_empty().then_some(n)
+}

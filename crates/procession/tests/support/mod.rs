@@ -11,6 +11,7 @@
 )]
 
 pub mod primitives;
+pub mod random;
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -180,8 +181,11 @@ macro_rules! alone {
                 $body
                 std::process::exit(0);
             } else if support::role().is_none() {
-                let (_, status) =
+                let (lines, status) =
                     support::start(stringify!($name), stringify!($name), &[]).finish();
+                for line in lines {
+                    println!("{line}");
+                }
                 assert!(status.success(), "{status}");
             }
         }

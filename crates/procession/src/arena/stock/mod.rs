@@ -1,0 +1,426 @@
+//! Objects that are made of blocks, and steps that change such an object all or not at all.
+//!
+//! A dict or a list has a lock, roots, and a *stock* of blocks. What a step does it does under the
+//! lock: it writes new bytes where nothing refers to yet, gathers the words that change, and commits
+//! them by one store of the redo record's length in the slot. A step of many words writes them into
+//! blocks of its own first, the *journal*. A step that is dropped changes nothing.
+//!
+//! Each block is in one of three lists, by the words `given` (next) and `taken` (the one before) of
+//! its descriptor, whose `queue` names the object:
+//!
+//! | list | meaning |
+//! |---|---|
+//! | `blocks` | in use |
+//! | `nursery` | of the step under way; its commit makes them `blocks`, otherwise they are freed |
+//! | `grave` | no longer in use; whoever comes by takes some of them out and frees them |
+//!
+//! A block comes into the nursery and out of the nursery or the grave by the arena's redo record,
+//! together with its owner word; it moves between the lists by the step's own. So neither the sweep
+//! nor the reaper needs to know what the blocks are good for.
+//!
+//! Who takes the lock from a dead holder first makes the step whole or undoes it: see `mend`.
+
+mod commit;
+mod mend;
+
+use std::collections::{BTreeSet, HashMap};
+use std::mem::offset_of;
+
+use crate::arena::blocks::owned;
+use crate::arena::family::Inner;
+use crate::arena::layout::stock::{REDO, StockSlot};
+use crate::arena::layout::{Desc, PAGE};
+use crate::arena::lease::Lease;
+use crate::arena::map::corrupt;
+use crate::arena::objects::ObjectId;
+use crate::arena::redo::set;
+use crate::error::ArenaError;
+use crate::lock::Held;
+use crate::sys::atomic::Ordering;
+use crate::sys::fault::crash_point;
+use crate::wait::Futex;
+
+/// The redo record's length when the changes stand in the journal.
+const JOURNAL: u64 = u64::MAX;
+/// Changes in a block of the journal, behind two words: the next block, how many changes it has.
+const PER_JOURNAL: u64 = (64 << 10) / 16 - 1;
+/// So many blocks leave the grave at once.
+const GRAVE_BATCH: usize = 6;
+
+/// One step of a process on an object, with the object's lock. Words are read and written through it.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) inner: &'static Inner,
+    pub(crate) slot: &'static StockSlot,
+    pub(crate) id: ObjectId,
+    /// Where the slot lies.
+    at: u64,
+    held: Option<Held<'static, Inner>>,
+    changes: [(u64, u64); REDO],
+    /// How many changes there are; of a long step, not 0.
+    count: usize,
+    /// All changes of a long step.
+    long: Option<HashMap<u64, u64>>,
+    /// The nursery's blocks, oldest first, and those of them that are of no use any more.
+    fresh: Vec<u64>,
+    discarded: Vec<u64>,
+    /// The first of them, to be found quickly when they are many.
+    known: BTreeSet<u64>,
+    /// Somebody may wait for what was committed.
+    changed: bool,
+    /// Blocks that are this process's, to be freed when the lock is not held any more.
+    loose: Vec<u64>,
+}
+
+impl Step {
+    /// Takes the object's lock, and mends what a dead holder left.
+    #[inline]
+    pub(crate) fn begin(lease: &Lease, slot: &'static StockSlot) -> Result<Step, ArenaError> {
+        let (inner, id) = (lease.inner, lease.id);
+        let held = slot.lock.lock(inner.me()?, inner);
+        let inherited = held.inherited;
+        let at = inner.map.layout.object(u64::from(id.index));
+        let mut step = Step {
+            inner,
+            slot,
+            id,
+            at,
+            held: Some(held),
+            changes: [(0, 0); REDO],
+            count: 0,
+            long: None,
+            fresh: Vec::new(),
+            discarded: Vec::new(),
+            known: BTreeSet::new(),
+            changed: false,
+            loose: Vec::new(),
+        };
+        let open = slot.redo_count.load(Ordering::Acquire) | slot.nursery.load(Ordering::Relaxed);
+        if inherited || open != 0 {
+            step.mend()?;
+        }
+        Ok(step)
+    }
+
+    #[cold]
+    fn mend(&mut self) -> Result<(), ArenaError> {
+        let guard = self.inner.guard()?;
+        self.inner.mend_stock(&guard, self.slot, self.id, &mut self.loose)
+    }
+
+    /// A word, as this step has left it.
+    #[inline]
+    pub(crate) fn load(&self, at: u64) -> Result<u64, ArenaError> {
+        if self.count != 0 {
+            return self.load_changed(at);
+        }
+        Ok(self.inner.map.word(at)?.load(Ordering::Relaxed))
+    }
+
+    fn load_changed(&self, at: u64) -> Result<u64, ArenaError> {
+        match self.pending(at) {
+            Some(value) => Ok(value),
+            None => Ok(self.inner.map.word(at)?.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn pending(&self, at: u64) -> Option<u64> {
+        match &self.long {
+            Some(long) => long.get(&at).copied(),
+            None => self.changes[..self.count].iter().find(|c| c.0 == at).map(|c| c.1),
+        }
+    }
+
+    /// A word will be `value` when the step is committed.
+    #[inline]
+    pub(crate) fn set(&mut self, at: u64, value: u64) {
+        if self.long.is_none() {
+            let changes = &mut self.changes[..self.count];
+            if let Some(known) = changes.iter_mut().find(|c| c.0 == at) {
+                known.1 = value;
+                return;
+            }
+            if let Some(free) = self.changes.get_mut(self.count) {
+                *free = (at, value);
+                self.count += 1;
+                return;
+            }
+        }
+        self.set_long(at, value);
+    }
+
+    #[cold]
+    fn set_long(&mut self, at: u64, value: u64) {
+        let known = &self.changes[..self.count];
+        self.long.get_or_insert_with(|| known.iter().copied().collect()).insert(at, value);
+    }
+
+    #[inline]
+    pub(crate) fn root(&self, i: usize) -> u64 {
+        if self.count != 0
+            && let Some(value) = self.pending(self.root_at(i))
+        {
+            return value;
+        }
+        self.slot.root(i).load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set_root(&mut self, i: usize, value: u64) {
+        self.set(self.root_at(i), value);
+    }
+
+    /// Writes a root at once: one that is only a hint, or means nothing at present.
+    pub(crate) fn write_root(&self, i: usize, value: u64) {
+        self.slot.root(i).store(value, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn root_at(&self, i: usize) -> u64 {
+        self.at + StockSlot::root_at(i)
+    }
+
+    /// Writes a word that nothing refers to yet.
+    #[inline]
+    pub(crate) fn write(&self, at: u64, value: u64) -> Result<(), ArenaError> {
+        self.inner.map.word(at)?.store(value, Ordering::Relaxed);
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.slot.version.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn corrupt(&self, what: &str) -> ArenaError {
+        corrupt(format!("object {}: {what}", self.id.index))
+    }
+
+    /// A fresh block, the object's if the step is committed. It is not zeroed.
+    pub(crate) fn alloc(&mut self, len: u64) -> Result<u64, ArenaError> {
+        // No sweep here: it would be done under this object's lock.
+        let at = self.inner.alloc_once(len)?;
+        self.adopt(at)?;
+        Ok(at)
+    }
+
+    /// A fresh block of zeroes.
+    pub(crate) fn alloc_zeroed(&mut self, len: u64) -> Result<u64, ArenaError> {
+        let at = self.inner.alloc_once(len)?;
+        let zeroed = self.inner.zero(at, len);
+        if zeroed.is_err() {
+            self.loose.push(at);
+        }
+        zeroed?;
+        self.adopt(at)?;
+        Ok(at)
+    }
+
+    /// Takes over a block of this process's.
+    pub(crate) fn adopt(&mut self, at: u64) -> Result<(), ArenaError> {
+        let linked = self.inner.guard().and_then(|guard| {
+            let head = self.slot.nursery.load(Ordering::Relaxed);
+            let (slot, desc) = (self.at, self.inner.map.layout.desc(at / PAGE));
+            let mut changes = vec![
+                set(desc + offset_of!(Desc, given) as u64, head),
+                set(desc + offset_of!(Desc, taken) as u64, 0),
+                set(desc + offset_of!(Desc, queue) as u64, self.id.pack()),
+                set(desc + offset_of!(Desc, owner) as u64, owned(0)),
+                set(slot + offset_of!(StockSlot, nursery) as u64, at),
+            ];
+            if head != 0 {
+                self.inner.stocked(head, self.id)?;
+                changes.push(set(before(self.inner, head), at));
+            }
+            guard.commit(&changes)
+        });
+        if linked.is_err() {
+            self.loose.push(at);
+        }
+        linked?;
+        self.fresh.push(at);
+        crash_point!("step.block_given");
+        Ok(())
+    }
+
+    /// The block will not be in use any more.
+    pub(crate) fn free(&mut self, at: u64) -> Result<(), ArenaError> {
+        self.inner.stocked(at, self.id)?;
+        if self.is_fresh(at) {
+            self.discarded.push(at);
+            return Ok(());
+        }
+        let (next, prev) = (self.load(after(self.inner, at))?, self.load(before(self.inner, at))?);
+        if prev != 0 {
+            self.inner.stocked(prev, self.id)?;
+            self.set(after(self.inner, prev), next);
+        } else if self.load(self.blocks_at())? == at {
+            self.set(self.blocks_at(), next);
+        } else {
+            return Err(self.corrupt("a block is not in use"));
+        }
+        if next != 0 {
+            self.inner.stocked(next, self.id)?;
+            self.set(before(self.inner, next), prev);
+        }
+        self.bury(at)
+    }
+
+    fn is_fresh(&mut self, at: u64) -> bool {
+        if self.fresh.len() <= 64 {
+            return self.fresh.contains(&at);
+        }
+        self.known.extend(&self.fresh[self.known.len()..]);
+        self.known.contains(&at)
+    }
+
+    fn bury(&mut self, at: u64) -> Result<(), ArenaError> {
+        let grave = self.load(self.grave_at())?;
+        self.set(after(self.inner, at), grave);
+        self.set(self.grave_at(), at);
+        Ok(())
+    }
+
+    /// All blocks but those of this step will not be in use any more.
+    pub(crate) fn free_all(&mut self) -> Result<(), ArenaError> {
+        let head = self.load(self.blocks_at())?;
+        if head == 0 {
+            return Ok(());
+        }
+        let grave = self.load(self.grave_at())?;
+        if grave != 0 {
+            let last = self.last_of(grave)?;
+            self.set(after(self.inner, last), head);
+            self.set(self.blocks_at(), 0);
+            return Ok(());
+        }
+        self.set(self.grave_at(), head);
+        self.set(self.blocks_at(), 0);
+        Ok(())
+    }
+
+    fn last_of(&self, list: u64) -> Result<u64, ArenaError> {
+        let mut at = list;
+        for _ in 0..self.inner.map.layout.size / PAGE {
+            self.inner.stocked(at, self.id)?;
+            match self.load(after(self.inner, at))? {
+                0 => return Ok(at),
+                next => at = next,
+            }
+        }
+        Err(self.corrupt("a list of blocks has a cycle"))
+    }
+
+    fn blocks_at(&self) -> u64 {
+        self.at + offset_of!(StockSlot, blocks) as u64
+    }
+    fn nursery_at(&self) -> u64 {
+        self.at + offset_of!(StockSlot, nursery) as u64
+    }
+    fn grave_at(&self) -> u64 {
+        self.at + offset_of!(StockSlot, grave) as u64
+    }
+
+    /// Takes some blocks out of the grave, to be freed when the lock is released.
+    #[cold]
+    pub(crate) fn exhume(&mut self) -> Result<(), ArenaError> {
+        let mine = owned(self.inner.me()?);
+        let guard = self.inner.guard()?;
+        let mut next = self.slot.grave.load(Ordering::Relaxed);
+        let mut out = Vec::new();
+        while next != 0 && out.len() < GRAVE_BATCH {
+            let at = next;
+            if out.contains(&at) {
+                return Err(self.corrupt("the grave has a cycle"));
+            }
+            self.inner.stocked(at, self.id)?;
+            next = self.inner.map.word(after(self.inner, at))?.load(Ordering::Relaxed);
+            out.push(at);
+        }
+        let mut changes = vec![set(self.grave_at(), next)];
+        changes.extend(out.iter().map(|at| set(owner_at(self.inner, *at), mine)));
+        guard.commit(&changes)?;
+        crash_point!("step.exhumed");
+        self.loose.extend(out);
+        Ok(())
+    }
+
+    /// Releases the lock. What the step has freed is freed when that is dropped which this gives.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> Loose {
+        self.release();
+        Loose(self.inner, std::mem::take(&mut self.loose))
+    }
+
+    #[inline]
+    fn release(&mut self) {
+        if self.held.take().is_some() && std::mem::take(&mut self.changed) {
+            crash_point!("step.unlocked");
+            self.slot.change.wake_all(&Futex);
+        }
+    }
+
+    /// Forgets all that was not committed; the lock stays held.
+    #[cold]
+    pub(crate) fn cancel(&mut self) {
+        self.count = 0;
+        self.long = None;
+        self.discarded.clear();
+        self.known.clear();
+        if !std::mem::take(&mut self.fresh).is_empty() {
+            self.abort();
+        }
+    }
+
+    /// What lies in the grave is waiting to be freed.
+    pub(crate) fn is_grave_empty(&self) -> bool {
+        self.slot.grave.load(Ordering::Relaxed) == 0
+    }
+
+    #[cold]
+    fn abort(&mut self) {
+        if self.held.is_some() && self.slot.redo_count.load(Ordering::Relaxed) == 0 {
+            // What can't be undone now is undone by the next one.
+            if let Ok(guard) = self.inner.guard() {
+                let _ = self.inner.empty_nursery(&guard, self.slot, self.id, &mut self.loose);
+            }
+        }
+    }
+}
+
+impl Drop for Step {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.fresh.is_empty() {
+            self.abort();
+        }
+        self.release();
+        drop(Loose(self.inner, std::mem::take(&mut self.loose)));
+    }
+}
+
+/// Blocks of this process's, which are freed with it. They must not be while a lock is held: what they
+/// hold may die, and be taken apart.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Loose(&'static Inner, Vec<u64>);
+
+impl Drop for Loose {
+    #[inline]
+    fn drop(&mut self) {
+        for at in self.1.drain(..) {
+            // Nothing can be done about an error here; the sweep finds what is left.
+            let _ = self.0.free_block(at);
+        }
+    }
+}
+
+fn after(inner: &Inner, at: u64) -> u64 {
+    inner.map.layout.desc(at / PAGE) + offset_of!(Desc, given) as u64
+}
+fn before(inner: &Inner, at: u64) -> u64 {
+    inner.map.layout.desc(at / PAGE) + offset_of!(Desc, taken) as u64
+}
+fn owner_at(inner: &Inner, at: u64) -> u64 {
+    inner.map.layout.desc(at / PAGE) + offset_of!(Desc, owner) as u64
+}

@@ -1,0 +1,446 @@
+//! A dict of bytes: a table of entries in their order, a hash index, a heap for keys and values.
+//!
+//! Roots, beside the heap's: how many entries there are, where they end, a number that moves when
+//! entries are added or removed, the directory of entries, the index with its used slots, the old index
+//! with how far it is copied, and where entries are moved to (plus one; 0: none is moved) and from.
+
+mod batch;
+mod index;
+mod inspect;
+mod numbers;
+mod steps;
+mod table;
+mod upkeep;
+
+use std::fmt;
+
+pub use batch::{Batch, Item};
+pub use numbers::AddError;
+
+use super::heap::{Datum, Ready};
+use super::stock::{Copied, Outdated, Stock, common};
+use crate::arena::objects::Kind;
+use crate::arena::stock::Step;
+use crate::error::ArenaError;
+use crate::sys::fault::crash_point;
+use steps::{append, empty, last, lookup, make_way, remove, replace};
+use table::{Entry, Found};
+
+const LEN: usize = 5;
+const END: usize = 6;
+const SHAPE: usize = 7;
+const DIR: usize = 8;
+const INDEX: usize = 9;
+const USED: usize = 10;
+const OLD: usize = 11;
+const CURSOR: usize = 12;
+const DST: usize = 13;
+const SRC: usize = 14;
+
+/// A key: equal to another if hash, kind and bytes are.
+///
+/// What a caller cannot bring into such a form it stores under one hash for all of these, finds by
+/// [`RawDict::candidates`], compares itself, and then works on by position and version.
+#[derive(Debug, Clone, Copy)]
+pub struct Key<'a> {
+    /// Its hash.
+    pub hash: u64,
+    /// Its kind and bytes.
+    pub datum: Datum<'a>,
+}
+
+impl<'a> Key<'a> {
+    /// Of plain data, hashed by [`hash`](super::hash).
+    #[must_use]
+    pub fn plain(bytes: &'a [u8]) -> Key<'a> {
+        Key { hash: super::hash(bytes), datum: Datum::plain(bytes) }
+    }
+}
+
+/// A dict of bytes that any number of processes share.
+///
+/// Each operation is one atomic step. A process that dies in the middle of one leaves the dict as it
+/// was before, or as it is after. Entries stand in the order of their insertion.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use procession::{Family, RawDict, collections::{Datum, Key}};
+/// let dict = RawDict::create(Family::current()?)?;
+/// assert!(dict.insert(&Key::plain(b"key"), &Datum::plain(b"value"), None)?.is_none());
+///
+/// let mut out = Vec::new();
+/// let found = dict.get(&Key::plain(b"key"), &mut out)?.unwrap();
+/// assert_eq!((found.kind, &out[..]), (procession::codec::PLAIN, &b"value"[..]));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct RawDict {
+    stock: Stock,
+}
+
+common!(RawDict, Kind::Dict);
+
+impl fmt::Debug for RawDict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawDict")
+            .field("index", &self.stock.lease.id.index)
+            .field("len", &self.stock.slot.root(LEN))
+            .finish_non_exhaustive()
+    }
+}
+
+impl RawDict {
+    /// How many entries there are.
+    pub fn len(&self) -> Result<u64, ArenaError> {
+        Ok(self.stock.begin()?.root(LEN))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> Result<bool, ArenaError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Bytes that small keys and values take, with their padding.
+    pub fn heap_bytes(&self) -> Result<u64, ArenaError> {
+        Ok(super::heap::in_use(&self.stock.begin()?))
+    }
+
+    /// A number that moves when entries are added or removed, and not when values are replaced.
+    pub fn shape(&self) -> Result<u64, ArenaError> {
+        Ok(self.stock.begin()?.root(SHAPE))
+    }
+
+    /// Whether there is such a key.
+    pub fn contains(&self, key: &Key<'_>) -> Result<bool, ArenaError> {
+        Ok(lookup(&self.stock.begin()?, key)?.is_some())
+    }
+
+    /// Appends the value of a key to `out`.
+    ///
+    /// # Errors
+    /// [`ArenaError::Corrupt`] if shared memory was scribbled over.
+    pub fn get(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
+        loop {
+            let mut step = self.stock.begin()?;
+            let Some(found) = lookup(&step, key)? else {
+                return Ok(None);
+            };
+            if let Some(copied) = self.copy_out(&mut step, &found, out)? {
+                return Ok(Some(copied));
+            }
+        }
+    }
+
+    #[inline]
+    fn copy_out(
+        &self,
+        step: &mut Step,
+        found: &Found,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Copied>, ArenaError> {
+        let (value, start) = (found.entry.value, out.len());
+        value.read(step, out)?;
+        let ids = value.holds(step)?;
+        let copied = self.stock.end(step, value.kind(), &ids);
+        if copied.is_none() {
+            out.truncate(start);
+        }
+        Ok(copied)
+    }
+
+    /// Sets the value of a key, and says whether there was one: it is appended to `old`, if that is
+    /// asked for.
+    ///
+    /// # Errors
+    /// [`ArenaError::Full`] if there is no memory; the dict is as before.
+    pub fn insert(
+        &self,
+        key: &Key<'_>,
+        value: &Datum<'_>,
+        old: Option<&mut Vec<u8>>,
+    ) -> Result<Option<Copied>, ArenaError> {
+        self.set(key, value, old, |_| true).map(Result::unwrap_or_default)
+    }
+
+    /// The same, if the version is `version` still.
+    ///
+    /// # Errors
+    /// The outer one as [`RawDict::insert`], the inner one if the version is another.
+    pub fn insert_if(
+        &self,
+        version: u64,
+        key: &Key<'_>,
+        value: &Datum<'_>,
+    ) -> Result<Result<Option<Copied>, Outdated>, ArenaError> {
+        self.set(key, value, None, |step| step.version() == version)
+    }
+
+    fn set(
+        &self,
+        key: &Key<'_>,
+        value: &Datum<'_>,
+        mut old: Option<&mut Vec<u8>>,
+        may: impl Fn(&Step) -> bool,
+    ) -> Result<Result<Option<Copied>, Outdated>, ArenaError> {
+        let inner = self.stock.lease.inner;
+        let start = old.as_ref().map_or(0, |old| old.len());
+        self.stock.attempt(|| {
+            let new_value = Ready::new(inner, value)?;
+            let mut step = self.stock.begin()?;
+            if !may(&step) {
+                return Ok(Err(Outdated));
+            }
+            let Some(found) = lookup(&step, key)? else {
+                return self.add(&mut step, key, new_value).map(|()| Ok(None));
+            };
+            let had = found.entry.value;
+            let mut ids = Vec::new();
+            if let Some(old) = old.as_deref_mut() {
+                old.truncate(start);
+                had.read(&step, old)?;
+                ids = had.holds(&step)?;
+            }
+            replace(&mut step, &found, new_value)?;
+            step.commit()?;
+            upkeep::do_some(&mut step, false);
+            let gone = || self.stock_gone();
+            self.stock
+                .end(&mut step, had.kind(), &ids)
+                .ok_or_else(gone)
+                .map(|copied| Ok(Some(copied)))
+        })
+    }
+
+    fn add(&self, step: &mut Step, key: &Key<'_>, value: Ready<'_>) -> Result<(), ArenaError> {
+        let ready = Ready::new(self.stock.lease.inner, &key.datum)?;
+        make_way(step, 1)?;
+        append(step, key, ready, value)?;
+        step.commit()?;
+        upkeep::do_some(step, true);
+        Ok(())
+    }
+
+    /// What a block held was gone although the block was there.
+    fn stock_gone(&self) -> ArenaError {
+        ArenaError::Corrupt(format!(
+            "object {}: a handle of a dead object",
+            self.stock.lease.id.index
+        ))
+    }
+
+    /// The value of a key, which is set to `value` if there is none. `None`: it was set.
+    ///
+    /// # Errors
+    /// As [`RawDict::insert`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawDict, collections::{Datum, Key}};
+    /// let dict = RawDict::create(Family::current()?)?;
+    /// let mut out = Vec::new();
+    /// assert!(dict.set_default(&Key::plain(b"a"), &Datum::plain(b"1"), &mut out)?.is_none());
+    /// assert!(dict.set_default(&Key::plain(b"a"), &Datum::plain(b"2"), &mut out)?.is_some());
+    /// assert_eq!(out, b"1");
+    /// # Ok(()) }
+    /// ```
+    pub fn set_default(
+        &self,
+        key: &Key<'_>,
+        value: &Datum<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Copied>, ArenaError> {
+        let inner = self.stock.lease.inner;
+        self.stock.attempt(|| {
+            loop {
+                let mut step = self.stock.begin()?;
+                let Some(found) = lookup(&step, key)? else {
+                    drop(step);
+                    // The value's block is made outside the lock.
+                    let value = Ready::new(inner, value)?;
+                    let mut step = self.stock.begin()?;
+                    if lookup(&step, key)?.is_some() {
+                        continue;
+                    }
+                    return self.add(&mut step, key, value).map(|()| None);
+                };
+                if let Some(copied) = self.copy_out(&mut step, &found, out)? {
+                    return Ok(Some(copied));
+                }
+            }
+        })
+    }
+
+    /// Removes an entry, and says whether there was one.
+    ///
+    /// # Errors
+    /// [`ArenaError::Corrupt`] if shared memory was scribbled over.
+    pub fn remove(&self, key: &Key<'_>) -> Result<bool, ArenaError> {
+        Ok(self.take(|step| lookup(step, key), |_| true, None)?.unwrap_or_default().is_some())
+    }
+
+    /// Removes an entry, whose value is appended to `out`.
+    ///
+    /// # Errors
+    /// As [`RawDict::remove`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawDict, collections::{Datum, Key}};
+    /// let dict = RawDict::create(Family::current()?)?;
+    /// dict.insert(&Key::plain(b"a"), &Datum::plain(b"1"), None)?;
+    /// let mut out = Vec::new();
+    /// assert!(dict.pop(&Key::plain(b"a"), &mut out)?.is_some());
+    /// assert!(dict.pop(&Key::plain(b"a"), &mut out)?.is_none());
+    /// # Ok(()) }
+    /// ```
+    pub fn pop(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
+        Ok(self.take(|step| lookup(step, key), |_| true, Some((None, out)))?.unwrap_or_default())
+    }
+
+    /// Removes the entry that was added last; its key and value are appended. The kind of the key comes
+    /// with it.
+    ///
+    /// # Errors
+    /// As [`RawDict::remove`].
+    pub fn pop_last(
+        &self,
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<Option<(u8, Copied)>, ArenaError> {
+        let kind = std::cell::Cell::new(0);
+        let found = |step: &Step| {
+            let found = last(step)?;
+            found.inspect(|f| kind.set(f.entry.key.kind()));
+            Ok(found)
+        };
+        let copied = self.take(found, |_| true, Some((Some(key), value)))?.unwrap_or_default();
+        Ok(copied.map(|copied| (kind.get(), copied)))
+    }
+
+    /// Removes the entry at a position, if the version is `version` still.
+    ///
+    /// # Errors
+    /// As [`RawDict::insert_if`].
+    pub fn remove_at(
+        &self,
+        version: u64,
+        pos: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<Result<Option<Copied>, Outdated>, ArenaError> {
+        let may = |step: &Step| step.version() == version;
+        self.take(|step| table::read(step, pos), may, Some((None, out)))
+    }
+
+    fn take(
+        &self,
+        find: impl Fn(&Step) -> Result<Option<Found>, ArenaError>,
+        may: impl Fn(&Step) -> bool,
+        mut out: Option<(Option<&mut Vec<u8>>, &mut Vec<u8>)>,
+    ) -> Result<Result<Option<Copied>, Outdated>, ArenaError> {
+        let starts = out.as_ref().map(|(k, v)| (k.as_ref().map_or(0, |k| k.len()), v.len()));
+        self.stock.attempt(|| {
+            let mut step = self.stock.begin()?;
+            if !may(&step) {
+                return Ok(Err(Outdated));
+            }
+            let Some(found) = find(&step)? else {
+                return Ok(Ok(None));
+            };
+            let Entry { key, value, .. } = found.entry;
+            let mut ids = Vec::new();
+            if let (Some((k, v)), Some(starts)) = (&mut out, starts) {
+                if let Some(k) = k {
+                    k.truncate(starts.0);
+                    key.read(&step, k)?;
+                    ids = key.holds(&step)?;
+                }
+                v.truncate(starts.1);
+                value.read(&step, v)?;
+                ids.extend(value.holds(&step)?);
+            }
+            remove(&mut step, &found)?;
+            crash_point!("dict.removing");
+            step.commit()?;
+            upkeep::do_some(&mut step, true);
+            let gone = || self.stock_gone();
+            self.stock
+                .end(&mut step, value.kind(), &ids)
+                .ok_or_else(gone)
+                .map(|copied| Ok(Some(copied)))
+        })
+    }
+
+    /// Removes all entries.
+    ///
+    /// # Errors
+    /// As [`RawDict::remove`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawDict, collections::{Datum, Key}};
+    /// let dict = RawDict::create(Family::current()?)?;
+    /// dict.insert(&Key::plain(b"a"), &Datum::plain(b"1"), None)?;
+    /// dict.clear()?;
+    /// assert!(dict.is_empty()?);
+    /// # Ok(()) }
+    /// ```
+    pub fn clear(&self) -> Result<(), ArenaError> {
+        let mut step = self.stock.begin()?;
+        if step.root(END) == 0 {
+            return Ok(());
+        }
+        empty(&mut step)?;
+        crash_point!("dict.clearing");
+        step.commit()?;
+        drop(step);
+        self.stock.empty_grave()
+    }
+
+    /// Sets many values in one step: all, or none if there is no memory for all. Of entries with the
+    /// same key the last counts.
+    ///
+    /// # Errors
+    /// As [`RawDict::insert`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawDict, collections::{Datum, Key}};
+    /// let dict = RawDict::create(Family::current()?)?;
+    /// dict.insert_many(&[
+    ///     (Key::plain(b"a"), Datum::plain(b"1")),
+    ///     (Key::plain(b"b"), Datum::plain(b"2")),
+    /// ])?;
+    /// assert_eq!(dict.len()?, 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn insert_many(&self, entries: &[(Key<'_>, Datum<'_>)]) -> Result<(), ArenaError> {
+        let inner = self.stock.lease.inner;
+        let entries = batch::last_of_each(entries);
+        self.stock.attempt(|| {
+            let mut ready = Vec::with_capacity(entries.len());
+            for (key, value) in &entries {
+                ready.push((key, Ready::new(inner, value)?));
+            }
+            let mut step = self.stock.begin()?;
+            make_way(&mut step, entries.len() as u64)?;
+            index::reserve(&mut step, entries.len() as u64)?;
+            for (key, value) in ready {
+                match lookup(&step, key)? {
+                    Some(found) => replace(&mut step, &found, value)?,
+                    None => append(&mut step, key, Ready::new(inner, &key.datum)?, value)?,
+                }
+            }
+            crash_point!("dict.many_written");
+            step.commit()?;
+            for _ in 0..entries.len() {
+                upkeep::do_some(&mut step, true);
+            }
+            Ok(())
+        })
+    }
+}

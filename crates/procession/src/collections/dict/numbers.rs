@@ -1,0 +1,72 @@
+//! Counting in place.
+
+use super::super::heap::{Datum, Ready};
+use super::steps::{lookup, replace};
+use super::{Key, RawDict, upkeep};
+use crate::codec::{self, PLAIN};
+use crate::error::ArenaError;
+
+/// Why nothing was added.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddError {
+    /// The value is no integer of 64 bits.
+    #[error("the value is no plain integer of 64 bits")]
+    NoInteger,
+    /// The sum is none.
+    #[error("the sum does not fit into 64 bits")]
+    Overflow,
+    /// The arena refused.
+    #[error(transparent)]
+    Arena(#[from] ArenaError),
+}
+
+impl RawDict {
+    /// Adds to a plain integer, which is 0 if the key is not there, and says what it is then.
+    ///
+    /// # Errors
+    /// [`AddError`]; the dict is as before.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawDict, collections::Key};
+    /// let dict = RawDict::create(Family::current()?)?;
+    /// assert_eq!(dict.add_to(&Key::plain(b"hits"), 2)?, 2);
+    /// assert_eq!(dict.add_to(&Key::plain(b"hits"), -5)?, -3);
+    /// # Ok(()) }
+    /// ```
+    pub fn add_to(&self, key: &Key<'_>, delta: i64) -> Result<i64, AddError> {
+        let inner = self.stock.lease.inner;
+        let mut bytes = Vec::new();
+        self.stock.attempt(|| {
+            let mut step = self.stock.begin()?;
+            let found = lookup(&step, key)?;
+            let mut old = 0;
+            if let Some(f) = &found {
+                bytes.clear();
+                f.entry.value.read(&step, &mut bytes)?;
+                match codec::decode_integer(&bytes) {
+                    Some(n) if f.entry.value.kind() == PLAIN => old = n,
+                    _ => return Ok(Err(AddError::NoInteger)),
+                }
+            }
+            let Some(sum) = old.checked_add(delta) else {
+                return Ok(Err(AddError::Overflow));
+            };
+            let Ok(text) = codec::encode(&sum) else {
+                return Ok(Err(AddError::NoInteger));
+            };
+            let value = Ready::new(inner, &Datum::plain(&text))?;
+            match found {
+                Some(found) => {
+                    replace(&mut step, &found, value)?;
+                    step.commit()?;
+                    upkeep::do_some(&mut step, false);
+                }
+                None => self.add(&mut step, key, value)?,
+            }
+            Ok(Ok(sum))
+        })?
+    }
+}

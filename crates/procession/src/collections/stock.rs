@@ -1,0 +1,207 @@
+//! What dicts and lists have in common: a counted handle, and how a step is tried.
+
+use std::time::Instant;
+
+use crate::arena::family::Family;
+use crate::arena::layout::stock::StockSlot;
+use crate::arena::lease::Lease;
+use crate::arena::objects::{Kind, ObjectId};
+use crate::arena::stock::{Loose, Step};
+use crate::error::{ArenaError, HandleError};
+use crate::ring::fifo::Limits;
+use crate::sys::atomic::Ordering;
+use crate::wait::{Futex, SLICE, Wait};
+
+/// A conditional operation was not done: the version is another by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it was changed meanwhile")]
+pub struct Outdated;
+
+/// Bytes that were copied out.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Copied {
+    /// Their kind.
+    pub kind: u8,
+    /// What the handles inside name, kept alive.
+    pub holds: Vec<Lease>,
+}
+
+#[derive(Clone)]
+pub(super) struct Stock {
+    pub(super) lease: Lease,
+    pub(super) slot: &'static StockSlot,
+}
+
+impl Stock {
+    pub(super) fn create(family: Family, kind: Kind) -> Result<Stock, ArenaError> {
+        Stock::over(Lease::create(family, kind, Limits { messages: 0, bytes: 0 })?)
+    }
+
+    fn over(lease: Lease) -> Result<Stock, ArenaError> {
+        Ok(Stock { slot: lease.inner.overlay(lease.id.index)?, lease })
+    }
+
+    pub(super) fn from_handle(bytes: &[u8], kind: Kind) -> Result<Stock, HandleError> {
+        let lease = crate::handle::open(bytes)?;
+        if !lease.slot.is(kind) {
+            return Err(HandleError::Malformed);
+        }
+        Ok(Stock::over(lease)?)
+    }
+
+    #[inline]
+    pub(super) fn begin(&self) -> Result<Step, ArenaError> {
+        Step::begin(&self.lease, self.slot)
+    }
+
+    /// Tries again, once, when there was no memory, after what lies about was gathered.
+    #[inline]
+    pub(super) fn attempt<R>(
+        &self,
+        mut act: impl FnMut() -> Result<R, ArenaError>,
+    ) -> Result<R, ArenaError> {
+        match act() {
+            Err(ArenaError::Full { requested, .. }) => {
+                self.gather(requested)?;
+                act()
+            }
+            done => done,
+        }
+    }
+
+    #[cold]
+    fn gather(&self, requested: u64) -> Result<(), ArenaError> {
+        self.empty_grave()?;
+        self.lease.inner.sweep_now()?;
+        self.lease.inner.reclaim(requested)
+    }
+
+    /// Frees all that is no longer in use, a little under each lock.
+    pub(super) fn empty_grave(&self) -> Result<(), ArenaError> {
+        loop {
+            let mut step = self.begin()?;
+            if step.is_grave_empty() {
+                return Ok(());
+            }
+            step.exhume()?;
+        }
+    }
+
+    /// Ends a step that copied bytes out, with the objects whose handles are inside; `None`: one of
+    /// them is gone, so the bytes were replaced meanwhile.
+    #[inline]
+    pub(super) fn end(&self, step: &mut Step, kind: u8, ids: &[ObjectId]) -> Option<Copied> {
+        // What was removed keeps them alive until it is freed, which is after this.
+        let loose: Loose = step.finish();
+        let copied = self.lease_all(ids).map(|holds| Copied { kind, holds });
+        drop(loose);
+        copied
+    }
+
+    pub(super) fn lease_all(&self, ids: &[ObjectId]) -> Option<Vec<Lease>> {
+        let inner = self.lease.inner;
+        let lease = |id: &ObjectId| {
+            inner.open_handle(*id).ok()?;
+            Lease::of_counted(inner, *id).ok()
+        };
+        ids.iter().map(lease).collect()
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.slot.version.load(Ordering::Acquire)
+    }
+
+    pub(super) fn wait(&self, since: u64, deadline: Option<Instant>) -> Wait {
+        let Lease { inner, id, .. } = &self.lease;
+        let ready = || self.version() != since;
+        inner.wait_at(id.index, None, deadline, SLICE, ready, |limit| {
+            self.slot.change.sleep(&Futex, limit, ready)
+        })
+    }
+}
+
+/// What every collection has.
+macro_rules! common {
+    ($type:ident, $kind:expr) => {
+        impl $type {
+            /// A new and empty one.
+            ///
+            /// # Errors
+            /// [`ArenaError::Full`](crate::ArenaError::Full) if there is no place for it.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("assert_eq!(", stringify!($type), "::create(Family::current()?)?.len()?, 0);")]
+            /// # Ok(()) }
+            /// ```
+            pub fn create(
+                family: crate::arena::family::Family,
+            ) -> Result<$type, crate::error::ArenaError> {
+                Ok($type { stock: $crate::collections::stock::Stock::create(family, $kind)? })
+            }
+
+            /// Opens the one that a handle names, joining its family if need be.
+            ///
+            /// # Errors
+            /// [`HandleError`](crate::HandleError) if the bytes are no handle of one, it is gone, or
+            /// no member of its family can be reached.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("assert!(procession::", stringify!($type), "::from_handle(b\"nonsense\").is_err());")]
+            /// ```
+            pub fn from_handle(bytes: &[u8]) -> Result<$type, crate::error::HandleError> {
+                Ok($type { stock: $crate::collections::stock::Stock::from_handle(bytes, $kind)? })
+            }
+
+            /// Bytes that name it anywhere in the family. They do not keep it alive.
+            #[must_use]
+            pub fn handle(&self) -> Vec<u8> {
+                crate::handle::encode(&self.stock.lease)
+            }
+
+            /// Keeps it alive by itself.
+            #[must_use]
+            pub fn lease(&self) -> crate::arena::lease::Lease {
+                self.stock.lease.clone()
+            }
+
+            /// The family that it belongs to.
+            #[must_use]
+            pub fn family(&self) -> crate::arena::family::Family {
+                self.stock.lease.family()
+            }
+
+            /// A number that moves with each change, and now and then without one. What is conditional
+            /// is done only while it is as it was.
+            #[must_use]
+            pub fn version(&self) -> u64 {
+                self.stock.version()
+            }
+
+            /// Waits until something may have changed since the version was `since`.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, Wait, ", stringify!($type), "};")]
+            #[doc = concat!("let one = ", stringify!($type), "::create(Family::current()?)?;")]
+            /// let now = Some(std::time::Instant::now());
+            /// assert_eq!(one.wait_for_change(one.version(), now), Wait::TimedOut);
+            /// # Ok(()) }
+            /// ```
+            #[must_use]
+            pub fn wait_for_change(
+                &self,
+                since: u64,
+                deadline: Option<std::time::Instant>,
+            ) -> crate::wait::Wait {
+                self.stock.wait(since, deadline)
+            }
+        }
+    };
+}
+pub(super) use common;

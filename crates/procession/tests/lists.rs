@@ -1,0 +1,212 @@
+//! Lists against what std makes of the same operations; many, shared.
+#![allow(missing_docs)]
+
+mod support;
+
+use std::collections::HashMap;
+
+use procession::collections::{Datum, Values};
+use procession::{Family, RawList};
+use support::random::{Random, seed, some_bytes};
+use support::{alone, argument, hex, role, say, start_with, unhex};
+
+fn values_of(values: &Values) -> Vec<Vec<u8>> {
+    values.items.iter().map(|(_, range)| values.bytes[range.clone()].to_vec()).collect()
+}
+
+/// Of a slice of Python's, with an end of it now and then.
+fn some_bound(random: &mut Random, len: usize) -> (i64, usize) {
+    let at = random.below(len as u64 + 3) as usize;
+    let i = i64::try_from(at).unwrap();
+    match random.below(4) {
+        0 => (i64::MAX, len),
+        1 => (-i, len.saturating_sub(at) * usize::from(at > 0)),
+        _ => (i, len.min(at)),
+    }
+}
+
+fn one_of_a_list(list: &RawList, model: &mut Vec<Vec<u8>>, random: &mut Random, most: usize) {
+    let value = some_bytes(random, random.clone().below(256));
+    let v = Datum::plain(&value);
+    let len = model.len();
+    let ((i, at), mut out) = (some_bound(random, len), Vec::new());
+    let exact = i64::try_from(at).unwrap();
+    match random.below(if len > most { 60 } else { 100 }) {
+        0..=19 => {
+            let found = list.pop(-1, &mut out).unwrap().map(|_| out);
+            assert_eq!(found, model.pop());
+        }
+        20..=29 => {
+            let found = list.pop(0, &mut out).unwrap().map(|_| out);
+            assert_eq!(found, (len > 0).then(|| model.remove(0)));
+        }
+        30..=39 => {
+            let found = list.pop(exact, &mut out).unwrap().map(|_| out);
+            assert_eq!(found, (at < len).then(|| model.remove(at)));
+        }
+        40..=44 => {
+            let (j, to) = some_bound(random, len);
+            let to = to.max(at);
+            let new: Vec<_> = (0..random.below(30)).map(|n| some_bytes(random, n)).collect();
+            let data: Vec<_> = new.iter().map(|n| Datum::plain(n)).collect();
+            list.splice(i, j, &data).unwrap();
+            model.splice(at..to, new);
+        }
+        45 => {
+            list.reverse().unwrap();
+            model.reverse();
+        }
+        46 => {
+            let all = list.snapshot().unwrap();
+            let mut order: Vec<usize> = (0..len).collect();
+            order.sort_by(|a, b| model[*a].cmp(&model[*b]));
+            list.reorder(all.version, &order).unwrap().unwrap();
+            model.sort();
+        }
+        47 if random.below(20) == 0 => {
+            list.clear().unwrap();
+            model.clear();
+        }
+        48 if random.below(5) == 0 => {
+            let version = list.version();
+            let data: Vec<_> = model.iter().rev().map(|n| Datum::plain(n)).collect();
+            assert!(list.replace_all(version.wrapping_sub(1), &data).unwrap().is_err());
+            list.replace_all(version, &data).unwrap().unwrap();
+            model.reverse();
+        }
+        49..=54 => {
+            let (j, to) = some_bound(random, len);
+            assert_eq!(values_of(&list.slice(i, j).unwrap()), model[at..to.max(at)]);
+        }
+        55..=59 => {
+            let found = list.get(exact, &mut out).unwrap().map(|_| out);
+            assert_eq!(found.as_ref(), model.get(at));
+        }
+        60..=69 => {
+            assert_eq!(list.set(exact, &v).unwrap(), at < len);
+            if at < len {
+                model[at] = value;
+            }
+        }
+        70..=79 => {
+            list.insert(i, &v).unwrap();
+            model.insert(at, value);
+        }
+        80..=82 => {
+            list.insert(0, &v).unwrap();
+            model.insert(0, value);
+        }
+        83..=84 => {
+            let new: Vec<_> = (0..random.below(400)).map(|n| vec![n as u8]).collect();
+            let data: Vec<_> = new.iter().map(|n| Datum::plain(n)).collect();
+            list.splice(i, i, &data).unwrap();
+            model.splice(at..at, new);
+        }
+        _ => {
+            list.push(&v).unwrap();
+            model.push(value);
+        }
+    }
+}
+
+fn lists_agree(list: &RawList, model: &[Vec<u8>]) {
+    assert_eq!(list.check().unwrap(), [""; 0]);
+    assert!(values_of(&list.snapshot().unwrap()) == model, "the values differ");
+}
+
+alone!(lists_agree_with_a_model {
+    let family = Family::current().unwrap();
+    let seed = seed();
+    eprintln!("seed {seed}");
+    let mut random = Random(seed);
+    for most in [5, 700, 5000] {
+        let (list, mut model) = (RawList::create(family).unwrap(), Vec::new());
+        for n in 0..12_000 {
+            one_of_a_list(&list, &mut model, &mut random, most);
+            if n % 200 == 0 {
+                lists_agree(&list, &model);
+            }
+        }
+        lists_agree(&list, &model);
+        drop(list);
+        assert_eq!(family.check(), [""; 0]);
+    }
+});
+
+alone!(a_step_of_a_million {
+    let family = Family::current().unwrap();
+    let names: Vec<_> = (0..1_000_000u32).map(u32::to_le_bytes).collect();
+    let data: Vec<_> = names.iter().map(|n| Datum::plain(n)).collect();
+    let list = RawList::create(family).unwrap();
+    list.extend(&data).unwrap();
+    assert_eq!(list.len().unwrap(), 1_000_000);
+    assert_eq!(list.check().unwrap(), [""; 0]);
+    list.splice(10, 999_990, &[]).unwrap();
+    assert_eq!(list.check().unwrap(), [""; 0]);
+    assert_eq!(list.snapshot().unwrap().bytes, [&names[..10], &names[999_990..]].concat().concat());
+    assert_eq!(family.check(), [""; 0]);
+});
+
+/// What four processes do to one list at the same time: each adds numbers of its own in order, and takes
+/// out whatever is first.
+#[test]
+fn hammer() {
+    if role().as_deref() != Some("hammer") {
+        return;
+    }
+    let _family = Family::attach_fd(support::inherited()).unwrap();
+    let list = RawList::from_handle(&unhex(&argument("HANDLE"))).unwrap();
+    let me: u32 = argument("ME").parse().unwrap();
+    let mut random = Random(argument("SEED").parse().unwrap());
+    let (mut taken, mut last) = (0u64, HashMap::new());
+    for n in 0..20_000u32 {
+        let value = [me.to_le_bytes(), n.to_le_bytes()].concat();
+        list.push(&Datum::plain(&value)).unwrap();
+        let mut out = Vec::new();
+        match random.below(3) {
+            0 if list.pop(0, &mut out).unwrap().is_some() => {
+                let from = out[..4].to_vec();
+                let number = u32::from_le_bytes(out[4..].try_into().unwrap());
+                let before = last.insert(from, number);
+                let ordered = before.is_none_or(|before| before < number || number == u32::MAX);
+                assert!(ordered, "in another order");
+                taken += 1;
+            }
+            1 => assert_eq!(list.slice(-5, -2).unwrap().items.len(), 3),
+            _ => assert!(list.get(-1, &mut out).unwrap().is_some()),
+        }
+    }
+    say(&taken.to_string());
+    std::process::exit(0);
+}
+
+alone!(four_processes_hammer_one_list {
+    let family = Family::current().unwrap();
+    let list = RawList::create(family).unwrap();
+    list.extend(&[Datum::plain(&[0xff; 8]); 10]).unwrap();
+    let seed = seed();
+    eprintln!("seed {seed}");
+    let children: Vec<_> = (0..4)
+        .map(|me| {
+            let arguments = [
+                ("HANDLE", hex(&list.handle())),
+                ("ME", me.to_string()),
+                ("SEED", (seed + me).to_string()),
+            ];
+            start_with("hammer", "hammer", &arguments, Some(family.fd()))
+        })
+        .collect();
+    let taken: u64 =
+        children.into_iter().map(|child| child.finish().0[0].parse::<u64>().unwrap()).sum();
+    assert_eq!(list.len().unwrap(), 80_010 - taken);
+    let all = list.snapshot().unwrap();
+    let mut last = HashMap::new();
+    for value in values_of(&all).iter().filter(|value| value[0] != 0xff) {
+        let number = u32::from_le_bytes(value[4..].try_into().unwrap());
+        let before = last.insert(value[..4].to_vec(), number);
+        assert!(before.is_none_or(|before| before < number));
+    }
+    assert_eq!(list.check().unwrap(), [""; 0]);
+    family.sweep().unwrap();
+    assert_eq!(family.check(), [""; 0]);
+});

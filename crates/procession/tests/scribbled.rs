@@ -1,0 +1,123 @@
+//! Dicts and lists whose words were overwritten: an error, never a crash, never a hang.
+#![allow(missing_docs)]
+
+mod support;
+
+use procession::collections::{Datum, Key};
+use procession::{ArenaError, Family, RawDict, RawList};
+use support::random::{Random, seed, some_bytes};
+use support::{alone, argument, role, say, start};
+
+const ROUNDS: u64 = 120;
+/// Where the first object lies, and where the data begins: see docs/memory-layout.md.
+const OBJECTS: u64 = 0x10_4000;
+const DATA: u64 = 0x4_2400_0000;
+
+/// Overwrites a word of the object or of its blocks, but for the lock.
+fn scribble(family: Family, random: &mut Random) {
+    let at = match random.below(3) {
+        0 => OBJECTS + 72 + 8 * random.below(55),
+        1 => DATA + 8 * random.below(8192),
+        _ => DATA + (random.below(8) << 22) + 8 * random.below(65536),
+    };
+    let mut bytes = [0; 8];
+    rustix::io::pread(family.fd(), &mut bytes, at).unwrap();
+    let old = u64::from_le_bytes(bytes);
+    let new = match random.below(5) {
+        0 => 0,
+        1 => u64::MAX,
+        2 => random.next(),
+        3 => old.wrapping_add(random.below(5)).wrapping_sub(2),
+        _ => old ^ 1 << random.below(64),
+    };
+    rustix::io::pwrite(family.fd(), &new.to_le_bytes(), at).unwrap();
+}
+
+/// Whether damage was noticed.
+fn noticed<T>(done: Result<T, ArenaError>) -> u64 {
+    match done {
+        Ok(_) | Err(ArenaError::Full { .. }) => 0,
+        Err(ArenaError::Corrupt(_)) => 1,
+        Err(e) => panic!("{e}"),
+    }
+}
+
+fn with_dict(dict: &RawDict, random: &mut Random) -> u64 {
+    let key = random.below(900).to_le_bytes();
+    let value = some_bytes(random, 1);
+    let (key, value, mut out) = (Key::plain(&key), Datum::plain(&value), Vec::new());
+    match random.below(40) {
+        0..=14 => noticed(dict.insert(&key, &value, None)),
+        15..=19 => noticed(dict.get(&key, &mut out)),
+        20..=33 => noticed(dict.remove(&key)),
+        34 => noticed(dict.pop_last(&mut Vec::new(), &mut out)),
+        35 => noticed(dict.insert_many(&[(key, value); 9])),
+        36 => noticed(dict.snapshot()),
+        37 => noticed(dict.candidates(key.hash)),
+        38 => noticed(dict.check()),
+        _ if random.below(20) == 0 => noticed(dict.clear()),
+        _ => noticed(dict.set_default(&key, &value, &mut out)),
+    }
+}
+
+fn with_list(list: &RawList, random: &mut Random) -> u64 {
+    let value = some_bytes(random, 1);
+    let (value, mut out) = (Datum::plain(&value), Vec::new());
+    let i = i64::from(random.below(1200) as u32);
+    match random.below(40) {
+        0..=9 => noticed(list.push(&value)),
+        10..=19 => noticed(list.insert(i, &value)),
+        20..=24 => noticed(list.get(i, &mut out)),
+        25..=29 => noticed(list.set(i, &value)),
+        30..=34 => noticed(list.pop(i, &mut out)),
+        35 => noticed(list.splice(i, i + 300, &[value; 20])),
+        36 => noticed(list.snapshot()),
+        37 => noticed(list.reverse()),
+        38 => noticed(list.check()),
+        _ if random.below(20) == 0 => noticed(list.clear()),
+        _ => noticed(list.replace_all(list.version(), &[value; 30])),
+    }
+}
+
+#[test]
+fn scribbled() {
+    if role().as_deref() != Some("scribbled") {
+        return;
+    }
+    let family = Family::current().unwrap();
+    family.set_memory_limit(Some(64 << 20));
+    let mut random = Random(argument("SEED").parse().unwrap());
+    let is_dict = random.below(2) == 0;
+    let mut errors = 0;
+    if is_dict {
+        let dict = RawDict::create(family).unwrap();
+        (0..3000).for_each(|_| assert_eq!(with_dict(&dict, &mut random), 0));
+        for _ in 0..40 {
+            scribble(family, &mut random);
+            errors += (0..40).map(|_| with_dict(&dict, &mut random)).sum::<u64>();
+        }
+    } else {
+        let list = RawList::create(family).unwrap();
+        (0..3000).for_each(|_| assert_eq!(with_list(&list, &mut random), 0));
+        for _ in 0..40 {
+            scribble(family, &mut random);
+            errors += (0..40).map(|_| with_list(&list, &mut random)).sum::<u64>();
+        }
+    }
+    let _ = family.check();
+    say(&errors.to_string());
+    std::process::exit(0);
+}
+
+alone!(a_scribbled_collection_is_an_error_never_a_crash {
+    let seed = seed();
+    eprintln!("seed {seed}");
+    let mut noticed = 0;
+    for round in 0..ROUNDS {
+        let seed = (seed.wrapping_add(round) | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        eprintln!("round {round}: {seed}");
+        let (lines, _) = start("scribbled", "scribbled", &[("SEED", seed.to_string())]).finish();
+        noticed += u64::from(lines[0] != "0");
+    }
+    assert!(noticed > ROUNDS / 2, "in {noticed} rounds the damage was noticed");
+});
