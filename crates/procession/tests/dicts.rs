@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use procession::collections::{AddError, Batch, Datum, Key};
+use procession::collections::{AddError, Batch, Datum, FindError, Key};
 use procession::{ArenaError, Family, RawDict};
 use support::random::{Random, seed, some_bytes};
 use support::{alone, argument, fork, hex, role, say, start_with, unhex};
@@ -226,7 +226,7 @@ alone!(a_full_arena_changes_nothing {
         let (key, value) = (n.to_le_bytes(), vec![n as u8; (n % 700) as usize]);
         match dict.insert(&Key::plain(&key), &Datum::plain(&value), None) {
             Ok(_) => drop(model.insert(key.to_vec(), value)),
-            Err(ArenaError::Full { .. }) => refused += 1,
+            Err(FindError::Arena(ArenaError::Full { .. })) => refused += 1,
             Err(e) => panic!("{e}"),
         }
         if n % 1000 == 0 || refused == 1 {
@@ -236,7 +236,10 @@ alone!(a_full_arena_changes_nothing {
     assert!(refused > 1000, "{refused}");
     let many: Vec<_> = (0..10_000u64).map(u64::to_le_bytes).collect();
     let given: Vec<_> = many.iter().map(|k| (Key::plain(k), Datum::plain(&[1; 300]))).collect();
-    assert!(matches!(dict.insert_many(&given), Err(ArenaError::Full { .. })));
+    assert!(matches!(
+        dict.insert_many(&given),
+        Err(FindError::Arena(ArenaError::Full { .. }))
+    ));
     agree(&dict, &model);
     assert_eq!(family.check(), [""; 0]);
     // What is removed can be used again.

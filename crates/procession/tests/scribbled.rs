@@ -3,7 +3,7 @@
 
 mod support;
 
-use procession::collections::{Datum, Key};
+use procession::collections::{Datum, FindError, Key, OPAQUE};
 use procession::{ArenaError, Family, RawDict, RawList};
 use support::random::{Random, seed, some_bytes};
 use support::{alone, argument, role, say, start};
@@ -34,10 +34,10 @@ fn scribble(family: Family, random: &mut Random) {
 }
 
 /// Whether damage was noticed.
-fn noticed<T>(done: Result<T, ArenaError>) -> u64 {
-    match done {
-        Ok(_) | Err(ArenaError::Full { .. }) => 0,
-        Err(ArenaError::Corrupt(_)) => 1,
+fn noticed<T, E: Into<FindError>>(done: Result<T, E>) -> u64 {
+    match done.map_err(E::into) {
+        Ok(_) | Err(FindError::Arena(ArenaError::Full { .. }) | FindError::Unsure) => 0,
+        Err(FindError::Arena(ArenaError::Corrupt(_))) => 1,
         Err(e) => panic!("{e}"),
     }
 }
@@ -53,7 +53,7 @@ fn with_dict(dict: &RawDict, random: &mut Random) -> u64 {
         34 => noticed(dict.pop_last(&mut Vec::new(), &mut out)),
         35 => noticed(dict.insert_many(&[(key, value); 9])),
         36 => noticed(dict.snapshot()),
-        37 => noticed(dict.candidates(key.hash)),
+        37 => noticed(dict.candidates(&[key.hash, OPAQUE])),
         38 => noticed(dict.check()),
         _ if random.below(20) == 0 => noticed(dict.clear()),
         _ => noticed(dict.set_default(&key, &value, &mut out)),

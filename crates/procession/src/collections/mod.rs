@@ -20,13 +20,13 @@ mod list;
 mod stock;
 mod typed;
 
-pub use dict::{AddError, Batch, Item, Key, RawDict};
+pub use dict::{AddError, Batch, FindError, Glimpse, Item, Key, OPAQUE, RawDict};
 pub use heap::Datum;
 pub use list::{RawList, Values};
 pub use stock::{Copied, Outdated};
 pub use typed::{CollectionError, NewValueError, SharedDict, SharedList, SharedValue};
 
-/// The hash of a key's bytes, the same in every process and in every version of the layout.
+/// The hash of a key's bytes, the same in every process and in every version of the layout; never [`OPAQUE`].
 ///
 /// # Examples
 /// ```
@@ -42,5 +42,8 @@ pub fn hash(bytes: &[u8]) -> u64 {
         h = (h ^ u64::from_le_bytes(word)).wrapping_mul(ODD);
         h ^= h >> 32;
     }
-    h.wrapping_mul(ODD) ^ h >> 29
+    match h.wrapping_mul(ODD) ^ h >> 29 {
+        OPAQUE => !OPAQUE,
+        h => h,
+    }
 }

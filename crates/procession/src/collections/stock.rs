@@ -27,6 +27,21 @@ pub struct Copied {
     pub holds: Vec<Lease>,
 }
 
+/// Why a step was not done: perhaps for lack of memory.
+pub(super) trait Refusal: From<ArenaError> {
+    /// How many bytes there was no memory for.
+    fn lacking(&self) -> Option<u64>;
+}
+
+impl Refusal for ArenaError {
+    fn lacking(&self) -> Option<u64> {
+        match self {
+            ArenaError::Full { requested, .. } => Some(*requested),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone)]
 pub(super) struct Stock {
     pub(super) lease: Lease,
@@ -57,17 +72,19 @@ impl Stock {
 
     /// Tries again, once, when there was no memory, after what lies about was gathered.
     #[inline]
-    pub(super) fn attempt<R>(
+    pub(super) fn attempt<R, E: Refusal>(
         &self,
-        mut act: impl FnMut() -> Result<R, ArenaError>,
-    ) -> Result<R, ArenaError> {
-        match act() {
-            Err(ArenaError::Full { requested, .. }) => {
-                self.gather(requested)?;
-                act()
-            }
-            done => done,
-        }
+        mut act: impl FnMut() -> Result<R, E>,
+    ) -> Result<R, E> {
+        let error = match act() {
+            Err(error) => error,
+            done => return done,
+        };
+        let Some(requested) = error.lacking() else {
+            return Err(error);
+        };
+        self.gather(requested)?;
+        act()
     }
 
     #[cold]

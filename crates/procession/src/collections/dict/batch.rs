@@ -1,14 +1,12 @@
 //! Entries copied out, many at once, and what is done with several of them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::super::heap::{Datum, Ready};
-use super::super::stock::{Copied, Outdated};
-use super::steps::{lookup, remove, replace};
-use super::table::{self, PER_SEGMENT};
-use super::{Key, LEN, RawDict, SHAPE, index, upkeep};
+use super::table::{self, Found, PER_SEGMENT};
+use super::{LEN, RawDict, SHAPE, index};
 use crate::arena::lease::Lease;
+use crate::arena::objects::ObjectId;
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
 
@@ -65,12 +63,32 @@ pub struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, step: &Step, found: &table::Found) -> Result<(), ArenaError> {
+    fn of(step: &Step) -> Batch {
+        Batch {
+            shape: step.root(SHAPE),
+            version: step.version(),
+            len: step.root(LEN),
+            ..Batch::default()
+        }
+    }
+
+    /// Copies an entry out; `ids`: what its handles name.
+    fn add(
+        &mut self,
+        step: &Step,
+        found: &Found,
+        part: Part,
+        ids: &mut Vec<ObjectId>,
+    ) -> Result<(), ArenaError> {
         let (key, value) = (found.entry.key, found.entry.value);
         let start = self.bytes.len();
         key.read(step, &mut self.bytes)?;
+        ids.extend(key.holds(step)?);
         let middle = self.bytes.len();
-        value.read(step, &mut self.bytes)?;
+        if part == Part::Entries {
+            value.read(step, &mut self.bytes)?;
+            ids.extend(value.holds(step)?);
+        }
         self.items.push(Item {
             pos: found.pos,
             hash: found.entry.hash,
@@ -83,19 +101,11 @@ impl Batch {
     }
 }
 
-/// Without entries whose key comes again, at the place of the first.
-pub(super) fn last_of_each<'a>(entries: &[(Key<'a>, Datum<'a>)]) -> Vec<(Key<'a>, Datum<'a>)> {
-    let mut places = HashMap::with_capacity(entries.len());
-    let mut out: Vec<(Key<'a>, Datum<'a>)> = Vec::with_capacity(entries.len());
-    for (key, value) in entries {
-        let name = (key.hash, key.datum.kind, key.datum.bytes);
-        let place = *places.entry(name).or_insert(out.len());
-        match out.get_mut(place) {
-            Some(known) => known.1 = *value,
-            None => out.push((*key, *value)),
-        }
-    }
-    out
+/// What is copied out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Keys,
+    Entries,
 }
 
 impl RawDict {
@@ -120,14 +130,21 @@ impl RawDict {
     /// # Ok(()) }
     /// ```
     pub fn batch(&self, from: u64, bytes: usize) -> Result<Batch, ArenaError> {
+        self.copy_from(from, bytes, Part::Entries)
+    }
+
+    /// The same without the values: each is told as empty.
+    ///
+    /// # Errors
+    /// As [`RawDict::batch`].
+    pub fn key_batch(&self, from: u64, bytes: usize) -> Result<Batch, ArenaError> {
+        self.copy_from(from, bytes, Part::Keys)
+    }
+
+    fn copy_from(&self, from: u64, bytes: usize, part: Part) -> Result<Batch, ArenaError> {
         loop {
             let mut step = self.stock.begin()?;
-            let mut batch = Batch {
-                shape: step.root(SHAPE),
-                version: step.version(),
-                len: step.root(LEN),
-                ..Batch::default()
-            };
+            let mut batch = Batch::of(&step);
             let end = table::end(&step)?;
             let (mut pos, mut ids) = (from, Vec::new());
             while pos < end && (batch.items.is_empty() || batch.bytes.len() < bytes) {
@@ -136,9 +153,7 @@ impl RawDict {
                     continue;
                 }
                 if let Some(found) = table::read(&step, pos)? {
-                    batch.add(&step, &found)?;
-                    ids.extend(found.entry.key.holds(&step)?);
-                    ids.extend(found.entry.value.holds(&step)?);
+                    batch.add(&step, &found, part, &mut ids)?;
                 }
                 pos += 1;
             }
@@ -158,7 +173,7 @@ impl RawDict {
         self.batch(0, usize::MAX)
     }
 
-    /// Copies the entries with this hash out, whatever their keys.
+    /// Copies the entries with any of these hashes out, in order and in one step, whatever their keys.
     ///
     /// # Errors
     /// As [`RawDict::batch`].
@@ -171,135 +186,43 @@ impl RawDict {
     /// for bytes in [b"one", b"two"] {
     ///     dict.insert(&Key { hash: 1, datum: Datum::plain(bytes) }, &Datum::plain(b""), None)?;
     /// }
-    /// let found = dict.candidates(1)?;
+    /// let found = dict.candidates(&[1, 2])?;
     /// assert_eq!(found.items.len(), 2);
     /// dict.replace_at(found.version, found.items[1].pos, &Datum::plain(b"new"))?.unwrap();
     /// # Ok(()) }
     /// ```
-    pub fn candidates(&self, hash: u64) -> Result<Batch, ArenaError> {
+    pub fn candidates(&self, hashes: &[u64]) -> Result<Batch, ArenaError> {
+        self.copy_hashed(hashes, Part::Entries)
+    }
+
+    /// The same without the values: each is told as empty.
+    ///
+    /// # Errors
+    /// As [`RawDict::batch`].
+    pub fn candidate_keys(&self, hashes: &[u64]) -> Result<Batch, ArenaError> {
+        self.copy_hashed(hashes, Part::Keys)
+    }
+
+    fn copy_hashed(&self, hashes: &[u64], part: Part) -> Result<Batch, ArenaError> {
         loop {
             let mut step = self.stock.begin()?;
-            let mut found = Vec::new();
-            index::find(&step, hash, |pos| {
-                // A slot that is being copied is in both tables.
-                if let Some(f) = table::read(&step, pos)?
-                    && f.entry.hash == hash
-                    && !found.iter().any(|known: &table::Found| known.pos == pos)
-                {
-                    found.push(f);
-                }
-                Ok(false)
-            })?;
-            found.sort_by_key(|f| f.pos);
-            let mut batch =
-                Batch { shape: step.root(SHAPE), version: step.version(), ..Batch::default() };
-            let mut ids = Vec::new();
-            for f in &found {
-                batch.add(&step, f)?;
-                ids.extend(f.entry.key.holds(&step)?);
-                ids.extend(f.entry.value.holds(&step)?);
+            // A slot that is being copied is in both tables, and a hash may be asked for twice.
+            let mut found = BTreeMap::new();
+            for &hash in hashes {
+                index::find(&step, hash, |pos| {
+                    if let Some(f) = table::read(&step, pos)?.filter(|f| f.entry.hash == hash) {
+                        found.insert(pos, f);
+                    }
+                    Ok(false)
+                })?;
             }
-            batch.len = step.root(LEN);
+            let (mut batch, mut ids) = (Batch::of(&step), Vec::new());
+            for f in found.values() {
+                batch.add(&step, f, part, &mut ids)?;
+            }
             if let Some(copied) = self.stock.end(&mut step, 0, &ids) {
                 batch.holds = copied.holds;
                 return Ok(batch);
-            }
-        }
-    }
-
-    /// Replaces the value at a position, if the version is `version` still. `false`: there is no entry.
-    ///
-    /// # Errors
-    /// As [`RawDict::insert_if`].
-    pub fn replace_at(
-        &self,
-        version: u64,
-        pos: u64,
-        value: &Datum<'_>,
-    ) -> Result<Result<bool, Outdated>, ArenaError> {
-        let inner = self.stock.lease.inner;
-        self.stock.attempt(|| {
-            let value = Ready::new(inner, value)?;
-            let mut step = self.stock.begin()?;
-            if step.version() != version {
-                return Ok(Err(Outdated));
-            }
-            let Some(found) = table::read(&step, pos)? else {
-                return Ok(Ok(false));
-            };
-            replace(&mut step, &found, value)?;
-            step.commit()?;
-            upkeep::do_some(&mut step, false);
-            Ok(Ok(true))
-        })
-    }
-
-    /// Sets a key's value to `new` if it is `old`; no `old`: if there is none; no `new`: removes it.
-    /// Says whether that was so.
-    ///
-    /// # Errors
-    /// As [`RawDict::insert`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use procession::{Family, RawDict, collections::{Datum, Key}};
-    /// let dict = RawDict::create(Family::current()?)?;
-    /// let (key, one, two) = (Key::plain(b"a"), Datum::plain(b"1"), Datum::plain(b"2"));
-    /// assert!(dict.compare_exchange(&key, None, Some(&one))?);
-    /// assert!(!dict.compare_exchange(&key, Some(&two), Some(&one))?);
-    /// assert!(dict.compare_exchange(&key, Some(&one), None)? && dict.is_empty()?);
-    /// # Ok(()) }
-    /// ```
-    pub fn compare_exchange(
-        &self,
-        key: &Key<'_>,
-        old: Option<&Datum<'_>>,
-        new: Option<&Datum<'_>>,
-    ) -> Result<bool, ArenaError> {
-        let inner = self.stock.lease.inner;
-        self.stock.attempt(|| {
-            let new = new.map(|new| Ready::new(inner, new)).transpose()?;
-            let mut step = self.stock.begin()?;
-            let found = lookup(&step, key)?;
-            let same = match (&found, old) {
-                (Some(f), Some(old)) => f.entry.value.equals(&step, old)?,
-                (None, None) => true,
-                _ => false,
-            };
-            match (same, found, new) {
-                (false, ..) => return Ok(false),
-                (_, Some(f), Some(new)) => replace(&mut step, &f, new)?,
-                (_, Some(f), None) => remove(&mut step, &f)?,
-                (_, None, Some(new)) => return self.add(&mut step, key, new).map(|()| true),
-                (_, None, None) => return Ok(true),
-            }
-            step.commit()?;
-            upkeep::do_some(&mut step, true);
-            Ok(true)
-        })
-    }
-
-    /// The value at a position, if the version is `version` still.
-    ///
-    /// # Errors
-    /// As [`RawDict::insert_if`].
-    pub fn get_at(
-        &self,
-        version: u64,
-        pos: u64,
-        out: &mut Vec<u8>,
-    ) -> Result<Result<Option<Copied>, Outdated>, ArenaError> {
-        loop {
-            let mut step = self.stock.begin()?;
-            if step.version() != version {
-                return Ok(Err(Outdated));
-            }
-            let Some(found) = table::read(&step, pos)? else {
-                return Ok(Ok(None));
-            };
-            if let Some(copied) = self.copy_out(&mut step, &found, out)? {
-                return Ok(Ok(Some(copied)));
             }
         }
     }

@@ -5,24 +5,29 @@
 //! with how far it is copied, and where entries are moved to (plus one; 0: none is moved) and from.
 
 mod batch;
+mod conditional;
 mod index;
 mod inspect;
 mod numbers;
+mod seek;
 mod steps;
 mod table;
 mod upkeep;
 
+use std::collections::HashMap;
 use std::fmt;
 
 pub use batch::{Batch, Item};
 pub use numbers::AddError;
+pub use seek::{FindError, Glimpse, OPAQUE};
 
 use super::heap::{Datum, Ready};
-use super::stock::{Copied, Outdated, Stock, common};
-use crate::arena::objects::Kind;
+use super::stock::{Copied, Outdated, Refusal, Stock, common};
+use crate::arena::objects::{Kind, ObjectId};
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
 use crate::sys::fault::crash_point;
+use seek::seek;
 use steps::{append, empty, last, lookup, make_way, remove, replace};
 use table::{Entry, Found};
 
@@ -39,8 +44,9 @@ const SRC: usize = 14;
 
 /// A key: equal to another if hash, kind and bytes are.
 ///
-/// What a caller cannot bring into such a form it stores under one hash for all of these, finds by
-/// [`RawDict::candidates`], compares itself, and then works on by position and version.
+/// Two *plain* ones are different if these are not equal. Of a key of another kind only the caller can
+/// tell whether it equals one with other bytes: see [`FindError::Unsure`]. The hash of such a key must
+/// be that of every key that it may equal, or else [`OPAQUE`].
 #[derive(Debug, Clone, Copy)]
 pub struct Key<'a> {
     /// Its hash.
@@ -112,18 +118,22 @@ impl RawDict {
     }
 
     /// Whether there is such a key.
-    pub fn contains(&self, key: &Key<'_>) -> Result<bool, ArenaError> {
-        Ok(lookup(&self.stock.begin()?, key)?.is_some())
+    ///
+    /// # Errors
+    /// [`FindError::Unsure`] if only the caller can tell, [`ArenaError::Corrupt`] if shared memory was
+    /// scribbled over.
+    pub fn contains(&self, key: &Key<'_>) -> Result<bool, FindError> {
+        Ok(seek(&self.stock.begin()?, key)?.is_some())
     }
 
     /// Appends the value of a key to `out`.
     ///
     /// # Errors
-    /// [`ArenaError::Corrupt`] if shared memory was scribbled over.
-    pub fn get(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
+    /// As [`RawDict::contains`].
+    pub fn get(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Option<Copied>, FindError> {
         loop {
             let mut step = self.stock.begin()?;
-            let Some(found) = lookup(&step, key)? else {
+            let Some(found) = seek(&step, key)? else {
                 return Ok(None);
             };
             if let Some(copied) = self.copy_out(&mut step, &found, out)? {
@@ -153,36 +163,39 @@ impl RawDict {
     /// asked for.
     ///
     /// # Errors
-    /// [`ArenaError::Full`] if there is no memory; the dict is as before.
+    /// [`ArenaError::Full`] if there is no memory, else as [`RawDict::contains`]; the dict is as before.
     pub fn insert(
         &self,
         key: &Key<'_>,
         value: &Datum<'_>,
         old: Option<&mut Vec<u8>>,
-    ) -> Result<Option<Copied>, ArenaError> {
-        self.set(key, value, old, |_| true).map(Result::unwrap_or_default)
+    ) -> Result<Option<Copied>, FindError> {
+        self.set(key, value, old, |_| true, seek).map(Result::unwrap_or_default)
     }
 
-    /// The same, if the version is `version` still.
+    /// The same, if the version is `version` still. Never unsure: the caller knows that no other entry
+    /// of that version has an equal key.
     ///
     /// # Errors
-    /// The outer one as [`RawDict::insert`], the inner one if the version is another.
+    /// The outer one is [`ArenaError::Full`] or [`ArenaError::Corrupt`], the inner one says that the
+    /// version is another.
     pub fn insert_if(
         &self,
         version: u64,
         key: &Key<'_>,
         value: &Datum<'_>,
     ) -> Result<Result<Option<Copied>, Outdated>, ArenaError> {
-        self.set(key, value, None, |step| step.version() == version)
+        self.set(key, value, None, |step| step.version() == version, lookup)
     }
 
-    fn set(
+    fn set<E: Refusal>(
         &self,
         key: &Key<'_>,
         value: &Datum<'_>,
         mut old: Option<&mut Vec<u8>>,
         may: impl Fn(&Step) -> bool,
-    ) -> Result<Result<Option<Copied>, Outdated>, ArenaError> {
+        find: impl Fn(&Step, &Key<'_>) -> Result<Option<Found>, E>,
+    ) -> Result<Result<Option<Copied>, Outdated>, E> {
         let inner = self.stock.lease.inner;
         let start = old.as_ref().map_or(0, |old| old.len());
         self.stock.attempt(|| {
@@ -191,8 +204,9 @@ impl RawDict {
             if !may(&step) {
                 return Ok(Err(Outdated));
             }
-            let Some(found) = lookup(&step, key)? else {
-                return self.add(&mut step, key, new_value).map(|()| Ok(None));
+            let Some(found) = find(&step, key)? else {
+                self.add(&mut step, key, new_value)?;
+                return Ok(Ok(None));
             };
             let had = found.entry.value;
             let mut ids = Vec::new();
@@ -204,11 +218,7 @@ impl RawDict {
             replace(&mut step, &found, new_value)?;
             step.commit()?;
             upkeep::do_some(&mut step, false);
-            let gone = || self.stock_gone();
-            self.stock
-                .end(&mut step, had.kind(), &ids)
-                .ok_or_else(gone)
-                .map(|copied| Ok(Some(copied)))
+            Ok(Ok(Some(self.end_with(&mut step, had.kind(), &ids)?)))
         })
     }
 
@@ -221,12 +231,12 @@ impl RawDict {
         Ok(())
     }
 
-    /// What a block held was gone although the block was there.
-    fn stock_gone(&self) -> ArenaError {
-        ArenaError::Corrupt(format!(
-            "object {}: a handle of a dead object",
-            self.stock.lease.id.index
-        ))
+    /// Ends a step that has taken bytes out. What they hold is alive until their block is freed.
+    fn end_with(&self, step: &mut Step, kind: u8, ids: &[ObjectId]) -> Result<Copied, ArenaError> {
+        self.stock.end(step, kind, ids).ok_or_else(|| {
+            let index = self.stock.lease.id.index;
+            ArenaError::Corrupt(format!("object {index}: a handle of a dead object"))
+        })
     }
 
     /// The value of a key, which is set to `value` if there is none. `None`: it was set.
@@ -250,20 +260,21 @@ impl RawDict {
         key: &Key<'_>,
         value: &Datum<'_>,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Copied>, ArenaError> {
+    ) -> Result<Option<Copied>, FindError> {
         let inner = self.stock.lease.inner;
         self.stock.attempt(|| {
             loop {
                 let mut step = self.stock.begin()?;
-                let Some(found) = lookup(&step, key)? else {
+                let Some(found) = seek(&step, key)? else {
                     drop(step);
                     // The value's block is made outside the lock.
                     let value = Ready::new(inner, value)?;
                     let mut step = self.stock.begin()?;
-                    if lookup(&step, key)?.is_some() {
+                    if seek(&step, key)?.is_some() {
                         continue;
                     }
-                    return self.add(&mut step, key, value).map(|()| None);
+                    self.add(&mut step, key, value)?;
+                    return Ok(None);
                 };
                 if let Some(copied) = self.copy_out(&mut step, &found, out)? {
                     return Ok(Some(copied));
@@ -275,9 +286,9 @@ impl RawDict {
     /// Removes an entry, and says whether there was one.
     ///
     /// # Errors
-    /// [`ArenaError::Corrupt`] if shared memory was scribbled over.
-    pub fn remove(&self, key: &Key<'_>) -> Result<bool, ArenaError> {
-        Ok(self.take(|step| lookup(step, key), |_| true, None)?.unwrap_or_default().is_some())
+    /// As [`RawDict::insert`].
+    pub fn remove(&self, key: &Key<'_>) -> Result<bool, FindError> {
+        Ok(self.take(|step| seek(step, key), |_| true, None)?.unwrap_or_default().is_some())
     }
 
     /// Removes an entry, whose value is appended to `out`.
@@ -296,15 +307,15 @@ impl RawDict {
     /// assert!(dict.pop(&Key::plain(b"a"), &mut out)?.is_none());
     /// # Ok(()) }
     /// ```
-    pub fn pop(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
-        Ok(self.take(|step| lookup(step, key), |_| true, Some((None, out)))?.unwrap_or_default())
+    pub fn pop(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Option<Copied>, FindError> {
+        Ok(self.take(|step| seek(step, key), |_| true, Some((None, out)))?.unwrap_or_default())
     }
 
     /// Removes the entry that was added last; its key and value are appended. The kind of the key comes
     /// with it.
     ///
     /// # Errors
-    /// As [`RawDict::remove`].
+    /// [`ArenaError::Corrupt`] if shared memory was scribbled over.
     pub fn pop_last(
         &self,
         key: &mut Vec<u8>,
@@ -334,12 +345,12 @@ impl RawDict {
         self.take(|step| table::read(step, pos), may, Some((None, out)))
     }
 
-    fn take(
+    fn take<E: Refusal>(
         &self,
-        find: impl Fn(&Step) -> Result<Option<Found>, ArenaError>,
+        find: impl Fn(&Step) -> Result<Option<Found>, E>,
         may: impl Fn(&Step) -> bool,
         mut out: Option<(Option<&mut Vec<u8>>, &mut Vec<u8>)>,
-    ) -> Result<Result<Option<Copied>, Outdated>, ArenaError> {
+    ) -> Result<Result<Option<Copied>, Outdated>, E> {
         let starts = out.as_ref().map(|(k, v)| (k.as_ref().map_or(0, |k| k.len()), v.len()));
         self.stock.attempt(|| {
             let mut step = self.stock.begin()?;
@@ -365,18 +376,14 @@ impl RawDict {
             crash_point!("dict.removing");
             step.commit()?;
             upkeep::do_some(&mut step, true);
-            let gone = || self.stock_gone();
-            self.stock
-                .end(&mut step, value.kind(), &ids)
-                .ok_or_else(gone)
-                .map(|copied| Ok(Some(copied)))
+            Ok(Ok(Some(self.end_with(&mut step, value.kind(), &ids)?)))
         })
     }
 
     /// Removes all entries.
     ///
     /// # Errors
-    /// As [`RawDict::remove`].
+    /// As [`RawDict::pop_last`].
     ///
     /// # Examples
     /// ```
@@ -400,8 +407,8 @@ impl RawDict {
         self.stock.empty_grave()
     }
 
-    /// Sets many values in one step: all, or none if there is no memory for all. Of entries with the
-    /// same key the last counts.
+    /// Sets many values in one step: all, or none if there is no memory for all, or one is unsure. Of
+    /// entries with the same key the last counts.
     ///
     /// # Errors
     /// As [`RawDict::insert`].
@@ -418,9 +425,9 @@ impl RawDict {
     /// assert_eq!(dict.len()?, 2);
     /// # Ok(()) }
     /// ```
-    pub fn insert_many(&self, entries: &[(Key<'_>, Datum<'_>)]) -> Result<(), ArenaError> {
+    pub fn insert_many(&self, entries: &[(Key<'_>, Datum<'_>)]) -> Result<(), FindError> {
         let inner = self.stock.lease.inner;
-        let entries = batch::last_of_each(entries);
+        let entries = last_of_each(entries);
         self.stock.attempt(|| {
             let mut ready = Vec::with_capacity(entries.len());
             for (key, value) in &entries {
@@ -430,7 +437,7 @@ impl RawDict {
             make_way(&mut step, entries.len() as u64)?;
             index::reserve(&mut step, entries.len() as u64)?;
             for (key, value) in ready {
-                match lookup(&step, key)? {
+                match seek(&step, key)? {
                     Some(found) => replace(&mut step, &found, value)?,
                     None => append(&mut step, key, Ready::new(inner, &key.datum)?, value)?,
                 }
@@ -443,4 +450,19 @@ impl RawDict {
             Ok(())
         })
     }
+}
+
+/// Without entries whose key comes again, at the place of the first.
+fn last_of_each<'a>(entries: &[(Key<'a>, Datum<'a>)]) -> Vec<(Key<'a>, Datum<'a>)> {
+    let mut places = HashMap::with_capacity(entries.len());
+    let mut out: Vec<(Key<'a>, Datum<'a>)> = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        let name = (key.hash, key.datum.kind, key.datum.bytes);
+        let place = *places.entry(name).or_insert(out.len());
+        match out.get_mut(place) {
+            Some(known) => known.1 = *value,
+            None => out.push((*key, *value)),
+        }
+    }
+    out
 }

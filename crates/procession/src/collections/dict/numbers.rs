@@ -1,10 +1,10 @@
 //! Counting in place.
 
 use super::super::heap::{Datum, Ready};
-use super::steps::{lookup, replace};
+use super::seek::{FindError, seek};
+use super::steps::replace;
 use super::{Key, RawDict, upkeep};
 use crate::codec::{self, PLAIN};
-use crate::error::ArenaError;
 
 /// Why nothing was added.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +16,9 @@ pub enum AddError {
     /// The sum is none.
     #[error("the sum does not fit into 64 bits")]
     Overflow,
-    /// The arena refused.
+    /// Only the caller can tell whether there is such a key; or the arena refused.
     #[error(transparent)]
-    Arena(#[from] ArenaError),
+    Find(#[from] FindError),
 }
 
 impl RawDict {
@@ -39,9 +39,9 @@ impl RawDict {
     pub fn add_to(&self, key: &Key<'_>, delta: i64) -> Result<i64, AddError> {
         let inner = self.stock.lease.inner;
         let mut bytes = Vec::new();
-        self.stock.attempt(|| {
+        self.stock.attempt::<_, FindError>(|| {
             let mut step = self.stock.begin()?;
-            let found = lookup(&step, key)?;
+            let found = seek(&step, key)?;
             let mut old = 0;
             if let Some(f) = &found {
                 bytes.clear();

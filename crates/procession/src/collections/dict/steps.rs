@@ -7,14 +7,29 @@ use crate::arena::stock::Step;
 use crate::error::ArenaError;
 use crate::sys::fault::crash_point;
 
+/// The entry with this hash, kind and bytes.
 #[inline]
 pub(super) fn lookup(step: &Step, key: &Key<'_>) -> Result<Option<Found>, ArenaError> {
+    search(step, key, |_| ())
+}
+
+/// The same; what else has the hash is shown to `other`.
+#[inline]
+pub(super) fn search(
+    step: &Step,
+    key: &Key<'_>,
+    mut other: impl FnMut(&Found),
+) -> Result<Option<Found>, ArenaError> {
     let mut found = None;
     index::find(step, key.hash, |pos| {
-        found = match table::read(step, pos)? {
-            Some(f) if f.entry.hash == key.hash && f.entry.key.equals(step, &key.datum)? => Some(f),
-            _ => return Ok(false),
+        let Some(f) = table::read(step, pos)?.filter(|f| f.entry.hash == key.hash) else {
+            return Ok(false);
         };
+        if !f.entry.key.equals(step, &key.datum)? {
+            other(&f);
+            return Ok(false);
+        }
+        found = Some(f);
         Ok(true)
     })?;
     Ok(found)

@@ -11,7 +11,7 @@ pub use value::{NewValueError, SharedValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::dict::AddError;
+use super::dict::{AddError, FindError};
 use super::list::Values;
 use super::stock::Copied;
 use crate::codec::{self, PLAIN};
@@ -32,10 +32,31 @@ pub enum CollectionError {
     NoIndex,
     /// Nothing could be added to it.
     #[error(transparent)]
-    Add(#[from] AddError),
+    Add(AddError),
+    /// A Python process has stored a key that may be equal to this one, which only Python can tell.
+    #[error("the dict has a key of Python's that only Python can compare with this one")]
+    Unsure,
     /// There is no memory, or the arena is damaged.
     #[error(transparent)]
     Arena(#[from] ArenaError),
+}
+
+impl From<FindError> for CollectionError {
+    fn from(error: FindError) -> CollectionError {
+        match error {
+            FindError::Unsure => CollectionError::Unsure,
+            FindError::Arena(error) => CollectionError::Arena(error),
+        }
+    }
+}
+
+impl From<AddError> for CollectionError {
+    fn from(error: AddError) -> CollectionError {
+        match error {
+            AddError::Find(error) => error.into(),
+            other => CollectionError::Add(other),
+        }
+    }
 }
 
 type Result<T> = std::result::Result<T, CollectionError>;
