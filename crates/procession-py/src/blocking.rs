@@ -41,6 +41,27 @@ impl Patience {
         }
     }
 
+    /// From `blocking=True, timeout=-1` as `threading`'s locks have them; a time-out of None is none.
+    pub(crate) fn as_threading(
+        blocking: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let blocking = blocking.map_or(Ok(true), PyAnyMethods::is_truthy)?;
+        let is_some = |timeout: &Bound<'_, PyAny>| Ok(!timeout.is_none() && timeout.ne(-1)?);
+        let given = timeout.map(is_some).unwrap_or(PyResult::Ok(false))?;
+        match timeout.filter(|_| given) {
+            None if blocking => Ok(Self::Until(None)),
+            None => Ok(Self::None),
+            Some(_) if !blocking => {
+                Err(PyValueError::new_err("can't specify a timeout for a non-blocking call"))
+            }
+            Some(timeout) if timeout.lt(0)? => {
+                Err(PyValueError::new_err("timeout value must be a non-negative number"))
+            }
+            Some(timeout) => Self::from_timeout(timeout),
+        }
+    }
+
     /// From `timeout=None` alone.
     pub(crate) fn from_timeout(timeout: &Bound<'_, PyAny>) -> PyResult<Self> {
         if timeout.is_none() {

@@ -20,6 +20,7 @@ use crate::codec::{self, Kind, Prepared, Scratch};
 use crate::error::{self, Raise};
 use crate::lease::PyLease;
 use crate::memory::{Held, Shelf};
+use crate::scope::{PyScope, Scoped};
 
 /// The native part of a queue. Use `procession.Queue`.
 #[pyclass(frozen, subclass, weakref, name = "QueueBase", module = "procession._core")]
@@ -27,6 +28,8 @@ use crate::memory::{Held, Shelf};
 pub(crate) struct PyQueueBase {
     queue: Shelf<RawQueue>,
     closed: AtomicBool,
+    /// The manager's that it belongs to, if it does to one.
+    scope: Scoped<()>,
 }
 
 /// An optional argument.
@@ -37,7 +40,7 @@ impl PyQueueBase {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { queue: Shelf::new(), closed: AtomicBool::new(false) }
+        Self { queue: Shelf::new(), closed: AtomicBool::new(false), scope: Scoped::new() }
     }
 
     /// Makes a new queue in this process's family; a maxsize of zero or less is no bound.
@@ -53,10 +56,15 @@ impl PyQueueBase {
         self.begin(py, RawQueue::from_handle(handle).map_err(Raise::raise)?)
     }
 
+    /// Makes it one of a manager's.
+    fn _belong(&self, scope: &PyScope) -> PyResult<()> {
+        self.scope.join(scope)
+    }
+
     /// A few bytes that name the queue anywhere in its family. A message under way in this thread
     /// counts it.
     fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let queue = self.held(py)?;
+        let queue = self.still_held(py)?;
         codec::handles::note(|| [queue.lease()]);
         Ok(PyBytes::new(py, &queue.handle()))
     }
@@ -210,7 +218,7 @@ impl PyQueueBase {
     fn _join(&self, py: Python<'_>, timeout: Arg) -> PyResult<bool> {
         let queue = self.held(py)?;
         let queue = &*queue;
-        let done = blocking::wait(
+        let done = self.scope.wait(
             py,
             Patience::from_args(None, timeout)?,
             || Ok((queue.unfinished() == 0).then_some(())),
@@ -231,7 +239,7 @@ impl PyQueueBase {
 
     /// An object that keeps the queue alive while it is referenced.
     fn _lease(&self, py: Python<'_>) -> PyResult<PyLease> {
-        Ok(PyLease::of(vec![self.held(py)?.lease()]))
+        Ok(PyLease::of(vec![self.still_held(py)?.lease()]))
     }
 }
 
@@ -249,6 +257,12 @@ impl PyQueueBase {
     /// The queue, whether closed or not.
     #[inline]
     fn held<'a>(&'a self, py: Python<'a>) -> PyResult<Held<'a, RawQueue>> {
+        self.scope.check()?;
+        self.still_held(py)
+    }
+
+    /// The same, also if its manager was shut down.
+    fn still_held<'a>(&'a self, py: Python<'a>) -> PyResult<Held<'a, RawQueue>> {
         self.queue.enter(py).ok_or_else(|| self.missing())
     }
 
@@ -273,6 +287,7 @@ impl PyQueueBase {
 
     /// Whether another thread has closed the queue or given its handle back while this one waited.
     fn still_open(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().scope.check()?;
         if slf.get().is_closed() {
             return Err(error::closed(slf));
         }

@@ -22,7 +22,7 @@ mod typed;
 
 pub use dict::{AddError, Batch, FindError, Glimpse, Item, Key, OPAQUE, RawDict};
 pub use heap::Datum;
-pub use list::{RawList, Values};
+pub use list::{Part, RawList, Values};
 pub use stock::{Copied, Outdated};
 pub use typed::{CollectionError, NewValueError, SharedDict, SharedList, SharedValue};
 

@@ -1,0 +1,249 @@
+//! `ListBase`: what a manager's list is made of.
+
+mod iter;
+mod slice;
+mod whole;
+
+use procession::{Family, RawList};
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple};
+
+use super::Arg;
+use crate::codec::store::{self, Value};
+use crate::codec::{self, Scratch};
+use crate::error::Raise;
+use crate::lease::PyLease;
+use crate::scope::{PyScope, Scoped};
+
+pub(crate) use iter::PyListIterator;
+
+/// The native part of a shared list. Use `procession.Manager().list()`.
+#[pyclass(frozen, subclass, weakref, name = "ListBase", module = "procession._core")]
+#[derive(Debug)]
+pub(crate) struct PyListBase {
+    list: Scoped<RawList>,
+}
+
+#[pymethods]
+impl PyListBase {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { list: Scoped::new() }
+    }
+
+    /// Makes a new list.
+    fn _create(&self) -> PyResult<()> {
+        let family = Family::current().map_err(Raise::raise)?;
+        self.list.begin(RawList::create(family).map_err(Raise::raise)?)
+    }
+
+    /// Becomes the list that a handle names.
+    fn _attach(&self, handle: &[u8]) -> PyResult<()> {
+        self.list.begin(RawList::from_handle(handle).map_err(Raise::raise)?)
+    }
+
+    /// Makes it one of a manager's.
+    fn _belong(&self, scope: &PyScope) -> PyResult<()> {
+        self.list.join(scope)
+    }
+
+    /// A few bytes that name the list anywhere in its family. A message under way in this thread
+    /// counts it.
+    fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let list = self.list.still()?;
+        codec::handles::note(|| [list.lease()]);
+        Ok(PyBytes::new(py, &list.handle()))
+    }
+
+    /// An object that keeps the list alive while it is referenced.
+    fn _lease(&self) -> PyResult<PyLease> {
+        Ok(PyLease::of(vec![self.list.still()?.lease()]))
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        Ok(self.list.held()?.len().map_err(Raise::raise)? as usize)
+    }
+
+    fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let list = self.list.held()?;
+        if let Ok(slice) = index.cast_exact::<PySlice>() {
+            return Ok(slice::get(list, slice)?.into_any());
+        }
+        let (at, mut scratch) = (index_of(index, "list")?, Scratch::take());
+        match list.get(at, &mut scratch.bytes).map_err(Raise::raise)? {
+            Some(copied) => Ok(store::load(index.py(), copied.kind, &mut scratch)?),
+            None => Err(PyIndexError::new_err("list index out of range")),
+        }
+    }
+
+    fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let list = self.list.held()?;
+        if let Ok(slice) = index.cast_exact::<PySlice>() {
+            return slice::set(list, slice, value);
+        }
+        let (at, mut scratch) = (index_of(index, "list")?, Scratch::take());
+        let value = Value::of(value, &mut scratch)?;
+        if list.set(at, &value.datum(&scratch.bytes)).map_err(Raise::raise)? {
+            return Ok(());
+        }
+        Err(PyIndexError::new_err("list assignment index out of range"))
+    }
+
+    fn __delitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<()> {
+        let list = self.list.held()?;
+        if let Ok(slice) = index.cast_exact::<PySlice>() {
+            return slice::delete(list, slice);
+        }
+        let at = index_of(index, "list")?;
+        match list.pop(at, &mut Scratch::take().bytes).map_err(Raise::raise)? {
+            Some(_) => Ok(()),
+            None => Err(PyIndexError::new_err("list assignment index out of range")),
+        }
+    }
+
+    fn __contains__(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(whole::find(self.list.held()?, value, 0..i64::MAX)?.1.is_some())
+    }
+
+    fn __iter__(slf: &Bound<'_, Self>) -> PyListIterator {
+        PyListIterator::over(slf)
+    }
+
+    /// Iterates over the values, the last first, as they are now.
+    fn __reversed__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let values = self.copy(py)?;
+        values.reverse()?;
+        Ok(values.try_iter()?.into_any())
+    }
+
+    fn __add__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = other.py();
+        let other = match other.cast::<Self>() {
+            Ok(other) => other.get().copy(py)?.into_any(),
+            Err(_) => other.clone(),
+        };
+        self.copy(py)?.as_sequence().concat(other.cast()?).map(Bound::into_any)
+    }
+
+    fn __iadd__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.extend(other)
+    }
+
+    fn __mul__<'py>(&self, n: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.copy(n.py())?.into_any().mul(n)
+    }
+
+    fn __rmul__<'py>(&self, n: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.__mul__(n)
+    }
+
+    fn __imul__(&self, n: &Bound<'_, PyAny>) -> PyResult<()> {
+        whole::repeat(self.list.held()?, n)
+    }
+
+    /// Adds a value behind the others.
+    fn append(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (list, mut scratch) = (self.list.held()?, Scratch::take());
+        let value = Value::of(value, &mut scratch)?;
+        list.push(&value.datum(&scratch.bytes)).map_err(Raise::raise)
+    }
+
+    /// Adds all values of an iterable behind the others, in one step.
+    fn extend(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        let list = self.list.held()?;
+        let values = whole::Values::of(values)?;
+        list.extend(&values.data()).map_err(Raise::raise)
+    }
+
+    /// Puts a value before the one with this index.
+    fn insert(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (list, mut scratch) = (self.list.held()?, Scratch::take());
+        let at = slice::bound_of(index)?;
+        let value = Value::of(value, &mut scratch)?;
+        list.insert(at, &value.datum(&scratch.bytes)).map_err(Raise::raise)
+    }
+
+    /// Removes the value with this index, which is the last one's if none is given, and returns it.
+    #[pyo3(signature = (index=None, /), text_signature = "($self, index=-1, /)")]
+    fn pop<'py>(&self, py: Python<'py>, index: Arg<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (list, mut scratch) = (self.list.held()?, Scratch::take());
+        let at = index.map_or(Ok(-1), |index| index_of(index, "list"))?;
+        match list.pop(at, &mut scratch.bytes).map_err(Raise::raise)? {
+            Some(copied) => Ok(store::load(py, copied.kind, &mut scratch)?),
+            None if list.is_empty().map_err(Raise::raise)? => {
+                Err(PyIndexError::new_err("pop from empty list"))
+            }
+            None => Err(PyIndexError::new_err("pop index out of range")),
+        }
+    }
+
+    /// Removes the first value that equals this one. ValueError if there is none.
+    fn remove(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        whole::remove(self.list.held()?, value)
+    }
+
+    /// The index of the first value that equals this one, from start on and before stop. ValueError if
+    /// there is none.
+    #[pyo3(signature = (value, start=None, stop=None, /))]
+    fn index(&self, value: &Bound<'_, PyAny>, start: Arg, stop: Arg) -> PyResult<u64> {
+        let start = start.map_or(Ok(0), slice::bound_of)?;
+        let stop = stop.map_or(Ok(i64::MAX), slice::bound_of)?;
+        whole::index(self.list.held()?, value, start..stop)
+    }
+
+    /// How many values equal this one.
+    fn count(&self, value: &Bound<'_, PyAny>) -> PyResult<usize> {
+        whole::count(self.list.held()?, value)
+    }
+
+    /// Turns the list round, in one step.
+    fn reverse(&self) -> PyResult<()> {
+        self.list.held()?.reverse().map_err(Raise::raise)
+    }
+
+    /// Sorts the list, in one step: the smallest first, or the greatest if reverse is true, by what key
+    /// makes of each value.
+    #[pyo3(signature = (*, key=None, reverse=false))]
+    fn sort(&self, py: Python<'_>, key: Arg, reverse: bool) -> PyResult<()> {
+        whole::sort(py, self.list.held()?, key, reverse)
+    }
+
+    /// Removes all values.
+    fn clear(&self) -> PyResult<()> {
+        self.list.held()?.clear().map_err(Raise::raise)
+    }
+
+    /// A list of this process's with the same values, as they are at one moment.
+    fn copy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let values = self.list.held()?.snapshot().map_err(Raise::raise)?;
+        whole::objects(py, &values)
+    }
+
+    /// What is wrong in it, as sentences. For tests.
+    fn _check(&self) -> PyResult<Vec<String>> {
+        self.list.held()?.check().map_err(Raise::raise)
+    }
+}
+
+/// An index, as a list takes it.
+#[inline]
+fn index_of(index: &Bound<'_, PyAny>, kind: &str) -> PyResult<i64> {
+    match index.extract::<i64>() {
+        Ok(index) => Ok(index),
+        Err(_) => Err(no_index(index, kind)),
+    }
+}
+
+#[cold]
+fn no_index(index: &Bound<'_, PyAny>, kind: &str) -> PyErr {
+    let class = index.get_type();
+    let name = class.name().map_or_else(|_| "object".into(), |name| name.to_string());
+    if index.hasattr("__index__").unwrap_or(false) {
+        return PyIndexError::new_err(format!("cannot fit '{name}' into an index-sized integer"));
+    }
+    pyo3::exceptions::PyTypeError::new_err(format!(
+        "{kind} indices must be integers or slices, not {name}"
+    ))
+}

@@ -1,0 +1,123 @@
+"""Which key of plain data stands for a key that is none: for dicts in shared memory.
+
+There a key of plain data is found by its bytes. Another one, say 1.0 or a member of an Enum, may be
+equal to a plain one, and to others of many types. It is found by `==`, among the keys that were
+filed under the same plain key.
+"""
+
+import datetime
+import decimal
+import enum
+import fractions
+import math
+import uuid
+from types import BuiltinFunctionType, FunctionType
+
+_BY_NAME = (type, FunctionType, BuiltinFunctionType)
+
+
+class _NoneSuch:
+    """Not plain, and so never mistaken for a key."""
+
+
+NONE_SUCH = _NoneSuch()
+
+
+def plain_key(key):
+    """A key of plain data that is the same for all keys that are equal to `key`, or `NONE_SUCH`.
+
+    >>> plain_key(True), plain_key(1.0), plain_key(("a", 2.0))
+    (1, 1, ('a', 2))
+    """
+    of = _OF_HASH.get(_hash_function(key))
+    return NONE_SUCH if of is None else of(key)
+
+
+def _hash_function(key):
+    # What a class compares by cannot be seen; what it hashes by can, and equal keys hash alike.
+    try:
+        return type(key).__hash__
+    except AttributeError:
+        return None
+
+
+def _number(key):
+    try:
+        if isinstance(key, complex):
+            if key.imag:
+                return "complex", hash(key)
+            key = key.real
+        if math.isnan(key):
+            return NONE_SUCH
+        if math.isinf(key):
+            return "infinite", key > 0
+        if key == int(key):
+            whole = int(key)
+            return whole if -(2**63) <= whole < 2**64 else ("large", hash(key))
+        nearest = float(key)
+    except (ArithmeticError, TypeError, ValueError):
+        return NONE_SUCH
+    return nearest if nearest == key else ("fraction", hash(key))
+
+
+def _text(key):
+    text = str.__str__(key)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return "text", text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def _tuple(key):
+    parts = tuple(map(_part, tuple.__iter__(key)))
+    return NONE_SUCH if NONE_SUCH in parts else parts
+
+
+def _frozenset(key):
+    # The parts have no order that all processes know.
+    parts = [_part(part) for part in frozenset.__iter__(key)]
+    return NONE_SUCH if NONE_SUCH in parts else ("frozenset", len(parts))
+
+
+def _part(part):
+    if type(part) in (str, bytes, int, type(None)):
+        return part if type(part) is not int else _number(part)
+    return plain_key(part)
+
+
+def _by_name(key):
+    return "named", key.__module__, key.__qualname__
+
+
+def _enum(key):
+    kind = type(key)
+    return "enum", kind.__module__, kind.__qualname__, key._name_
+
+
+def _date(key):
+    return "date", key.toordinal()
+
+
+def _datetime(key):
+    if key.utcoffset() is not None:
+        return "datetime"  # those of other zones may be equal
+    return "datetime", *key.timetuple()[:6], key.microsecond
+
+
+_OF_HASH = {
+    int.__hash__: _number,  # bool and IntEnum as well
+    float.__hash__: _number,
+    complex.__hash__: _number,
+    decimal.Decimal.__hash__: _number,
+    fractions.Fraction.__hash__: _number,
+    str.__hash__: _text,
+    bytes.__hash__: lambda key: bytes(key),
+    tuple.__hash__: _tuple,
+    frozenset.__hash__: _frozenset,
+    enum.Enum.__hash__: _enum,
+    uuid.UUID.__hash__: lambda key: ("uuid", key.bytes),
+    datetime.date.__hash__: _date,
+    datetime.datetime.__hash__: _datetime,
+    datetime.timedelta.__hash__: lambda key: ("timedelta", key.days, key.seconds, key.microseconds),
+}
