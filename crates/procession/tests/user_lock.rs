@@ -103,7 +103,7 @@ alone!(where_there_is_no_memory_for_it_nothing_is_left_behind {
     let family = Family::current().unwrap();
     let lists: Vec<_> = (0..2000).map(|_| RawList::create(family).unwrap()).collect();
     family.set_memory_limit(Some(family.stats().arena_bytes + (256 << 10)));
-    let made = lists.iter().map(|l| l.user_lock()).take_while(Result::is_ok).count();
+    let made = lists.iter().map(RawList::user_lock).take_while(Result::is_ok).count();
     assert!((10..200).contains(&made), "{made}");
     assert!(lists[made].user_lock().is_err());
     assert_eq!(family.stats().primitives, made as u64);
