@@ -1,4 +1,5 @@
-//! How fast dicts and lists are: alone, and with four processes at one. `collections_speed [rounds]`
+//! How fast dicts and lists are: alone, and with four processes at one, unless it is to stay alone.
+//! `collections_speed [rounds [alone]]`
 
 use std::time::Instant;
 
@@ -17,6 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (dict, list) = (RawDict::create(family)?, RawList::create(family)?);
         set_get(&dict, 0)?;
         append(&list)?;
+        new_keys(&RawDict::create(family)?)?;
+        if std::env::args().nth(2).is_some() {
+            continue;
+        }
         let names = [hex(&dict.handle()), hex(&list.handle())];
         for role in ["set+get", "append"] {
             let list_len = list.len()?;
@@ -54,6 +59,26 @@ fn set_get(dict: &RawDict, me: u64) -> Result<(), Box<dyn std::error::Error>> {
         assert!(me != 0 || out == value);
     }
     println!("set+get: {} ns, {longest} us at most", start.elapsed().as_nanos() as u64 / N);
+    Ok(())
+}
+
+/// Keys that are not there: looked for, added, removed.
+fn new_keys(dict: &RawDict) -> Result<(), Box<dyn std::error::Error>> {
+    for n in 0..2000u64 {
+        dict.insert(&Key::plain(&n.to_le_bytes()), &Datum::plain(&[n as u8; 4]), None)?;
+    }
+    let timed = |what: &str, act: &dyn Fn(&[u8; 8]) -> bool| {
+        let start = Instant::now();
+        for n in 0..N {
+            assert!(act(&(2000 + n % 1000).to_le_bytes()));
+        }
+        println!("{what}: {} ns", start.elapsed().as_nanos() as u64 / N);
+    };
+    timed("miss", &|key| matches!(dict.contains(&Key::plain(key)), Ok(false)));
+    timed("add and remove", &|key| {
+        let key = Key::plain(key);
+        dict.insert(&key, &Datum::plain(&[7; 4]), None).is_ok() && dict.remove(&key).is_ok()
+    });
     Ok(())
 }
 

@@ -168,7 +168,8 @@ pub(crate) struct Object {
     pub(crate) all_done: WaitWord,
     /// A pipe's: whether the reading socket holds the bell's byte, see `pipe/bell.rs`.
     pub(crate) bell: AtomicU32,
-    /// The block that lists the bells of those who select on this queue; 0: none.
+    /// The block that lists the bells of those who select on this queue; of memory its block; of a dict
+    /// or a list the one that names its companion. 0: none.
     pub(crate) bells: AtomicU64,
     /// A pipe's: how often a copy of either end was closed.
     pub(crate) closes: AtomicU64,

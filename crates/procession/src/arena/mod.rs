@@ -8,6 +8,7 @@ pub(crate) mod block;
 pub(crate) mod blocks;
 pub(crate) mod bytes;
 pub(crate) mod check;
+pub(crate) mod companion;
 pub(crate) mod estate;
 pub(crate) mod family;
 pub(crate) mod fork;

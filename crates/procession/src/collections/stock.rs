@@ -9,6 +9,7 @@ use crate::arena::objects::{Kind, ObjectId};
 use crate::arena::stock::{Loose, Step};
 use crate::error::{ArenaError, HandleError};
 use crate::ring::fifo::Limits;
+use crate::sync::RawLock;
 use crate::sys::atomic::Ordering;
 use crate::wait::{Futex, SLICE, Wait};
 
@@ -125,6 +126,11 @@ impl Stock {
         ids.iter().map(lease).collect()
     }
 
+    pub(super) fn user_lock(&self) -> Result<RawLock, ArenaError> {
+        let make = || Ok(RawLock::create(self.lease.family(), true)?.lease());
+        RawLock::of(self.lease.companion(make)?)
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.slot.version.load(Ordering::Acquire)
     }
@@ -190,6 +196,28 @@ macro_rules! common {
             #[must_use]
             pub fn family(&self) -> crate::arena::family::Family {
                 self.stock.lease.family()
+            }
+
+            /// A lock for whoever wants to do several things to it while others wait who take the lock as
+            /// well. Single operations neither take it nor heed it. It is reentrant, made when it is
+            /// first asked for, the same one for all processes, and lives as long as the collection.
+            ///
+            /// # Errors
+            /// [`ArenaError::Full`](crate::ArenaError::Full) if there is no place for it.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("let one = ", stringify!($type), "::create(Family::current()?)?;")]
+            #[doc = concat!("let same = ", stringify!($type), "::from_handle(&one.handle())?;")]
+            /// assert!(one.user_lock()?.try_acquire()?.is_some());
+            /// assert!(same.user_lock()?.is_mine());
+            /// same.user_lock()?.release()?;
+            /// # Ok(()) }
+            /// ```
+            pub fn user_lock(&self) -> Result<crate::sync::RawLock, crate::error::ArenaError> {
+                self.stock.user_lock()
             }
 
             /// A number that moves with each change, and now and then without one. What is conditional

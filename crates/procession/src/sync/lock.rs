@@ -119,6 +119,14 @@ impl RawLock {
         RawLock::over(Lease::create(family, Kind::Lock, limits)?)
     }
 
+    /// The lock that this counts.
+    pub(crate) fn of(lease: Lease) -> Result<RawLock, ArenaError> {
+        if lease.slot.is(Kind::Lock) {
+            return RawLock::over(lease);
+        }
+        Err(ArenaError::Corrupt(format!("object {} is no lock", lease.id.index)))
+    }
+
     fn over(lease: Lease) -> Result<RawLock, ArenaError> {
         let slot: &LockSlot = slot_of(&lease)?;
         let reentrant = slot.is_reentrant();

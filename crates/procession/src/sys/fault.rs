@@ -100,6 +100,8 @@ pub const POINTS: &[&str] = &[
     "pool.reported",
     "pool.flushed",
     "pool.finished",
+    "companion.made",
+    "companion.given",
     "step.prepared",
     "step.stored",
     "step.written",

@@ -3,7 +3,7 @@
 use procession::collections::{Datum, Key};
 use procession::{Family, RawDict};
 
-use super::harness::{Given, Scenario, State, Subject, nothing, value_of};
+use super::harness::{Given, Scenario, State, Subject, nothing, take_and_release, value_of};
 
 /// What is done to a collection. Numbers are keys or indices, and lengths of values.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,8 @@ pub(super) enum Op {
     /// So many keys from one on.
     Many(u64, u64, usize),
     Clear,
+    /// Takes and releases the lock for its users.
+    Lock,
     /// Of the dead.
     Sweep,
 }
@@ -25,7 +27,8 @@ use Op::*;
 impl Subject for RawDict {
     type Op = Op;
     const SCENARIOS: &'static [Scenario<Op>] = SCENARIOS;
-    const AFTER: fn() -> Vec<Op> = || [inserts(10_000, 10_040, 50), vec![PopLast, Clear]].concat();
+    const AFTER: fn() -> Vec<Op> =
+        || [inserts(10_000, 10_040, 50), vec![Lock, PopLast, Clear]].concat();
 
     fn create(family: Family) -> RawDict {
         RawDict::create(family).unwrap()
@@ -63,7 +66,7 @@ impl Subject for RawDict {
                 None => state.push((key, vec![1])),
             },
             Clear => state.clear(),
-            Sweep => {}
+            Lock | Sweep => {}
         }
     }
 
@@ -93,6 +96,7 @@ impl Subject for RawDict {
                 dict.insert_many(&all.collect::<Vec<_>>()).unwrap();
             }
             Clear => dict.clear().unwrap(),
+            Lock => take_and_release(&dict.user_lock().unwrap()),
             Sweep => dict.family().sweep().unwrap(),
         }
     }
@@ -188,6 +192,18 @@ const SCENARIOS: &[Scenario<Op>] = &[
         played: || vec![Clear, Insert(3, 10), Clear],
         ..PLAIN
     },
+    Scenario {
+        name: "the lock of its users",
+        played: || [vec![Lock], little(), vec![Lock, Clear, Lock]].concat(),
+        ..PLAIN
+    },
+    Scenario {
+        name: "a lock while another makes one",
+        victim: "companion.made:1",
+        played: || vec![Lock, Sweep, Lock],
+        before: nothing,
+        own: false,
+    },
     Scenario { name: "after a half step", victim: "step.half_applied:3", ..PLAIN },
     Scenario { name: "after a block", victim: "step.block_given:2", played: sweeps, ..PLAIN },
     Scenario { name: "sweeps a step", victim: "step.committed:4", played: sweeps, ..PLAIN },
@@ -212,5 +228,5 @@ fn sweeps() -> Vec<Op> {
 }
 
 fn own() -> Vec<Op> {
-    [little(), inserts(0, 10, 300), inserts(10, 13, 9000), vec![InsertHolding(20)]].concat()
+    [little(), inserts(0, 10, 300), inserts(10, 13, 9000), vec![Lock, InsertHolding(20)]].concat()
 }

@@ -21,6 +21,11 @@ pub(super) struct Given {
     pub(super) handle: Vec<u8>,
 }
 
+pub(super) fn take_and_release(lock: &procession::RawLock) {
+    assert!(lock.try_acquire().unwrap().is_some());
+    lock.release().unwrap();
+}
+
 pub(super) struct Scenario<Op: 'static> {
     pub(super) name: &'static str,
     pub(super) before: fn() -> Vec<Op>,
@@ -199,7 +204,8 @@ pub(super) fn killed_everywhere<S: Subject>(kind: &str) {
         }
         seen.extend(hits.into_keys());
     }
-    let of_these = |p: &&&str| ["step.", &format!("{kind}.")].iter().any(|of| p.starts_with(of));
+    let of_these =
+        |p: &&&str| ["step.", "companion.", &format!("{kind}.")].iter().any(|of| p.starts_with(of));
     let missing: Vec<_> =
         fault::POINTS.iter().filter(of_these).filter(|p| !seen.contains(**p)).collect();
     assert!(missing.is_empty(), "no scenario passes {missing:?}");

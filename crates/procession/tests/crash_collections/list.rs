@@ -3,7 +3,7 @@
 use procession::collections::Datum;
 use procession::{Family, RawList};
 
-use super::harness::{Given, Scenario, State, Subject, nothing, value_of};
+use super::harness::{Given, Scenario, State, Subject, nothing, take_and_release, value_of};
 
 /// What is done to a list. Values are named by a number, and have a length.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,8 @@ pub(super) enum Op {
     Reverse,
     ReplaceAll(u64, usize),
     Clear,
+    /// Takes and releases the lock for its users.
+    Lock,
     /// Of the dead.
     Sweep,
 }
@@ -37,7 +39,8 @@ fn values(n: u64, len: usize) -> Vec<Vec<u8>> {
 impl Subject for RawList {
     type Op = Op;
     const SCENARIOS: &'static [Scenario<Op>] = SCENARIOS;
-    const AFTER: fn() -> Vec<Op> = || [pushes(0, 40, 50), vec![Pop(0), Reverse, Clear]].concat();
+    const AFTER: fn() -> Vec<Op> =
+        || [pushes(0, 40, 50), vec![Lock, Pop(0), Reverse, Clear]].concat();
 
     fn create(family: Family) -> RawList {
         RawList::create(family).unwrap()
@@ -73,7 +76,7 @@ impl Subject for RawList {
                 *state = values(n, size).into_iter().map(|value| (0, value)).collect();
             }
             Clear => state.clear(),
-            Sweep => {}
+            Lock | Sweep => {}
         }
     }
 
@@ -98,6 +101,7 @@ impl Subject for RawList {
             }
             Reverse => self.reverse().unwrap(),
             Clear => self.clear().unwrap(),
+            Lock => take_and_release(&self.user_lock().unwrap()),
             Sweep => self.family().sweep().unwrap(),
         }
     }
@@ -143,7 +147,9 @@ const SCENARIOS: &[Scenario<Op>] = &[
     Scenario {
         name: "its own",
         own: true,
-        played: || [little(), pushes(0, 10, 300), pushes(0, 3, 9000), vec![PushHolding]].concat(),
+        played: || {
+            [little(), pushes(0, 10, 300), pushes(0, 3, 9000), vec![Lock, PushHolding]].concat()
+        },
         ..PLAIN
     },
     Scenario {
@@ -202,6 +208,18 @@ const SCENARIOS: &[Scenario<Op>] = &[
         before: || pushes(0, 600, 200),
         played: || (0..200).flat_map(|i| [Pop(i), Pop(i)]).collect(),
         ..PLAIN
+    },
+    Scenario {
+        name: "the lock of its users",
+        played: || [vec![Lock], little(), vec![Lock, Clear, Lock]].concat(),
+        ..PLAIN
+    },
+    Scenario {
+        name: "a lock while another makes one",
+        victim: "companion.made:1",
+        played: || vec![Lock, Sweep, Lock],
+        before: nothing,
+        own: false,
     },
     Scenario { name: "after a half step", victim: "step.half_applied:3", ..PLAIN },
     Scenario { name: "after a block", victim: "step.block_given:2", played: sweeps, ..PLAIN },

@@ -149,6 +149,12 @@ fn table(step: &Step, root: usize) -> Result<Option<Table>, ArenaError> {
     Ok(Some(table))
 }
 
+/// Those that there are.
+#[inline]
+pub(super) fn tables(step: &Step) -> impl Iterator<Item = Result<Table, ArenaError>> {
+    [INDEX, OLD].into_iter().filter_map(|root| table(step, root).transpose())
+}
+
 /// The position of the entry with this hash that is wanted.
 #[inline]
 pub(super) fn find(
@@ -156,10 +162,8 @@ pub(super) fn find(
     hash: u64,
     mut wanted: impl FnMut(u64) -> Result<bool, ArenaError>,
 ) -> Result<Option<u64>, ArenaError> {
-    for root in [INDEX, OLD] {
-        if let Some(table) = table(step, root)?
-            && let Some((_, pos)) = table.find(step, hash, &mut wanted)?
-        {
+    for table in tables(step) {
+        if let Some((_, pos)) = table?.find(step, hash, &mut wanted)? {
             return Ok(Some(pos));
         }
     }

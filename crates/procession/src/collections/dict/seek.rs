@@ -60,23 +60,27 @@ impl Refusal for FindError {
 #[inline]
 pub(super) fn seek(step: &Step, key: &Key<'_>) -> Result<Option<Found>, FindError> {
     let is_plain = key.datum.kind == PLAIN;
-    let mut unsure = false;
-    let found = search(step, key, |f| unsure |= !is_plain || f.entry.key.kind() != PLAIN)?;
-    if found.is_none() && (unsure || any_opaque(step)? || !is_plain && may_equal_all(step, key)) {
-        return Err(FindError::Unsure);
+    let mut unsure = !is_plain && may_equal_all(step, key);
+    for table in index::tables(step) {
+        let table = table?;
+        let note = |f: &Found| unsure |= !is_plain || f.entry.key.kind() != PLAIN;
+        if let found @ Some(_) = search(step, table, key, note)? {
+            return Ok(found);
+        }
+        unsure |= any_opaque(step, table)?;
     }
-    Ok(found)
+    if unsure { Err(FindError::Unsure) } else { Ok(None) }
 }
 
 fn may_equal_all(step: &Step, key: &Key<'_>) -> bool {
     key.hash == OPAQUE && step.root(LEN) != 0
 }
 
-/// Whether any entry has the hash `OPAQUE`.
+/// Whether any entry of a table has the hash `OPAQUE`.
 #[inline]
-fn any_opaque(step: &Step) -> Result<bool, ArenaError> {
+fn any_opaque(step: &Step, table: index::Table) -> Result<bool, ArenaError> {
     let is_opaque = |pos| Ok(table::read(step, pos)?.is_some_and(|f| f.entry.hash == OPAQUE));
-    Ok(index::find(step, OPAQUE, is_opaque)?.is_some())
+    Ok(table.find(step, OPAQUE, is_opaque)?.is_some())
 }
 
 /// What a dict had of a key at one moment.

@@ -10,18 +10,24 @@ use crate::sys::fault::crash_point;
 /// The entry with this hash, kind and bytes.
 #[inline]
 pub(super) fn lookup(step: &Step, key: &Key<'_>) -> Result<Option<Found>, ArenaError> {
-    search(step, key, |_| ())
+    for table in index::tables(step) {
+        if let found @ Some(_) = search(step, table?, key, |_| ())? {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
-/// The same; what else has the hash is shown to `other`.
+/// The same in one table of the index; what else has the hash is shown to `other`.
 #[inline]
 pub(super) fn search(
     step: &Step,
+    table: index::Table,
     key: &Key<'_>,
     mut other: impl FnMut(&Found),
 ) -> Result<Option<Found>, ArenaError> {
     let mut found = None;
-    index::find(step, key.hash, |pos| {
+    table.find(step, key.hash, |pos| {
         let Some(f) = table::read(step, pos)?.filter(|f| f.entry.hash == key.hash) else {
             return Ok(false);
         };
