@@ -67,6 +67,12 @@ impl PyDictBase {
         Ok(PyLease::of(vec![self.dict.still()?.lease()]))
     }
 
+    /// The handle of the dict's own lock.
+    fn _lock_handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let lock = self.dict.held()?.user_lock().map_err(Raise::raise)?;
+        Ok(PyBytes::new(py, &lock.handle()))
+    }
+
     fn __len__(&self) -> PyResult<usize> {
         Ok(self.dict.held()?.len().map_err(Raise::raise)? as usize)
     }

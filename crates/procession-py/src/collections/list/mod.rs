@@ -62,6 +62,12 @@ impl PyListBase {
         Ok(PyLease::of(vec![self.list.still()?.lease()]))
     }
 
+    /// The handle of the list's own lock.
+    fn _lock_handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let lock = self.list.held()?.user_lock().map_err(Raise::raise)?;
+        Ok(PyBytes::new(py, &lock.handle()))
+    }
+
     fn __len__(&self) -> PyResult<usize> {
         Ok(self.list.held()?.len().map_err(Raise::raise)? as usize)
     }
