@@ -1,9 +1,9 @@
-"""`SyncManager` and `BaseManager`: objects that processes share, in shared memory where that can be.
+"""`SyncManager` and `BaseManager`: objects that processes share, in shared memory if that can be.
 
 What a `SyncManager` makes, dicts, lists, locks, queues and so on, are objects in shared memory, and
 no server is started for them. A server, the standard library's, with its protocol, is started when
-there is no other way: for a `Pool`, for classes that somebody has registered, and for managers with an
-address, to which other programs can connect.
+there is no other way: for a `Pool`, for classes that somebody has registered, and for managers with
+an address, to which other programs can connect.
 """
 
 import functools
@@ -29,8 +29,9 @@ def __getattr__(name):
 
 
 class BaseManager(_std.BaseManager):
-    __doc__ = """A server process that holds objects, and makes proxies of them; its kinds of objects
-    are registered. See
+    __doc__ = """A server process that holds objects, and makes proxies of them.
+
+    Its kinds of objects are registered. See
     https://docs.python.org/3/library/multiprocessing.html#customized-managers
 
     >>> from procession.managers import BaseManager
@@ -51,10 +52,10 @@ class BaseManager(_std.BaseManager):
 class SyncManager(BaseManager, _std.SyncManager):
     """Makes objects that processes share. `procession.Manager()` gives a started one.
 
-    Its objects live as long as some process has one, or a message under way or another shared object
-    does; `shutdown`, or the end of the manager's `with`, ends them all: who uses one then gets
-    BrokenPipeError, and who waits gets it at once. If a process dies in the middle of an operation,
-    the operation is done or not done, and the others go on.
+    Its objects live as long as some process has one, or a message under way or another shared
+    object does; `shutdown`, or the end of the manager's `with`, ends them all: who uses one then
+    gets BrokenPipeError, and who waits gets it soon. If a process dies in the middle of an
+    operation, that is done or not done, and the others go on.
 
     >>> import procession as mp
     >>> with mp.Manager() as manager:
@@ -70,8 +71,8 @@ class SyncManager(BaseManager, _std.SyncManager):
     _prune_at = _PRUNE_FROM
 
     def start(self, initializer=None, initargs=()):
-        """Makes the manager ready. `initializer` is called in the server's process, which is started
-        for it."""
+        """Makes the manager ready. `initializer` is called in the server's process, which is
+        started for it."""
         if self._state.value != _std.State.INITIAL:
             super().start()  # raises
         if initializer is not None and not callable(initializer):
@@ -231,6 +232,9 @@ class SharedMemoryManager(BaseManager, _std.SharedMemoryManager):
     ...     manager.ShareableList([1, "two"])[1]
     'two'
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
 
     def SharedMemory(self, size):
         """A new segment of `size` bytes."""

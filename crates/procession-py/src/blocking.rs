@@ -47,8 +47,9 @@ impl Patience {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let blocking = blocking.map_or(Ok(true), PyAnyMethods::is_truthy)?;
-        let is_some = |timeout: &Bound<'_, PyAny>| Ok(!timeout.is_none() && timeout.ne(-1)?);
-        let given = timeout.map(is_some).unwrap_or(PyResult::Ok(false))?;
+        let is_some =
+            |timeout: &Bound<'_, PyAny>| PyResult::Ok(!timeout.is_none() && timeout.ne(-1)?);
+        let given = timeout.map_or(PyResult::Ok(false), is_some)?;
         match timeout.filter(|_| given) {
             None if blocking => Ok(Self::Until(None)),
             None => Ok(Self::None),

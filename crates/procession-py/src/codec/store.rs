@@ -50,15 +50,12 @@ impl Value {
                 Self { kind: Kind::Plain as u8, holds: Vec::new() }
             }
             Prepared::Pickle(pickled) => {
-                let kind = match pickled.only_stream() {
-                    Some(stream) => {
-                        whole.extend_from_slice(stream);
-                        Kind::Pickle
-                    }
-                    None => {
-                        pickled.write_whole(&mut whole);
-                        Kind::SmallBuffers
-                    }
+                let kind = if let Some(stream) = pickled.only_stream() {
+                    whole.extend_from_slice(stream);
+                    Kind::Pickle
+                } else {
+                    pickled.write_whole(&mut whole);
+                    Kind::SmallBuffers
                 };
                 Self { kind: kind as u8, holds: pickled.into_handles() }
             }

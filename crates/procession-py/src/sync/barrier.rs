@@ -69,9 +69,9 @@ impl PyBarrierBase {
         // would be for a round that has not begun.
         let arrival = match arrive()? {
             Some(arrival) => Waited::Done(arrival),
-            None => {
-                self.barrier.wait(py, Patience::Until(None), arrive, |d| barrier.wait_while_busy(d))?
-            }
+            None => self
+                .barrier
+                .wait(py, Patience::Until(None), arrive, |d| barrier.wait_while_busy(d))?,
         };
         let waiter = match arrival.done() {
             Some(Arrival::Wait(waiter)) => waiter,
@@ -84,8 +84,12 @@ impl PyBarrierBase {
             }
             _ => return Err(broken(py)),
         };
-        let waited =
-            self.barrier.wait(py, patience, || Ok(waiter.outcome()), |deadline| waiter.wait(deadline));
+        let waited = self.barrier.wait(
+            py,
+            patience,
+            || Ok(waiter.outcome()),
+            |deadline| waiter.wait(deadline),
+        );
         // An exception (Ctrl-C) or a time-out breaks it for all, unless it was decided before.
         match waited.map(Waited::done) {
             Ok(Some(outcome)) => outcome.map_err(|_| broken(py)),

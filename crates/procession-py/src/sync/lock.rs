@@ -62,12 +62,7 @@ impl PyLockBase {
     ///
     /// AbandonedLockWarning if the one who held it was killed.
     #[pyo3(signature = (block=None, timeout=None, *, blocking=None), text_signature = "($self, block=True, timeout=None)")]
-    fn _acquire(
-        slf: &Bound<'_, Self>,
-        block: Arg,
-        timeout: Arg,
-        blocking: Arg,
-    ) -> PyResult<bool> {
+    fn _acquire(slf: &Bound<'_, Self>, block: Arg, timeout: Arg, blocking: Arg) -> PyResult<bool> {
         let patience = if slf.get().lock.is_scoped() {
             Patience::as_threading(block.or(blocking), timeout)?
         } else if blocking.is_some() {
@@ -177,13 +172,16 @@ impl PyLockBase {
     ) -> PyResult<bool> {
         let acquired = match acquired {
             Some(acquired) => Some(acquired),
-            None => slf.get().lock.wait(
-                slf.py(),
-                patience,
-                || lock.try_acquire().map_err(Raise::raise),
-                |deadline| lock.wait(deadline),
-            )?
-            .done(),
+            None => slf
+                .get()
+                .lock
+                .wait(
+                    slf.py(),
+                    patience,
+                    || lock.try_acquire().map_err(Raise::raise),
+                    |deadline| lock.wait(deadline),
+                )?
+                .done(),
         };
         match acquired {
             None => Ok(false),
@@ -208,4 +206,3 @@ fn tell(lock: &Bound<'_, PyLockBase>, by: &Abandoned) -> PyResult<()> {
     warn.call1((lock, by.pid, &by.name, code))?;
     Ok(())
 }
-

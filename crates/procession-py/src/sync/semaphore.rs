@@ -67,14 +67,16 @@ impl PySemaphoreBase {
         let patience = Patience::from_args(block, timeout)?;
         let semaphore = self.semaphore.held()?;
         let had = semaphore.try_acquire()
-            || self.semaphore.wait(
-                py,
-                patience,
-                || Ok(semaphore.try_acquire().then_some(())),
-                |deadline| semaphore.wait(deadline),
-            )?
-            .done()
-            .is_some();
+            || self
+                .semaphore
+                .wait(
+                    py,
+                    patience,
+                    || Ok(semaphore.try_acquire().then_some(())),
+                    |deadline| semaphore.wait(deadline),
+                )?
+                .done()
+                .is_some();
         if had {
             self.taken.fetch_add(1, Ordering::Relaxed);
         }

@@ -50,7 +50,10 @@ pub(in crate::codec) fn encode(
 /// Appends a key that is equal to another one just if its bytes are: a string, bytes, an int, None,
 /// a float that no int equals, or a tuple of these. Others are `Unplain::Other`.
 #[inline]
-pub(in crate::codec) fn encode_key(obj: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Result<(), Unplain> {
+pub(in crate::codec) fn encode_key(
+    obj: &Bound<'_, PyAny>,
+    out: &mut Vec<u8>,
+) -> Result<(), Unplain> {
     let mut encoder = Encoder {
         py: obj.py(),
         out: Writer(out),

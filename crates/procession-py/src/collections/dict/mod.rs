@@ -107,9 +107,7 @@ impl PyDictBase {
         let (dict, mut scratch) = (self.dict.held()?, Scratch::take());
         let name = Name::of(key, &mut scratch)?;
         let removed = match dict.remove(&name.key(&scratch.key)) {
-            Err(FindError::Unsure) => {
-                odd::pop(dict, key, &name, &mut scratch.bytes)?.is_some()
-            }
+            Err(FindError::Unsure) => odd::pop(dict, key, &name, &mut scratch.bytes)?.is_some(),
             removed => removed.map_err(Raise::raise)?,
         };
         if removed { Ok(()) } else { Err(missing(key)) }
@@ -236,7 +234,11 @@ impl PyDictBase {
 
     /// Adds n to the value for key, which is 0 if there is none, in one step; returns the sum.
     #[pyo3(signature = (key, n=None), text_signature = "($self, key, n=1)")]
-    fn increment<'py>(&self, key: &Bound<'py, PyAny>, n: Arg<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn increment<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        n: Arg<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         special::increment(self.dict.held()?, key, n)
     }
 

@@ -50,8 +50,7 @@ pub(super) fn compare_exchange(
     let old_value = Value::of(old, &mut expected)?;
     let key_there = name.key(&scratch.key);
     if old_value.is_plain() {
-        let (old, new) =
-            (old_value.datum(&expected.bytes), new_value.datum(&scratch.bytes));
+        let (old, new) = (old_value.datum(&expected.bytes), new_value.datum(&scratch.bytes));
         match dict.compare_exchange(&key_there, Some(&old), Some(&new)) {
             Ok(true) => return Ok(true),
             Ok(false) | Err(FindError::Unsure) => {}
@@ -65,6 +64,9 @@ pub(super) fn compare_exchange(
     };
     Ok(change(dict, key, &name, &key_there, exchange)?.is_some())
 }
+
+/// The new value; None if it was to stay as it is.
+type Changed<'py> = Option<Bound<'py, PyAny>>;
 
 /// Replaces the value by what `make` gives for it, as if in one step; None leaves it as it is.
 fn change<'py>(
@@ -112,7 +114,7 @@ fn change_odd<'py>(
     name: &Name,
     key_there: &Key<'_>,
     make: impl Fn(Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>>,
-) -> PyResult<Option<Option<Bound<'py, PyAny>>>> {
+) -> PyResult<Option<Changed<'py>>> {
     let py = key.py();
     let (version, pos) = odd::find(dict, key, name)?;
     let (mut there, mut scratch) = (Scratch::take(), Scratch::take());
@@ -152,9 +154,9 @@ pub(super) fn wait_for<'py>(
             return Ok(value);
         }
         let changed = || Ok((dict.version() != since).then_some(()));
-        let waited = base.dict.wait(py, patience, changed, |deadline| {
-            dict.wait_for_change(since, deadline)
-        })?;
+        let waited = base
+            .dict
+            .wait(py, patience, changed, |deadline| dict.wait_for_change(since, deadline))?;
         if !matches!(waited, Waited::Done(())) {
             return base.look_up(key)?.ok_or_else(|| error::timed_out(py));
         }

@@ -36,14 +36,15 @@ pub(super) fn gather<'py>(
     }
     let all = match args.get_item(0) {
         // Another shared dict's entries are taken in one step.
-        Ok(other) => match other.cast::<PyDictBase>() {
-            Ok(other) => other.get().copy(py)?,
-            Err(_) => {
+        Ok(other) => {
+            if let Ok(other) = other.cast::<PyDictBase>() {
+                other.get().copy(py)?
+            } else {
                 let all = PyDict::new(py);
                 all.call_method1("update", (other,))?;
                 all
             }
-        },
+        }
         Err(_) => PyDict::new(py),
     };
     if let Some(kwargs) = kwargs {
@@ -136,7 +137,8 @@ pub(super) fn copy<'py>(py: Python<'py>, dict: &RawDict) -> PyResult<Bound<'py, 
 }
 
 pub(super) fn keys<'py>(py: Python<'py>, dict: &RawDict) -> PyResult<Bound<'py, PyList>> {
-    let (all, mut scratch) = (dict.key_batch(0, usize::MAX).map_err(Raise::raise)?, Scratch::take());
+    let (all, mut scratch) =
+        (dict.key_batch(0, usize::MAX).map_err(Raise::raise)?, Scratch::take());
     list(py, &all, |item| key_of(py, &all, item, &mut scratch))
 }
 

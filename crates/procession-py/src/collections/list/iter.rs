@@ -34,7 +34,7 @@ impl PyListIterator {
         let raw = list.list.held()?;
         let mut i = (self.index - self.fetched.from) as usize;
         if raw.version() != self.fetched.version || i >= self.fetched.items.len() {
-            let from = self.index as i64;
+            let from = self.index.cast_signed();
             let large = self.fetched.bytes.len() > LARGE;
             let to = from.saturating_add(if large { 1 } else { FETCH });
             self.fetched = raw.slice(from, to).map_err(Raise::raise)?;

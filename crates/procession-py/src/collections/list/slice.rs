@@ -54,7 +54,9 @@ impl Slice {
         };
         let way = if step < 0 { start - stop } else { stop - start };
         let count = if way <= 0 { 0 } else { (way - 1) / step.abs() + 1 };
-        (0..count as usize).map(move |i| (start + i as i64 * step) as usize)
+        // Each lies between 0 and the length.
+        (0..count.cast_unsigned() as usize)
+            .map(move |i| (start + i.cast_signed() as i64 * step).cast_unsigned() as usize)
     }
 }
 
@@ -63,7 +65,8 @@ pub(super) fn bound_of(bound: &Bound<'_, PyAny>) -> PyResult<i64> {
     if let Ok(bound) = bound.extract::<i64>() {
         return Ok(bound);
     }
-    let whole = bound.py().import(intern!(bound.py(), "operator"))?.call_method1("index", (bound,))?;
+    let whole =
+        bound.py().import(intern!(bound.py(), "operator"))?.call_method1("index", (bound,))?;
     Ok(if whole.lt(0)? { i64::MIN } else { i64::MAX })
 }
 

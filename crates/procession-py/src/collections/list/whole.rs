@@ -76,11 +76,7 @@ pub(super) fn find(
     Ok((values.version, None))
 }
 
-pub(super) fn index(
-    list: &RawList,
-    value: &Bound<'_, PyAny>,
-    slice: Range<i64>,
-) -> PyResult<u64> {
+pub(super) fn index(list: &RawList, value: &Bound<'_, PyAny>, slice: Range<i64>) -> PyResult<u64> {
     match find(list, value, slice)? {
         (_, Some(index)) => Ok(index),
         _ => Err(PyValueError::new_err(format!("{} is not in list", value.repr()?))),
@@ -101,7 +97,7 @@ pub(super) fn remove(list: &RawList, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let (version, Some(index)) = find(list, value, 0..i64::MAX)? else {
             return Err(PyValueError::new_err("list.remove(x): x not in list"));
         };
-        let index = index as i64;
+        let index = index.cast_signed();
         Ok(list.splice_if(version, index, index + 1, &[]).map_err(Raise::raise)?.ok())
     })
 }
@@ -126,7 +122,7 @@ pub(super) fn sort(py: Python<'_>, list: &RawList, key: Arg, reverse: bool) -> P
                 keys.set_item(i, key.call1((keys.get_item(i)?,))?)?;
             }
         }
-        let order = PyRange::new(py, 0, keys.len() as isize)?.try_iter()?;
+        let order = PyRange::new(py, 0, keys.len().cast_signed())?.try_iter()?;
         let order = PyList::new(py, order.collect::<PyResult<Vec<_>>>()?)?;
         let how = PyDict::new(py);
         how.set_item(intern!(py, "key"), keys.getattr(intern!(py, "__getitem__"))?)?;

@@ -4,16 +4,19 @@
 //! code ever runs while the core holds anything. The common path neither releases the interpreter
 //! nor allocates.
 
+mod args;
+
 use std::num::NonZeroU64;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use procession::{Block, End, Family, RawQueue, Received, TryPutError};
-use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use args::{Given, capacity, feeder_error};
 
 use crate::blocking::{self, Patience};
 use crate::codec::{self, Kind, Prepared, Scratch};
@@ -73,16 +76,18 @@ impl PyQueueBase {
     ///
     /// If the queue is full and block is true, waits for room, at most timeout seconds; then raises
     /// queue.Full.
-    #[pyo3(signature = (obj, block=None, timeout=None), text_signature = "($self, obj, block=True, timeout=None)")]
+    #[pyo3(signature = (obj=Given(None), block=None, timeout=None, *, item=Given(None)), text_signature = "($self, obj, block=True, timeout=None)")]
     fn put(
         slf: &Bound<'_, Self>,
-        obj: &Bound<'_, PyAny>,
+        obj: Given<'_, '_>,
         block: Arg,
         timeout: Arg,
+        item: Given<'_, '_>,
     ) -> PyResult<()> {
         let queue = Self::open(slf)?;
-        let patience = Patience::from_args(block, timeout)?;
-        if Self::put_one(slf, &queue, obj, patience)? {
+        let patience = slf.get().patience(block, timeout)?;
+        let obj = args::the_one(obj, item, slf.get().scope.is_scoped())?;
+        if Self::put_one(slf, &queue, &obj, patience)? {
             Ok(())
         } else {
             Err(error::full(slf.py(), None))
@@ -96,7 +101,7 @@ impl PyQueueBase {
     #[pyo3(signature = (block=None, timeout=None), text_signature = "($self, block=True, timeout=None)")]
     fn get<'py>(slf: &Bound<'py, Self>, block: Arg, timeout: Arg) -> PyResult<Bound<'py, PyAny>> {
         let queue = Self::open(slf)?;
-        let patience = Patience::from_args(block, timeout)?;
+        let patience = slf.get().patience(block, timeout)?;
         match Self::get_one(slf, &queue, patience)? {
             Some(object) => Ok(object),
             None => Err(error::empty(slf.py())),
@@ -248,6 +253,20 @@ impl PyQueueBase {
         self.queue
             .set(py, queue)
             .map_err(|_| PyRuntimeError::new_err("the queue has begun already"))
+    }
+
+    /// A manager's queue is `queue.Queue` in what it takes.
+    #[inline]
+    fn patience(&self, block: Arg, timeout: Arg) -> PyResult<Patience> {
+        if let Some(seconds) = timeout
+            && self.scope.is_scoped()
+            && block.map_or(Ok(true), PyAnyMethods::is_truthy)?
+            && !seconds.is_none()
+            && seconds.lt(0)?
+        {
+            return Err(PyValueError::new_err("'timeout' must be a non-negative number"));
+        }
+        Patience::from_args(block, timeout)
     }
 
     fn is_closed(&self) -> bool {
@@ -421,48 +440,4 @@ impl PyQueueBase {
             None => Ok(None),
         }
     }
-}
-
-/// `maxsize` as the core has it.
-fn capacity(maxsize: &Bound<'_, PyAny>) -> PyResult<Option<NonZeroU64>> {
-    let index = maxsize.call_method0(intern!(maxsize.py(), "__index__"));
-    let Ok(index) = index else {
-        let kind = maxsize.get_type();
-        return Err(PyTypeError::new_err(format!(
-            "'{}' object cannot be interpreted as an integer",
-            kind.name()?
-        )));
-    };
-    if index.le(0)? {
-        return Ok(None);
-    }
-    Ok(NonZeroU64::new(index.extract()?))
-}
-
-/// The object cannot be pickled. A class that overrides the standard library's hook for that hears
-/// of it there.
-#[cold]
-fn feeder_error(
-    slf: &Bound<'_, PyQueueBase>,
-    obj: &Bound<'_, PyAny>,
-    error: PyErr,
-) -> PyResult<()> {
-    static USUAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = slf.py();
-    let name = intern!(py, "_on_queue_feeder_error");
-    if !error.is_instance_of::<PyException>(py) {
-        return Err(error);
-    }
-    let Some(hook) = slf.get_type().getattr_opt(name)? else {
-        return Err(error);
-    };
-    let usual = USUAL.get_or_try_init(py, || {
-        let class = py.import("procession.queues")?.getattr("Queue")?;
-        class.getattr(name).map(Bound::unbind)
-    })?;
-    if hook.is(usual) {
-        return Err(error);
-    }
-    slf.call_method1(name, (error.into_value(py), obj))?;
-    Ok(())
 }
