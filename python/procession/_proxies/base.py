@@ -73,6 +73,7 @@ class Shared:
         """Takes what `_rest` gave."""
 
     def __reduce__(self):
+        papers(self._scope)  # a child that is being started needs both
         return _rebuild, (
             self._typeid,
             self._handle(),
