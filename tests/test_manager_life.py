@@ -5,17 +5,14 @@ import gc
 import multiprocessing
 import pickle
 import threading
-import time
-import weakref
 
 import pytest
 from conftest import descendants
 from manager_support import given_back, sound, used
-from support import METHODS, PATIENCE, each_method, ended, run, until, until_waiting
+from support import METHODS, PATIENCE, each_method, ended, until
 
 import procession as mp
 from procession import _core
-from procession.managers import SyncManager
 
 MAKERS = {
     "dict": lambda m: m.dict(a=1),
