@@ -1,6 +1,7 @@
 """The end of a manager: what its objects say, who is told, and what the manager itself says."""
 
 import array
+import functools
 import multiprocessing
 import os
 import pickle
@@ -116,9 +117,14 @@ def test_in_all_processes(method):
     ended(child)
 
 
+def waits(condition, name, *args):
+    condition.acquire()
+    getattr(condition, name)(*args)
+
+
 WAITS = {
     "Queue.get": lambda m: m.Queue().get,
-    "Queue.get with a time-out": lambda m: lambda q=m.Queue(): q.get(timeout=100),
+    "Queue.get with a time-out": lambda m: functools.partial(m.Queue().get, timeout=100),
     "Queue.get_many": lambda m: m.Queue().get_many,
     "Queue.put": lambda m: (q := m.Queue(1)).put(1) or (lambda: q.put(2)),
     "Queue.join": lambda m: (q := m.Queue()).put(1) or q.join,
@@ -132,11 +138,9 @@ WAITS = {
     "BoundedSemaphore.acquire": lambda m: m.BoundedSemaphore(0).acquire,
     "Event.wait": lambda m: m.Event().wait,
     "Barrier.wait": lambda m: m.Barrier(2).wait,
-    "Condition.wait": lambda m: lambda c=m.Condition(): c.acquire() and c.wait(),
-    "Condition.wait_for": lambda m: (
-        lambda c=m.Condition(): c.acquire() and c.wait_for(lambda: False)
-    ),
-    "dict.wait_for": lambda m: lambda d=m.dict(): d.wait_for("a"),
+    "Condition.wait": lambda m: functools.partial(waits, m.Condition(), "wait"),
+    "Condition.wait_for": lambda m: functools.partial(waits, m.Condition(), "wait_for", bool),
+    "dict.wait_for": lambda m: functools.partial(m.dict().wait_for, "a"),
     "dict.lock": lambda m: (d := m.dict()).lock().acquire() and d.lock().acquire,
 }
 
@@ -240,7 +244,7 @@ def test_what_a_manager_tells_of_itself():
 def test_an_error_inside_a_with_ends_the_manager():
     with pytest.raises(ZeroDivisionError), mp.Manager() as manager:
         shared = manager.list()
-        1 / 0
+        raise ZeroDivisionError
     assert broken(shared)
 
 

@@ -256,7 +256,7 @@ def test_bytes_of_another_pickler_are_weak(manager):
 HOLDERS = {
     "dict": lambda m: (d := m.dict(), d.__setitem__, d.clear),
     "a key": lambda m: (d := m.dict(), lambda k, v: d.__setitem__((k, v), 0), d.clear),
-    "list": lambda m: (l := m.list(), l.insert, l.clear),
+    "list": lambda m: (row := m.list(), row.insert, row.clear),
     "Namespace": lambda m: (n := m.Namespace(), n.__setattr__, lambda: delattr(n, "x")),
     "Value": lambda m: (v := m.Value("O", None), lambda k, x: v.set(x), lambda: v.set(None)),
     "Queue": lambda m: (q := m.Queue(), lambda k, v: q.put(v), q.get),
