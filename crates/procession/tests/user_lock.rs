@@ -31,7 +31,7 @@ alone!(it_survives_all_that_empties_its_collection {
     let mine = || list.user_lock().unwrap().is_mine();
     list.push(&value()).unwrap();
     assert!(list.pop(0, &mut Vec::new()).unwrap().is_some() && mine());
-    list.extend(&[value(); 2000]).unwrap();
+    list.extend(&vec![value(); 2000]).unwrap();
     list.replace_all(list.version(), &[value(); 3]).unwrap().unwrap();
     assert!(mine());
     list.clear().unwrap();
