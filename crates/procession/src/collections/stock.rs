@@ -5,8 +5,9 @@ use std::time::Instant;
 use crate::arena::family::Family;
 use crate::arena::layout::stock::StockSlot;
 use crate::arena::lease::Lease;
+use crate::arena::map::corrupt;
 use crate::arena::objects::{Kind, ObjectId};
-use crate::arena::stock::{Loose, Step};
+use crate::arena::stock::Step;
 use crate::error::{ArenaError, HandleError};
 use crate::ring::fifo::Limits;
 use crate::sync::RawLock;
@@ -106,24 +107,47 @@ impl Stock {
         }
     }
 
-    /// Ends a step that copied bytes out, with the objects whose handles are inside; `None`: one of
-    /// them is gone, so the bytes were replaced meanwhile.
+    /// Copies something out: `read` says what, and which objects have their handles in it. These are
+    /// counted for this process when the lock is released. If one is gone by then the bytes were
+    /// replaced meanwhile, and it is done once more, this time with all under the lock.
     #[inline]
-    pub(super) fn end(&self, step: &mut Step, kind: u8, ids: &[ObjectId]) -> Option<Copied> {
-        // What was removed keeps them alive until it is freed, which is after this.
-        let loose: Loose = step.finish();
-        let copied = self.lease_all(ids).map(|holds| Copied { kind, holds });
-        drop(loose);
-        copied
+    pub(super) fn read<R, E: From<ArenaError>>(
+        &self,
+        mut read: impl FnMut(&Step) -> Result<(R, Vec<ObjectId>), E>,
+    ) -> Result<(R, Vec<Lease>), E> {
+        let step = self.begin()?;
+        let (found, ids) = read(&step)?;
+        drop(step);
+        if let Some(holds) = self.lease_all(&ids)? {
+            return Ok((found, holds));
+        }
+        let step = self.begin()?;
+        let (found, ids) = read(&step)?;
+        let holds = self.keep(&ids)?;
+        drop(step);
+        Ok((found, holds))
     }
 
-    pub(super) fn lease_all(&self, ids: &[ObjectId]) -> Option<Vec<Lease>> {
+    /// Counts the objects whose handles are in what a step is about to take out. Before it does: if they
+    /// can't be counted, nothing is taken out.
+    #[inline]
+    pub(super) fn keep(&self, ids: &[ObjectId]) -> Result<Vec<Lease>, ArenaError> {
+        let gone = || corrupt(format!("object {}: a handle of a dead object", self.lease.id.index));
+        self.lease_all(ids)?.ok_or_else(gone)
+    }
+
+    /// `None`: one of them is gone.
+    fn lease_all(&self, ids: &[ObjectId]) -> Result<Option<Vec<Lease>>, ArenaError> {
         let inner = self.lease.inner;
-        let lease = |id: &ObjectId| {
-            inner.open_handle(*id).ok()?;
-            Lease::of_counted(inner, *id).ok()
-        };
-        ids.iter().map(lease).collect()
+        let mut all = Vec::new();
+        for id in ids {
+            match inner.open_handle(*id) {
+                Ok(()) => all.push(Lease::of_counted(inner, *id)?),
+                Err(HandleError::Arena(e)) => return Err(e),
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(Some(all))
     }
 
     pub(super) fn user_lock(&self) -> Result<RawLock, ArenaError> {

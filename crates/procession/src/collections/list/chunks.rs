@@ -89,9 +89,18 @@ fn check_dir(step: &Step) -> Result<(), ArenaError> {
     if dir == 0 { Ok(()) } else { step.inner.stocked_words(dir >> 8, 1 << (dir & 63), step.id) }
 }
 
-/// How many chunks there are.
-pub(super) fn count(step: &Step) -> u64 {
-    if step.root(DIR) == 0 { 0 } else { step.root(CHUNKS) }
+/// How many chunks there are: as many as the directory has room for.
+#[inline]
+pub(super) fn count(step: &Step) -> Result<u64, ArenaError> {
+    let dir = step.root(DIR);
+    if dir == 0 {
+        return Ok(0);
+    }
+    let (n, room) = (step.root(CHUNKS), 1 << (dir & 63));
+    if step.root(FIRST).checked_add(n).is_none_or(|end| end > room) {
+        return Err(step.corrupt("the number of chunks"));
+    }
+    Ok(n)
 }
 
 /// Where the value with this index is, which is less than the length.
@@ -113,7 +122,7 @@ pub(super) fn locate(step: &Step, index: u64) -> Result<Spot, ArenaError> {
         return Ok(Spot { k, chunk, i });
     }
     check_dir(step)?;
-    for k in 0..count(step) {
+    for k in 0..count(step)? {
         let chunk = chunk(step, k)?;
         if i < chunk.count {
             return Ok(Spot { k, chunk, i });
@@ -125,7 +134,10 @@ pub(super) fn locate(step: &Step, index: u64) -> Result<Spot, ArenaError> {
 
 /// Makes the list's chunks `range` into these, which are not full of holes.
 pub(super) fn replace(step: &mut Step, range: Range<u64>, new: &[Chunk]) -> Result<(), ArenaError> {
-    let (all, n) = (count(step), new.len() as u64);
+    let (all, n) = (count(step)?, new.len() as u64);
+    if range.start > range.end || range.end > all {
+        return Err(step.corrupt("the number of chunks"));
+    }
     let total = all - (range.end - range.start) + n;
     let inner = |k: u64| k != 0 && k + 1 != total;
     let full = (range.start..).zip(new).all(|(k, c)| !inner(k) || c.count == CHUNK);
@@ -185,7 +197,7 @@ pub(super) fn fresh(step: &mut Step, refs: &[Ref]) -> Result<Chunk, ArenaError> 
 /// Adds a ref behind all others.
 #[inline]
 pub(super) fn append(step: &mut Step, r: Ref) -> Result<(), ArenaError> {
-    let n = count(step);
+    let n = count(step)?;
     if n != 0 {
         let last = chunk(step, n - 1)?;
         if last.start + last.count < CHUNK {
@@ -200,7 +212,7 @@ pub(super) fn append(step: &mut Step, r: Ref) -> Result<(), ArenaError> {
 
 #[cold]
 fn append_chunk(step: &mut Step, r: Ref) -> Result<(), ArenaError> {
-    let n = count(step);
+    let n = count(step)?;
     let new = fresh(step, &[r])?;
     let dir = step.root(DIR);
     // The last chunk is not the last any more.
@@ -225,8 +237,8 @@ fn append_chunk(step: &mut Step, r: Ref) -> Result<(), ArenaError> {
 
 /// Takes the first or the last chunk out of the directory, and frees it.
 pub(super) fn drop_end(step: &mut Step, spot: &Spot) -> Result<(), ArenaError> {
-    let n = count(step);
-    step.set_root(CHUNKS, n - 1);
+    let n = count(step)?;
+    step.set_root(CHUNKS, n.saturating_sub(1));
     if spot.k == 0 {
         step.set_root(FIRST, step.root(FIRST).wrapping_add(1));
     }

@@ -24,7 +24,7 @@ impl RawList {
         let step = self.stock.begin()?;
         let mut wrong = Vec::new();
         let mut segments: HashMap<u64, u64> = HashMap::new();
-        let (n, mut len) = (chunks::count(&step), 0);
+        let (n, mut len) = (chunks::count(&step)?, 0);
         for k in 0..n {
             let chunk = chunks::chunk(&step, k)?;
             step.inner.stocked(chunk.block, step.id)?;

@@ -58,16 +58,17 @@ fn put_near(step: &mut Step, index: u64, r: Ref) -> Result<bool, ArenaError> {
     } else {
         return Ok(false);
     }
-    note_uneven(step, k);
+    note_uneven(step, k)?;
     step.set_root(LEN, step.root(LEN).wrapping_add(1));
     Ok(true)
 }
 
 /// A chunk's count has changed.
-fn note_uneven(step: &mut Step, k: u64) {
-    if k != 0 && k + 1 != chunks::count(step) && step.root(super::EVEN) != 0 {
+fn note_uneven(step: &mut Step, k: u64) -> Result<(), ArenaError> {
+    if k != 0 && k + 1 != chunks::count(step)? && step.root(super::EVEN) != 0 {
         step.set_root(super::EVEN, 0);
     }
+    Ok(())
 }
 
 pub(super) fn remove_one(step: &mut Step, index: u64) -> Result<(), ArenaError> {
@@ -78,7 +79,7 @@ pub(super) fn remove_one(step: &mut Step, index: u64) -> Result<(), ArenaError> 
     let spot = chunks::locate(step, index)?;
     let Spot { k, chunk, i } = spot;
     let behind = chunk.count - 1 - i;
-    let at_end = k == 0 || k + 1 == chunks::count(step);
+    let at_end = k == 0 || k + 1 == chunks::count(step)?;
     if chunk.count == 1 && at_end {
         Ref(step.load(spot.at())?).drop(step)?;
         chunks::drop_end(step, &spot)?;
@@ -96,11 +97,11 @@ pub(super) fn remove_one(step: &mut Step, index: u64) -> Result<(), ArenaError> 
             }
             chunks::set_chunk(step, k, Chunk { start: chunk.start + 1, ..shrunk })?;
         }
-        note_uneven(step, k);
+        note_uneven(step, k)?;
     } else {
         return rewrite(step, index, index + 1, &[]);
     }
-    step.set_root(LEN, len - 1);
+    step.set_root(LEN, len.saturating_sub(1));
     Ok(())
 }
 
@@ -114,7 +115,7 @@ fn rewrite(step: &mut Step, from: u64, to: u64, new: &[Ref]) -> Result<(), Arena
     refs.extend(last.chunk.refs(step, kept_from..last.chunk.count)?);
     let mut range = first.k..last.k + 1;
     drop_refs(step, &first, &last, kept_from)?;
-    if refs.len() < SMALL && range.end < chunks::count(step) {
+    if refs.len() < SMALL && range.end < chunks::count(step)? {
         let next = chunks::chunk(step, range.end)?;
         if refs.len() as u64 + next.count <= JOINED {
             refs.extend(next.refs(step, 0..next.count)?);
