@@ -155,6 +155,15 @@ impl Stock {
         RawLock::of(self.lease.companion(make)?)
     }
 
+    #[inline]
+    pub(super) fn is_stuck(&self) -> bool {
+        self.slot.lock.is_stuck()
+    }
+
+    pub(super) fn settle(&self) -> Result<(), ArenaError> {
+        self.begin().map(drop)
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.slot.version.load(Ordering::Acquire)
     }
@@ -249,6 +258,31 @@ macro_rules! common {
             #[must_use]
             pub fn version(&self) -> u64 {
                 self.stock.version()
+            }
+
+            /// Whether a process is in the middle of an operation, and stays there for more than some
+            /// microseconds: it may have been stopped. The next operation sleeps until it goes on, or
+            /// is dead.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("assert!(!", stringify!($type), "::create(Family::current()?)?.is_stuck());")]
+            /// # Ok(()) }
+            /// ```
+            #[inline]
+            #[must_use]
+            pub fn is_stuck(&self) -> bool {
+                self.stock.is_stuck()
+            }
+
+            /// Sleeps until nobody is in the middle of an operation.
+            ///
+            /// # Errors
+            /// [`ArenaError`](crate::ArenaError) if the arena is damaged.
+            pub fn settle(&self) -> Result<(), crate::error::ArenaError> {
+                self.stock.settle()
             }
 
             /// Waits until something may have changed since the version was `since`.

@@ -146,7 +146,7 @@ pub(super) fn wait_for<'py>(
     timeout: Arg,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = key.py();
-    let dict = base.dict.held()?;
+    let dict = base.dict.free(py)?;
     let patience = Patience::from_args(None, timeout)?;
     loop {
         let since = dict.version();

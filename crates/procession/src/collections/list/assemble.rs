@@ -86,7 +86,7 @@ impl RawList {
                 step.commit()?;
                 return Ok(Ok(()));
             }
-            let (n, mut old) = (chunks::count(&step), Vec::new());
+            let (n, mut old) = (chunks::count(&step)?, Vec::new());
             for k in 0..n {
                 let chunk = chunks::chunk(&step, k)?;
                 old.extend(chunk.refs(&step, 0..chunk.count)?.into_iter().map(Some));
@@ -96,7 +96,7 @@ impl RawList {
             for source in sources {
                 new.push(match source {
                     Source::Old(i) => old[i].take().expect("a part names a value once"),
-                    Source::New(ready) => ready.put(&mut step)?,
+                    Source::New(mut ready) => ready.put(&mut step)?,
                 });
             }
             old.into_iter().flatten().try_for_each(|gone| gone.drop(&mut step))?;
