@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple};
 
 use super::Arg;
+use crate::args::{self, Given};
 use crate::codec::store::{self, Value};
 use crate::codec::{self, Scratch};
 use crate::error::Raise;
@@ -77,7 +78,7 @@ impl PyListBase {
         if let Ok(slice) = index.cast_exact::<PySlice>() {
             return Ok(slice::get(list, slice)?.into_any());
         }
-        let (at, mut scratch) = (index_of(index, "list")?, Scratch::take());
+        let (at, mut scratch) = (args::subscript(index)?, Scratch::take());
         match list.get(at, &mut scratch.bytes).map_err(Raise::raise)? {
             Some(copied) => Ok(store::load(index.py(), copied.kind, &mut scratch)?),
             None => Err(PyIndexError::new_err("list index out of range")),
@@ -89,7 +90,7 @@ impl PyListBase {
         if let Ok(slice) = index.cast_exact::<PySlice>() {
             return slice::set(list, slice, value);
         }
-        let (at, mut scratch) = (index_of(index, "list")?, Scratch::take());
+        let (at, mut scratch) = (args::subscript(index)?, Scratch::take());
         let value = Value::of(value, &mut scratch)?;
         if list.set(at, &value.datum(&scratch.bytes)).map_err(Raise::raise)? {
             return Ok(());
@@ -102,7 +103,7 @@ impl PyListBase {
         if let Ok(slice) = index.cast_exact::<PySlice>() {
             return slice::delete(list, slice);
         }
-        let at = index_of(index, "list")?;
+        let at = args::subscript(index)?;
         match list.pop(at, &mut Scratch::take().bytes).map_err(Raise::raise)? {
             Some(_) => Ok(()),
             None => Err(PyIndexError::new_err("list assignment index out of range")),
@@ -130,7 +131,7 @@ impl PyListBase {
             Ok(other) => other.get().copy(py)?.into_any(),
             Err(_) => other.clone(),
         };
-        self.copy(py)?.as_sequence().concat(other.cast()?).map(Bound::into_any)
+        self.copy(py)?.into_any().add(other)
     }
 
     fn __iadd__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -166,17 +167,17 @@ impl PyListBase {
     /// Puts a value before the one with this index.
     fn insert(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut scratch = Scratch::take();
-        let at = slice::bound_of(index)?;
+        let at = args::number(index)?;
         let stored = Value::of(value, &mut scratch)?;
         let list = self.list.free(value.py())?;
         list.insert(at, &stored.datum(&scratch.bytes)).map_err(Raise::raise)
     }
 
     /// Removes the value with this index, which is the last one's if none is given, and returns it.
-    #[pyo3(signature = (index=None, /), text_signature = "($self, index=-1, /)")]
-    fn pop<'py>(&self, py: Python<'py>, index: Arg<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    #[pyo3(signature = (index=Given(None), /), text_signature = "($self, index=-1, /)")]
+    fn pop<'py>(&self, py: Python<'py>, index: Given<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let (list, mut scratch) = (self.list.free(py)?, Scratch::take());
-        let at = index.map_or(Ok(-1), |index| index_of(index, "list"))?;
+        let at = index.0.map_or(Ok(-1), |index| args::number(&index))?;
         match list.pop(at, &mut scratch.bytes).map_err(Raise::raise)? {
             Some(copied) => Ok(store::load(py, copied.kind, &mut scratch)?),
             None if list.is_empty().map_err(Raise::raise)? => {
@@ -193,10 +194,15 @@ impl PyListBase {
 
     /// The index of the first value that equals this one, from start on and before stop. ValueError if
     /// there is none.
-    #[pyo3(signature = (value, start=None, stop=None, /))]
-    fn index(&self, value: &Bound<'_, PyAny>, start: Arg, stop: Arg) -> PyResult<u64> {
-        let start = start.map_or(Ok(0), slice::bound_of)?;
-        let stop = stop.map_or(Ok(i64::MAX), slice::bound_of)?;
+    #[pyo3(signature = (value, start=Given(None), stop=Given(None), /))]
+    fn index(
+        &self,
+        value: &Bound<'_, PyAny>,
+        start: Given<'_, '_>,
+        stop: Given<'_, '_>,
+    ) -> PyResult<u64> {
+        let start = start.0.map_or(Ok(0), |start| args::bound(&start))?;
+        let stop = stop.0.map_or(Ok(i64::MAX), |stop| args::bound(&stop))?;
         whole::index(self.list.free(value.py())?, value, start..stop)
     }
 
@@ -212,8 +218,8 @@ impl PyListBase {
 
     /// Sorts the list, in one step: the smallest first, or the greatest if reverse is true, by what key
     /// makes of each value.
-    #[pyo3(signature = (*, key=None, reverse=false))]
-    fn sort(&self, py: Python<'_>, key: Arg, reverse: bool) -> PyResult<()> {
+    #[pyo3(signature = (*, key=None, reverse=None), text_signature = "($self, *, key=None, reverse=False)")]
+    fn sort(&self, py: Python<'_>, key: Arg, reverse: Arg) -> PyResult<()> {
         whole::sort(py, self.list.free(py)?, key, reverse)
     }
 
@@ -232,25 +238,4 @@ impl PyListBase {
     fn _check(&self) -> PyResult<Vec<String>> {
         self.list.held()?.check().map_err(Raise::raise)
     }
-}
-
-/// An index, as a list takes it.
-#[inline]
-fn index_of(index: &Bound<'_, PyAny>, kind: &str) -> PyResult<i64> {
-    match index.extract::<i64>() {
-        Ok(index) => Ok(index),
-        Err(_) => Err(no_index(index, kind)),
-    }
-}
-
-#[cold]
-fn no_index(index: &Bound<'_, PyAny>, kind: &str) -> PyErr {
-    let class = index.get_type();
-    let name = class.name().map_or_else(|_| "object".into(), |name| name.to_string());
-    if index.hasattr("__index__").unwrap_or(false) {
-        return PyIndexError::new_err(format!("cannot fit '{name}' into an index-sized integer"));
-    }
-    pyo3::exceptions::PyTypeError::new_err(format!(
-        "{kind} indices must be integers or slices, not {name}"
-    ))
 }

@@ -113,7 +113,7 @@ pub(super) fn repeat(list: &RawList, n: &Bound<'_, PyAny>) -> PyResult<()> {
     })
 }
 
-pub(super) fn sort(py: Python<'_>, list: &RawList, key: Arg, reverse: bool) -> PyResult<()> {
+pub(super) fn sort(py: Python<'_>, list: &RawList, key: Arg, reverse: Arg) -> PyResult<()> {
     settle(py, || {
         let all = list.snapshot().map_err(Raise::raise)?;
         let keys = objects(py, &all)?;
@@ -126,7 +126,9 @@ pub(super) fn sort(py: Python<'_>, list: &RawList, key: Arg, reverse: bool) -> P
         let order = PyList::new(py, order.collect::<PyResult<Vec<_>>>()?)?;
         let how = PyDict::new(py);
         how.set_item(intern!(py, "key"), keys.getattr(intern!(py, "__getitem__"))?)?;
-        how.set_item(intern!(py, "reverse"), reverse)?;
+        if let Some(reverse) = reverse {
+            how.set_item(intern!(py, "reverse"), reverse)?;
+        }
         order.call_method(intern!(py, "sort"), (), Some(&how))?;
         let order: Vec<usize> = order.extract()?;
         Ok(list.reorder(all.version, &order).map_err(Raise::raise)?.ok())
