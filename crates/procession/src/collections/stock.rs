@@ -1,6 +1,8 @@
 //! What dicts and lists have in common: a counted handle, and how a step is tried.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use super::claim::{self, Claim};
 
 use crate::arena::family::Family;
 use crate::arena::layout::stock::StockSlot;
@@ -69,7 +71,14 @@ impl Stock {
 
     #[inline]
     pub(super) fn begin(&self) -> Result<Step, ArenaError> {
+        if self.slot.claim.load(Ordering::Relaxed) != 0 {
+            claim::give_way(&self.lease, self.slot);
+        }
         Step::begin(&self.lease, self.slot)
+    }
+
+    pub(super) fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError> {
+        Claim::stake(&self.lease, self.slot, patience)
     }
 
     /// Tries again, once, when there was no memory, after what lies about was gathered.
@@ -157,7 +166,7 @@ impl Stock {
 
     #[inline]
     pub(super) fn is_stuck(&self) -> bool {
-        self.slot.lock.is_stuck()
+        self.slot.lock.is_stuck() || claim::is_anothers(&self.lease, self.slot)
     }
 
     pub(super) fn settle(&self) -> Result<(), ArenaError> {
@@ -261,7 +270,7 @@ macro_rules! common {
             }
 
             /// Whether a process is in the middle of an operation, and stays there for more than some
-            /// microseconds: it may have been stopped. The next operation sleeps until it goes on, or
+            /// microseconds, since it was stopped perhaps, or has claimed the whole. The next operation sleeps until it goes on, or
             /// is dead.
             ///
             /// # Examples
@@ -275,6 +284,29 @@ macro_rules! common {
             #[must_use]
             pub fn is_stuck(&self) -> bool {
                 self.stock.is_stuck()
+            }
+
+            /// Asks the others to wait with their operations, for `patience` at most, while this thread
+            /// does something in several: to be used when an operation that depends on the version has
+            /// failed again and again. `None`: another one has done so.
+            ///
+            /// # Errors
+            /// [`ArenaError`](crate::ArenaError) if the arena is damaged.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("let one = ", stringify!($type), "::create(Family::current()?)?;")]
+            /// let claim = one.claim(std::time::Duration::from_millis(10))?;
+            /// assert!(claim.is_some() && one.len()? == 0);
+            /// # Ok(()) }
+            /// ```
+            pub fn claim(
+                &self,
+                patience: std::time::Duration,
+            ) -> Result<Option<$crate::collections::Claim>, crate::error::ArenaError> {
+                self.stock.claim(patience)
             }
 
             /// Sleeps until nobody is in the middle of an operation.

@@ -77,7 +77,7 @@ fn change<'py>(
     make: impl Fn(Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = key.py();
-    settle(py, || {
+    settle(py, dict, || {
         let (mut there, mut scratch) = (Scratch::take(), Scratch::take());
         let found = match dict.get(key_there, &mut there.bytes) {
             Err(FindError::Unsure) => return change_odd(dict, key, name, key_there, &make),

@@ -101,7 +101,7 @@ pub(super) fn set(
     if let Some((from, to)) = slice.bounds() {
         return list.splice(from, to, &data).map_err(Raise::raise);
     }
-    settle(py, || {
+    settle(py, list, || {
         let (version, len) = list.glance().map_err(Raise::raise)?;
         let indices = slice.indices(len);
         if indices.len() != data.len() {
@@ -124,7 +124,7 @@ pub(super) fn delete(list: &RawList, slice: &Bound<'_, PySlice>) -> PyResult<()>
     if let Some((from, to)) = slice.bounds() {
         return list.splice(from, to, &[]).map_err(Raise::raise);
     }
-    settle(py, || {
+    settle(py, list, || {
         let (version, len) = list.glance().map_err(Raise::raise)?;
         let mut stays = vec![true; len as usize];
         slice.indices(len).for_each(|i| stays[i] = false);
