@@ -182,6 +182,12 @@ const SCENARIOS: &[Scenario<Op>] = &[
         ..PLAIN
     },
     Scenario {
+        name: "in front",
+        before: || [pushes(0, 1600, 7), vec![Insert(700, 1, 20)]].concat(),
+        played: || [vec![Insert(0, 1, 20), Insert(0, 2, 7)], vec![Pop(0); 4]].concat(),
+        ..PLAIN
+    },
+    Scenario {
         name: "in the middle",
         before: || pushes(0, 1600, 20),
         played: || {

@@ -176,6 +176,11 @@ impl Step {
         self.slot.root(i).load(Ordering::Relaxed)
     }
 
+    /// Whether a root is so already, and not only when this step is committed.
+    pub(crate) fn is_root(&self, i: usize, value: u64) -> bool {
+        self.slot.root(i).load(Ordering::Relaxed) == value
+    }
+
     #[inline]
     pub(crate) fn set_root(&mut self, i: usize, value: u64) {
         self.set(self.root_at(i), value);
@@ -196,6 +201,14 @@ impl Step {
     pub(crate) fn write(&self, at: u64, value: u64) -> Result<(), ArenaError> {
         self.inner.map.word(at)?.store(value, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The same, though this step may have changed the word before.
+    pub(crate) fn write_unseen(&mut self, at: u64, value: u64) -> Result<(), ArenaError> {
+        if self.pending(at).is_some() {
+            self.set(at, value);
+        }
+        self.write(at, value)
     }
 
     #[inline]

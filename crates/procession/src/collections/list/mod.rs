@@ -1,10 +1,11 @@
 //! A list of bytes: chunks of refs, and a heap for the values.
 //!
 //! Roots, beside the heap's: the length, the directory of chunks, where in it the first chunk stands, how
-//! many there are, and whether they are even (see `chunks.rs`).
+//! many there are, and whether they are even (see `dir.rs`).
 
 mod assemble;
 mod chunks;
+mod dir;
 mod inspect;
 mod splice;
 mod whole;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::super::heap::{Datum, Ref};
 use super::super::stock::Outdated;
+use super::dir::{self, Dir};
 use super::{LEN, RawList, chunks, empty, range_of};
 use crate::arena::lease::Lease;
 use crate::arena::stock::Step;
@@ -65,7 +66,7 @@ impl RawList {
                 }
                 if index < range.end {
                     let k = s.k + 1;
-                    spot = Some(chunks::Spot { k, chunk: chunks::chunk(step, k)?, i: 0 });
+                    spot = Some(chunks::Spot { k, chunk: Dir::there(step)?.chunk(step, k)?, i: 0 });
                 }
             }
             Ok::<_, ArenaError>((values, ids))
@@ -162,16 +163,16 @@ impl RawList {
             if !may(&step) {
                 return Ok(Err(Outdated));
             }
-            let n = chunks::count(&step)?;
+            let n = dir::count(&step)?;
             let mut refs = Vec::new();
             for k in 0..n {
-                let chunk = chunks::chunk(&step, k)?;
+                let chunk = Dir::there(&step)?.chunk(&step, k)?;
                 refs.extend(chunk.refs(&step, 0..chunk.count)?);
                 step.free(chunk.block)?;
             }
             if n > 0 {
                 let new = chunks::full(&mut step, &arrange(&refs))?;
-                chunks::replace(&mut step, 0..n, &new)?;
+                dir::replace(&mut step, 0..n, &new)?;
             }
             crash_point!("list.rearranging");
             step.commit()?;
