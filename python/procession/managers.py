@@ -186,7 +186,7 @@ class SyncManager(BaseManager, _std.SyncManager):
         theirs = [super()._debug_info()] if self._has_server() else []
         if self._in_server:
             return theirs[0]
-        ours = sorted((proxy._id(), str(proxy)[:75]) for proxy in self._living())
+        ours = sorted((proxy._id, str(proxy)[:75]) for proxy in self._living())
         return "\n".join([f"  {ident}:\n    {text}" for ident, text in ours] + theirs)
 
 

@@ -46,21 +46,20 @@ def _rebuild(typeid, handle, scope, travelled, *rest):
 class Shared:
     """What all have in common. A subclass has a native base, or holds one in `_native`."""
 
-    typeid: str
-    _exposed_: tuple = ()
+    _typeid: str
 
     def __init_subclass__(cls, typeid=None, **kwargs):
         super().__init_subclass__(**kwargs)
         if typeid is not None:
-            cls.typeid = typeid
+            cls._typeid = typeid
             TYPES[typeid] = cls
-            # The name and the home of the class that it stands for.
-            face = next((base for base in cls.__mro__ if base.__module__.endswith("managers")), cls)
-            if face is _std.BaseProxy:
-                cls.__name__ = cls.__qualname__ = f"AutoProxy[{typeid}]"
+            # The name of the class that it stands for.
+            face = next(base for base in cls.__mro__ if base.__module__.endswith("managers"))
+            cls.__name__ = f"AutoProxy[{typeid}]" if face is _std.BaseProxy else face.__name__
+            cls.__qualname__ = cls.__name__
 
     def __init__(self, *args, **kwargs):
-        raise TypeError(f"a {type(self).__name__} is made by a manager: Manager().{self.typeid}()")
+        raise TypeError(f"a {type(self).__name__} is made by a manager: Manager().{self._typeid}()")
 
     def _belong_to(self, scope):
         self._belong(scope)
@@ -74,8 +73,9 @@ class Shared:
         """Takes what `_rest` gave."""
 
     def __reduce__(self):
+        papers(self._scope)  # a child that is being started needs both
         return _rebuild, (
-            self.typeid,
+            self._typeid,
             self._handle(),
             self._scope._handle(),
             papers(self),
@@ -89,7 +89,7 @@ class Shared:
         return self._getvalue()
 
     def __repr__(self):
-        return f"<{type(self).__name__} object, typeid {self.typeid!r} at {id(self):#x}>"
+        return f"<{type(self).__name__} object, typeid {self._typeid!r} at {id(self):#x}>"
 
     def __str__(self):
         try:
@@ -100,13 +100,14 @@ class Shared:
     def _text(self):
         return repr(self._getvalue())
 
+    @property
     def _id(self):
         """What says which object it is, in hexadecimal."""
         return self._handle()[28:36].hex()
 
     @property
     def _token(self):
-        return _std.Token(self.typeid, None, self._id())
+        return _std.Token(self._typeid, None, self._id)
 
     def _callmethod(self, methodname, args=(), kwds={}):  # noqa: B006 (it is the standard library's signature)
         if methodname in ("__str__", "__repr__"):
@@ -118,10 +119,10 @@ class Shared:
                 continue  # those call this method
             if methodname in vars(base) and base is not object:
                 return getattr(self, methodname)(*args, **kwds)
-        raise AttributeError(f"method {methodname!r} of {self.typeid!r} object is not exposed")
+        raise AttributeError(f"method {methodname!r} of {self._typeid!r} object is not exposed")
 
     def _getvalue(self):
-        raise TypeError(f"a {self.typeid} has no value that could be copied")
+        raise TypeError(f"a {self._typeid} has no value that could be copied")
 
     # A server would count: here the core does.
 

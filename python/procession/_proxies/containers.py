@@ -171,18 +171,24 @@ class ArrayProxy(Shared, Held, _std.ArrayProxy, typeid="Array"):
             return array.array(self._typecode, self._native[index])
         try:
             return self._native[index]
-        except IndexError:
-            raise IndexError("array index out of range") from None
+        except (IndexError, TypeError):
+            return array.array(self._typecode)[index]  # says what is wrong with it
 
     def __setitem__(self, index, value):
         if isinstance(index, slice):
-            self._native[index] = self._checked(value)
+            self._set_slice(index, self._checked(value))
             return
         value = array.array(self._typecode, [value])[0]
         try:
             self._native[index] = value
-        except IndexError:
-            raise IndexError("array assignment index out of range") from None
+        except (IndexError, TypeError):
+            array.array(self._typecode)[index] = value
+
+    def _set_slice(self, index, values):
+        try:
+            self._native[index] = values
+        except ValueError as error:
+            raise ValueError(str(error).replace("sequence", "array")) from None
 
     def _checked(self, value):
         # An array says itself what it takes for a slice.
@@ -195,6 +201,18 @@ class ArrayProxy(Shared, Held, _std.ArrayProxy, typeid="Array"):
 
 
 class _Queue(Shared, QueueBase, _std.BaseProxy):
+    _exposed_ = (
+        "empty",
+        "full",
+        "get",
+        "get_nowait",
+        "join",
+        "put",
+        "put_nowait",
+        "qsize",
+        "task_done",
+    )
+
     def _begin(self, maxsize=0):
         self._create(maxsize)
 

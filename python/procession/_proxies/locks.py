@@ -1,5 +1,7 @@
 """Locks, semaphores, conditions, events and barriers: with `threading`'s arguments and errors."""
 
+import threading
+
 from .. import synchronize
 from .._core import BarrierBase, EventBase, LockBase, SemaphoreBase
 from .._std import managers as _std
@@ -24,13 +26,21 @@ class LockProxy(LockBase, _Acquirer, typeid="Lock"):
 
     def _text(self):
         state = "locked" if self.locked() else "unlocked"
-        return f"<{state} _thread.{self.typeid.lower()} object at {id(self):#x}>"
+        return f"<{state} _thread.{self._details()} at {id(self):#x}>"
+
+    def _details(self):
+        return "lock object"
 
 
 class RLockProxy(LockProxy, typeid="RLock"):
     """A lock that its holder may take again."""
 
     _reentrant = True
+
+    def _details(self):
+        # The thread, if it is of this process; else the holder is a process.
+        holder = threading.get_ident() if self._is_mine() else (self._holder() or (0,))[0]
+        return f"RLock object owner={holder} count={self._count()}"
 
 
 class SemaphoreProxy(SemaphoreBase, _Acquirer, typeid="Semaphore"):
@@ -58,8 +68,11 @@ class SemaphoreProxy(SemaphoreBase, _Acquirer, typeid="Semaphore"):
         SemaphoreBase.release(self)
 
     def _text(self):
-        name = f"threading.{self.typeid}"
-        return f"<{name} at {id(self):#x}: value={self._get_value()}>"
+        name = f"threading.{self._typeid}"
+        return f"<{name} at {id(self):#x}: value={self._state()}>"
+
+    def _state(self):
+        return f"{self._get_value()}"
 
 
 class BoundedSemaphoreProxy(SemaphoreProxy, typeid="BoundedSemaphore"):
@@ -75,6 +88,9 @@ class BoundedSemaphoreProxy(SemaphoreProxy, typeid="BoundedSemaphore"):
             SemaphoreBase.release(self)
         except ValueError:
             raise ValueError("Semaphore released too many times") from None
+
+    def _state(self):
+        return f"{self._get_value()}/{self.maxvalue}"
 
 
 class ConditionProxy(Shared, synchronize.Condition, _std.ConditionProxy, typeid="Condition"):
