@@ -1,8 +1,8 @@
 //! A claim on a collection: for whoever does several steps as if they were one, and finds again and
 //! again that the collection was changed in between.
 //!
-//! It is courtesy, not mutual exclusion: others wait before they begin, until the claim is given up or
-//! its time has run out, also if its owner has died. What depends on the version asks for it still.
+//! It is courtesy, not mutual exclusion: others wait before they begin, until the claim is given up, its
+//! time has run out, or its owner has died. What depends on the version asks for it still.
 //!
 //! The word: the participant, and the millisecond (modulo 2^32) at which it ends.
 
@@ -12,11 +12,16 @@ use std::time::Duration;
 use crate::arena::layout::stock::StockSlot;
 use crate::arena::lease::Lease;
 use crate::error::ArenaError;
+use crate::lock::Owners;
 use crate::sys::atomic::Ordering;
 use crate::sys::clock;
 
+/// No claim is for longer: what says so was scribbled there.
+const LONGEST: u32 = 10_000;
 /// How long one sleeps who waits for a claim to end.
 const PAUSE: Duration = Duration::from_millis(1);
+/// After so many one looks whether its owner lives.
+const LOOK_AFTER: u32 = 16;
 
 thread_local! {
     /// The slots that this thread has claimed.
@@ -43,7 +48,7 @@ fn ends(word: u64) -> u32 {
 }
 
 fn is_over(word: u64) -> bool {
-    ends(word).wrapping_sub(now()).cast_signed() <= 0
+    !(1..=LONGEST).contains(&ends(word).wrapping_sub(now()))
 }
 
 fn address(slot: &'static StockSlot) -> usize {
@@ -57,7 +62,7 @@ impl Claim {
         patience: Duration,
     ) -> Result<Option<Claim>, ArenaError> {
         let me = lease.inner.me()?;
-        let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX).min(i32::MAX as u32);
+        let millis = u32::try_from(patience.as_millis()).unwrap_or(LONGEST).min(LONGEST);
         let word = u64::from(me) << 32 | u64::from(now().wrapping_add(millis));
         let seen = slot.claim.load(Ordering::Relaxed);
         if (seen != 0 && !is_over(seen))
@@ -105,11 +110,17 @@ fn is_to_be_heeded(lease: &Lease, slot: &'static StockSlot, word: u64) -> bool {
 /// Sleeps while somebody else has a claim.
 #[cold]
 pub(super) fn give_way(lease: &Lease, slot: &'static StockSlot) {
+    let owner_is_dead = || lease.inner.is_dead((slot.claim.load(Ordering::Relaxed) >> 32) as u32);
+    let mut pauses = 0;
     while is_anothers(lease, slot) {
         std::thread::sleep(PAUSE);
+        pauses += 1;
+        if pauses % LOOK_AFTER == 0 && owner_is_dead() {
+            break;
+        }
     }
     let word = slot.claim.load(Ordering::Relaxed);
-    if word != 0 && is_over(word) {
+    if word != 0 && (is_over(word) || owner_is_dead()) {
         let _ = slot.claim.compare_exchange(word, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 }

@@ -286,7 +286,7 @@ macro_rules! common {
                 self.stock.is_stuck()
             }
 
-            /// Asks the others to wait with their operations, for `patience` at most, while this thread
+            /// Asks the others to wait with their operations, for `patience` (10 s at most), while this thread
             /// does something in several: to be used when an operation that depends on the version has
             /// failed again and again. `None`: another one has done so.
             ///

@@ -57,7 +57,7 @@ impl Dir {
         if k >= self.len() {
             return Err(step.corrupt("the number of chunks"));
         }
-        let chunk = Chunk::of(step.load(self.word_at(self.first + k))?);
+        let chunk = Chunk::of(step.load(self.word_at(self.first.wrapping_add(k)))?);
         if chunk.is_sound() { Ok(chunk) } else { Err(step.corrupt("a chunk")) }
     }
 
@@ -71,9 +71,9 @@ impl Dir {
         new: Chunk,
     ) -> Result<(), ArenaError> {
         if step.root(EVEN) == 0 {
-            tally(step, self, self.first + k, old.count, new.count)?;
+            tally(step, self, self.first.wrapping_add(k), old.count, new.count)?;
         }
-        step.set(self.word_at(self.first + k), new.word());
+        step.set(self.word_at(self.first.wrapping_add(k)), new.word());
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl Dir {
     }
 
     fn word_at(self, place: u64) -> u64 {
-        self.at.wrapping_add(8 * place)
+        self.at.wrapping_add(place.wrapping_mul(8))
     }
 
     fn tally_at(self, place: u64) -> u64 {
@@ -142,7 +142,8 @@ pub(super) fn words(step: &Step, range: Range<u64>) -> Result<Vec<u64>, ArenaErr
     let Some(dir) = Dir::of(step)? else {
         return Ok(Vec::new());
     };
-    let places = dir.first + range.start..dir.end.min(dir.first + range.end);
+    let places =
+        dir.first.wrapping_add(range.start)..dir.end.min(dir.first.wrapping_add(range.end));
     places.map(|place| step.load(dir.word_at(place))).collect()
 }
 
