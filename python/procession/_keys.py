@@ -13,8 +13,6 @@ import math
 import uuid
 from types import BuiltinFunctionType, FunctionType
 
-_BY_NAME = (type, FunctionType, BuiltinFunctionType)
-
 
 class _NoneSuch:
     """Not plain, and so never mistaken for a key."""
@@ -29,8 +27,13 @@ def plain_key(key):
     >>> plain_key(True), plain_key(1.0), plain_key(("a", 2.0))
     (1, 1, ('a', 2))
     """
-    of = _OF_HASH.get(_hash_function(key))
-    return NONE_SUCH if of is None else of(key)
+    function = _hash_function(key)
+    of = _OF_HASH.get(function)
+    if of is not None:
+        return of(key)
+    if getattr(function, "__qualname__", None) == "PurePath.__hash__":
+        return "path", key.as_posix()
+    return NONE_SUCH
 
 
 def _hash_function(key):
@@ -86,8 +89,14 @@ def _part(part):
     return plain_key(part)
 
 
-def _by_name(key):
-    return "named", key.__module__, key.__qualname__
+def _identity(key):
+    """Equal to itself alone: and pickle makes another one of it, unless it goes by name."""
+    named = key if isinstance(key, type | FunctionType) else type(key)
+    return "object", named.__module__, named.__qualname__
+
+
+def _builtin(key):
+    return "builtin", key.__module__, key.__qualname__
 
 
 def _enum(key):
@@ -116,6 +125,8 @@ _OF_HASH = {
     tuple.__hash__: _tuple,
     frozenset.__hash__: _frozenset,
     enum.Enum.__hash__: _enum,
+    object.__hash__: _identity,
+    BuiltinFunctionType.__hash__: _builtin,
     uuid.UUID.__hash__: lambda key: ("uuid", key.bytes),
     datetime.date.__hash__: _date,
     datetime.datetime.__hash__: _datetime,

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use procession::pool::{RawPool, RawWorker};
-use procession::{ArenaError, End, RawConnection, RawQueue, Wait};
+use procession::{ArenaError, End, RawConnection, RawDict, RawList, RawQueue, Wait};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 
@@ -166,6 +166,28 @@ impl Ends for RawConnection {
 
     fn settle(&self, end: End) -> Result<(), ArenaError> {
         self.settle(end)
+    }
+}
+
+impl Ends for RawDict {
+    #[inline]
+    fn is_stuck(&self, _end: End) -> bool {
+        self.is_stuck()
+    }
+
+    fn settle(&self, _end: End) -> Result<(), ArenaError> {
+        self.settle()
+    }
+}
+
+impl Ends for RawList {
+    #[inline]
+    fn is_stuck(&self, _end: End) -> bool {
+        self.is_stuck()
+    }
+
+    fn settle(&self, _end: End) -> Result<(), ArenaError> {
+        self.settle()
     }
 }
 

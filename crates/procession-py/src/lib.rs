@@ -11,12 +11,13 @@
 //! - [`pool`]: `PoolBase`, `WorkerBase` and `JobBase`, what `procession.pool` is made of;
 //! - [`family`]: the functions about the process's family and its memory;
 //! - [`codec`]: Python objects ⇄ messages; [`memory`]: memory that is shared with Python objects;
-//! - [`blocking`]: the one way to wait; [`error`]: the one table from core errors to exceptions.
+//! - [`args`]: arguments; [`blocking`]: the one way to wait; [`error`]: the one table from core errors to exceptions.
 //!
 //! `unsafe` is at home in `codec`, `memory` and `sync::fast`, and nowhere else.
 
 #![deny(unsafe_code)]
 
+mod args;
 mod blocking;
 mod codec;
 mod collections;

@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use procession::collections::{Datum, Key};
 use procession::sync::RawEvent;
-use procession::{Family, Lease, RawDict, Wait};
+use procession::{End, Family, Lease, RawDict, Wait};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::blocking::{self, Patience, Waited};
+use crate::blocking::{self, Ends, Patience, Waited};
 use crate::codec;
 use crate::error::{self, Raise};
 use crate::lease::PyLease;
@@ -179,7 +179,19 @@ impl<T> Scoped<T> {
         }
     }
 
-    /// The same.
+    /// The same, if it has steps that another process may be stuck in: waits for that one without the
+    /// interpreter, so that it stops this thread only.
+    #[inline]
+    pub(crate) fn free(&self, py: Python<'_>) -> PyResult<&T>
+    where
+        T: Ends,
+    {
+        let object = self.held()?;
+        blocking::settle(py, object, End::Head)?;
+        Ok(object)
+    }
+
+    /// The object, if it is there and its scope has not ended.
     #[inline]
     pub(crate) fn raw(&self) -> Option<&T> {
         if self.is_ended() { None } else { self.object.get() }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use procession::collections::{Datum, Values};
 use procession::{Family, RawList};
@@ -209,4 +209,58 @@ alone!(four_processes_hammer_one_list {
     assert_eq!(list.check().unwrap(), [""; 0]);
     family.sweep().unwrap();
     assert_eq!(family.check(), [""; 0]);
+});
+
+// Long enough that the directory has several tallies, and both of its ends move.
+alone!(a_long_list_that_changes_anywhere {
+    let seed = seed();
+    eprintln!("seed {seed}");
+    let mut random = Random(seed);
+    let list = RawList::create(Family::current().unwrap()).unwrap();
+    let mut model: VecDeque<u32> = (0..130_000).collect();
+    let names: Vec<_> = model.iter().map(|n| n.to_le_bytes()).collect();
+    list.extend(&names.iter().map(|n| Datum::plain(n)).collect::<Vec<_>>()).unwrap();
+    let mut out = Vec::new();
+    for n in 0..12_000u32 {
+        let len = model.len() as u64;
+        let at = [random.below(len), 0, random.below(3), len - 1 - random.below(3)]
+            [random.below(4) as usize];
+        let (i, at) = (at.cast_signed(), at as usize);
+        out.clear();
+        match random.below(8) {
+            0..=2 => {
+                list.insert(i, &Datum::plain(&n.to_le_bytes())).unwrap();
+                model.insert(at, n);
+            }
+            3..=5 => {
+                assert!(list.pop(i, &mut out).unwrap().is_some());
+                assert_eq!(out, model.remove(at).unwrap().to_le_bytes());
+            }
+            6 => {
+                assert!(list.get(i, &mut out).unwrap().is_some());
+                assert_eq!(out, model[at].to_le_bytes());
+            }
+            _ => {
+                list.set(i, &Datum::plain(&n.to_le_bytes())).unwrap();
+                model[at] = n;
+            }
+        }
+        if n % 3000 == 0 {
+            assert_eq!(list.check().unwrap(), [""; 0]);
+        }
+        if n % 4000 == 3999 {
+            // Even again, and on from there.
+            list.reverse().unwrap();
+            model = model.into_iter().rev().collect();
+        }
+    }
+    let all: Vec<u8> = model.iter().flat_map(|n| n.to_le_bytes()).collect();
+    assert_eq!(list.snapshot().unwrap().bytes, all);
+    assert_eq!(list.check().unwrap(), [""; 0]);
+    // To nothing, from both ends.
+    for n in 0..model.len() {
+        list.pop(-i64::from(n % 2 == 1), &mut out).unwrap().unwrap();
+    }
+    assert!(list.is_empty().unwrap());
+    assert_eq!(list.family().check(), [""; 0]);
 });

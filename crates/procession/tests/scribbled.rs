@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use procession::collections::{Datum, FindError, Key, OPAQUE};
 use procession::{ArenaError, Family, RawDict, RawList};
 use support::random::{Random, seed, some_bytes};
@@ -13,10 +15,10 @@ const ROUNDS: u64 = 120;
 const OBJECTS: u64 = 0x10_4000;
 const DATA: u64 = 0x4_2400_0000;
 
-/// Overwrites a word of the object or of its blocks, but for the lock.
-fn scribble(family: Family, random: &mut Random) {
+/// Overwrites a word of the object or of its blocks, but for the lock. Says what it was.
+fn scribble(family: Family, random: &mut Random, object: u64) -> (u64, [u8; 8]) {
     let at = match random.below(3) {
-        0 => OBJECTS + 72 + 8 * random.below(55),
+        0 => OBJECTS + 512 * object + 72 + 8 * random.below(55),
         1 => DATA + 8 * random.below(8192),
         _ => DATA + (random.below(8) << 22) + 8 * random.below(65536),
     };
@@ -31,6 +33,7 @@ fn scribble(family: Family, random: &mut Random) {
         _ => old ^ 1 << random.below(64),
     };
     rustix::io::pwrite(family.fd(), &new.to_le_bytes(), at).unwrap();
+    (at, bytes)
 }
 
 /// Whether damage was noticed.
@@ -93,14 +96,14 @@ fn scribbled() {
         let dict = RawDict::create(family).unwrap();
         (0..3000).for_each(|_| assert_eq!(with_dict(&dict, &mut random), 0));
         for _ in 0..40 {
-            scribble(family, &mut random);
+            scribble(family, &mut random, 0);
             errors += (0..40).map(|_| with_dict(&dict, &mut random)).sum::<u64>();
         }
     } else {
         let list = RawList::create(family).unwrap();
         (0..3000).for_each(|_| assert_eq!(with_list(&list, &mut random), 0));
         for _ in 0..40 {
-            scribble(family, &mut random);
+            scribble(family, &mut random, 0);
             errors += (0..40).map(|_| with_list(&list, &mut random)).sum::<u64>();
         }
     }
@@ -109,15 +112,67 @@ fn scribbled() {
     std::process::exit(0);
 }
 
-alone!(a_scribbled_collection_is_an_error_never_a_crash {
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The same, while another thread scribbles without end. Most often it puts back what was there, so that
+/// there is something left to go wrong.
+#[test]
+fn scribbling() {
+    if role().as_deref() != Some("scribbling") {
+        return;
+    }
+    let family = Family::current().unwrap();
+    family.set_memory_limit(Some(64 << 20));
+    let mut random = Random(argument("SEED").parse().unwrap());
+    let mut other = Random(random.next());
+    let (dict, list) = (RawDict::create(family).unwrap(), RawList::create(family).unwrap());
+    let is_dict = random.below(2) == 0;
+    let one = |random: &mut Random| {
+        if is_dict { with_dict(&dict, random) } else { with_list(&list, random) }
+    };
+    (0..3000).for_each(|_| assert_eq!(one(&mut random), 0));
+    let done = AtomicBool::new(false);
+    let errors: u64 = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let (at, old) = scribble(family, &mut other, u64::from(!is_dict));
+                if other.below(50) != 0 {
+                    rustix::io::pwrite(family.fd(), &old, at).unwrap();
+                }
+            }
+        });
+        // The flag is set also if this panics.
+        let _end = SetAtEnd(&done);
+        (0..3000).map(|_| one(&mut random)).sum()
+    });
+    say(&errors.to_string());
+    std::process::exit(0);
+}
+
+fn rounds(role: &str, n: u64) {
     let seed = seed();
     eprintln!("seed {seed}");
     let mut noticed = 0;
-    for round in 0..ROUNDS {
-        let seed = (seed.wrapping_add(round) | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for round in 0..n {
+        let seed =
+            (seed.wrapping_add(round).wrapping_mul(2) | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         eprintln!("round {round}: {seed}");
-        let (lines, _) = start("scribbled", "scribbled", &[("SEED", seed.to_string())]).finish();
+        let (lines, _) = start(role, role, &[("SEED", seed.to_string())]).finish();
         noticed += u64::from(lines[0] != "0");
     }
-    assert!(noticed > ROUNDS / 2, "in {noticed} rounds the damage was noticed");
+    assert!(noticed > n / 2, "in {noticed} rounds the damage was noticed");
+}
+
+alone!(a_scribbled_collection_is_an_error_never_a_crash {
+    rounds("scribbled", ROUNDS);
+});
+
+alone!(a_collection_that_is_being_scribbled_over_is_an_error_never_a_crash {
+    rounds("scribbling", ROUNDS / 4);
 });

@@ -60,7 +60,7 @@ alone!(it_goes_with_its_collection_and_not_before {
 
 alone!(it_is_the_same_one_for_those_who_come_first_at_the_same_time {
     let family = Family::current().unwrap();
-    for _ in 0..300 {
+    for _ in 0..1000 {
         let (dict, start) = (RawDict::create(family).unwrap(), Barrier::new(4));
         let first = || {
             start.wait();

@@ -53,7 +53,7 @@ class DictProxy(Shared, _Locked, DictBase, _std.DictProxy, typeid="dict"):
         self.update(other)
         return self
 
-    __class_getitem__ = classmethod(types.GenericAlias)
+    __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
 
 
 class ListProxy(Shared, _Locked, ListBase, _std.ListProxy, typeid="list"):
@@ -69,7 +69,7 @@ class ListProxy(Shared, _Locked, ListBase, _std.ListProxy, typeid="list"):
     def _getvalue(self):
         return self.copy()
 
-    __class_getitem__ = classmethod(types.GenericAlias)
+    __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
 
 
 class NamespaceProxy(Shared, Held, _std.NamespaceProxy, typeid="Namespace"):
@@ -227,7 +227,7 @@ class _Queue(Shared, QueueBase, _std.BaseProxy):
     def _text(self):
         return f"<queue.Queue object at {id(self):#x}>"
 
-    __class_getitem__ = classmethod(types.GenericAlias)
+    __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
 
 
 class QueueProxy(_Queue, typeid="Queue"):

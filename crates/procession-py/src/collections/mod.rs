@@ -7,9 +7,13 @@
 mod dict;
 mod list;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use procession::collections::Claim;
+use procession::{ArenaError, RawDict, RawList};
 use pyo3::prelude::*;
+
+use crate::error::Raise;
 
 pub(crate) use dict::{PyDictBase, PyDictIterator};
 pub(crate) use list::{PyListBase, PyListIterator};
@@ -17,19 +21,49 @@ pub(crate) use list::{PyListBase, PyListIterator};
 /// An optional argument.
 type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
-/// Tries until it works: `attempt` gives None if the collection was changed in the middle.
-fn settle<T>(py: Python<'_>, mut attempt: impl FnMut() -> PyResult<Option<T>>) -> PyResult<T> {
-    static TURN: AtomicU32 = AtomicU32::new(0);
-    for tried in 0u32.. {
+/// What can be claimed.
+trait Claimable {
+    fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError>;
+}
+
+impl Claimable for RawDict {
+    fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError> {
+        self.claim(patience)
+    }
+}
+
+impl Claimable for RawList {
+    fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError> {
+        self.claim(patience)
+    }
+}
+
+/// How often an operation is tried before the others are asked to wait for it.
+const TRIES: u32 = 4;
+const FIRST_CLAIM: Duration = Duration::from_millis(20);
+const LONGEST_CLAIM: Duration = Duration::from_secs(10);
+
+/// Tries until it works: `attempt` gives None if the collection was changed in the middle. If others
+/// change it all the time they are asked to wait, for longer and longer.
+fn settle<T>(
+    py: Python<'_>,
+    collection: &impl Claimable,
+    mut attempt: impl FnMut() -> PyResult<Option<T>>,
+) -> PyResult<T> {
+    for _ in 0..TRIES {
         if let Some(done) = attempt()? {
             return Ok(done);
         }
+    }
+    let mut patience = FIRST_CLAIM;
+    loop {
         py.check_signals()?;
-        if tried > 8 {
-            // Others change it all the time: not in step with them.
-            let pause = TURN.fetch_add(0x9e37_79b9, Ordering::Relaxed) >> 24;
-            py.detach(|| std::thread::sleep(std::time::Duration::from_micros(u64::from(pause))));
+        let claim = collection.claim(patience).map_err(Raise::raise)?;
+        if claim.is_some() {
+            patience = LONGEST_CLAIM.min(2 * patience);
+        }
+        if let Some(done) = attempt()? {
+            return Ok(done);
         }
     }
-    unreachable!("it is tried for ever")
 }

@@ -8,19 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use super::PyQueueBase;
-
-/// An argument that may be missing, and may be None.
-#[derive(Clone, Copy)]
-pub(super) struct Given<'a, 'py>(pub(super) Option<Borrowed<'a, 'py, PyAny>>);
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Given<'a, 'py> {
-    type Error = std::convert::Infallible;
-
-    #[inline]
-    fn extract(obj: Borrowed<'a, 'py, PyAny>) -> Result<Self, Self::Error> {
-        Ok(Self(Some(obj)))
-    }
-}
+use crate::args::Given;
 
 /// What is to be put: `item` is what `queue.Queue`, and so a manager's queue, calls it.
 #[inline]

@@ -16,8 +16,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use args::{Given, capacity, feeder_error};
+use args::{capacity, feeder_error};
 
+use crate::args::Given;
 use crate::blocking::{self, Patience};
 use crate::codec::{self, Kind, Prepared, Scratch};
 use crate::error::{self, Raise};

@@ -62,9 +62,10 @@ impl Lease {
         let guard = inner.guard()?;
         let is_first = self.slot.bells.load(Ordering::Relaxed) == 0;
         if is_first {
+            // In this order: who sees the word looks at the block without a lock.
             guard.commit(&[
-                set(object + offset_of!(Object, bells) as u64, at),
                 set(inner.map.layout.desc(at / PAGE) + offset_of!(Desc, owner) as u64, owned(0)),
+                set(object + offset_of!(Object, bells) as u64, at),
             ])?;
         }
         drop(guard);

@@ -33,7 +33,7 @@ pub(crate) const EXTENT: u64 = 64 << 20;
 pub(crate) const FILE_SIZE: u64 = 1 << 40;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"processn");
-pub(crate) const VERSION: u64 = 5;
+pub(crate) const VERSION: u64 = 6;
 
 pub(crate) const MAX_PARTICIPANTS: u64 = 4096;
 /// Size classes are powers of two from a page to a span.

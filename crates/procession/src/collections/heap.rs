@@ -71,31 +71,40 @@ impl<'a> Datum<'a> {
     }
 }
 
-/// A datum on its way in: what needs a block has one.
+/// A datum on its way in: what needs a block has one. It is made before the lock is taken, and dropped
+/// after it is released: blocks are allocated and freed then.
 pub(super) enum Ready<'a> {
     Tiny(Ref),
     Small(u8, &'a [u8]),
     Large(u8, Block),
+    Stored,
 }
 
 impl<'a> Ready<'a> {
-    /// Done before the lock is taken.
+    /// One that needs no block.
+    #[inline]
+    pub(super) fn light(datum: &Datum<'a>) -> Option<Ready<'a>> {
+        let Datum { kind, bytes, holds } = *datum;
+        (bytes.len() < LARGE_MIN && holds.is_empty())
+            .then(|| Ref::tiny(kind, bytes).map_or(Ready::Small(kind, bytes), Ready::Tiny))
+    }
+
     #[inline]
     pub(super) fn new(inner: &'static Inner, datum: &Datum<'a>) -> Result<Ready<'a>, ArenaError> {
-        let Datum { kind, bytes, holds } = *datum;
-        if bytes.len() >= LARGE_MIN || !holds.is_empty() {
-            let ids: Vec<ObjectId> = holds.iter().map(|lease| lease.id).collect();
-            let mut block = Block::alloc(inner, bytes.len(), &ids)?;
-            block.write(0, bytes);
-            return Ok(Ready::Large(kind, block));
+        if let Some(light) = Ready::light(datum) {
+            return Ok(light);
         }
-        Ok(Ref::tiny(kind, bytes).map_or(Ready::Small(kind, bytes), Ready::Tiny))
+        let ids: Vec<ObjectId> = datum.holds.iter().map(|lease| lease.id).collect();
+        let mut block = Block::alloc(inner, datum.bytes.len(), &ids)?;
+        block.write(0, datum.bytes);
+        Ok(Ready::Large(datum.kind, block))
     }
 
     /// Stores it.
     #[inline]
-    pub(super) fn put(self, step: &mut Step) -> Result<Ref, ArenaError> {
-        match self {
+    pub(super) fn put(&mut self, step: &mut Step) -> Result<Ref, ArenaError> {
+        match std::mem::replace(self, Ready::Stored) {
+            Ready::Stored => Err(step.corrupt("a value is stored twice")),
             Ready::Tiny(r) => Ok(r),
             Ready::Small(kind, bytes) => append(step, kind, bytes),
             Ready::Large(kind, block) => {
@@ -114,9 +123,9 @@ pub(super) fn replace(
     step: &mut Step,
     at: u64,
     old: Ref,
-    value: Ready<'_>,
+    value: &mut Ready<'_>,
 ) -> Result<(), ArenaError> {
-    if let Ready::Small(kind, bytes) = value
+    if let Ready::Small(kind, bytes) = *value
         && old.overwrite(step, bytes)?
     {
         let kindless = old.0 & !(0xff << 8);

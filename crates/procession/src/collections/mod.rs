@@ -14,12 +14,14 @@
 //! What is removed or replaced goes back to the arena. Nothing large is ever rebuilt at once: each
 //! operation does a little of it.
 
+mod claim;
 mod dict;
 mod heap;
 mod list;
 mod stock;
 mod typed;
 
+pub use claim::Claim;
 pub use dict::{AddError, Batch, FindError, Glimpse, Item, Key, OPAQUE, RawDict};
 pub use heap::Datum;
 pub use list::{Part, RawList, Values};

@@ -1,12 +1,15 @@
 //! What dicts and lists have in common: a counted handle, and how a step is tried.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use super::claim::{self, Claim};
 
 use crate::arena::family::Family;
 use crate::arena::layout::stock::StockSlot;
 use crate::arena::lease::Lease;
+use crate::arena::map::corrupt;
 use crate::arena::objects::{Kind, ObjectId};
-use crate::arena::stock::{Loose, Step};
+use crate::arena::stock::Step;
 use crate::error::{ArenaError, HandleError};
 use crate::ring::fifo::Limits;
 use crate::sync::RawLock;
@@ -68,7 +71,14 @@ impl Stock {
 
     #[inline]
     pub(super) fn begin(&self) -> Result<Step, ArenaError> {
+        if self.slot.claim.load(Ordering::Relaxed) != 0 {
+            claim::give_way(&self.lease, self.slot);
+        }
         Step::begin(&self.lease, self.slot)
+    }
+
+    pub(super) fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError> {
+        Claim::stake(&self.lease, self.slot, patience)
     }
 
     /// Tries again, once, when there was no memory, after what lies about was gathered.
@@ -106,29 +116,61 @@ impl Stock {
         }
     }
 
-    /// Ends a step that copied bytes out, with the objects whose handles are inside; `None`: one of
-    /// them is gone, so the bytes were replaced meanwhile.
+    /// Copies something out: `read` says what, and which objects have their handles in it. These are
+    /// counted for this process when the lock is released. If one is gone by then the bytes were
+    /// replaced meanwhile, and it is done once more, this time with all under the lock.
     #[inline]
-    pub(super) fn end(&self, step: &mut Step, kind: u8, ids: &[ObjectId]) -> Option<Copied> {
-        // What was removed keeps them alive until it is freed, which is after this.
-        let loose: Loose = step.finish();
-        let copied = self.lease_all(ids).map(|holds| Copied { kind, holds });
-        drop(loose);
-        copied
+    pub(super) fn read<R, E: From<ArenaError>>(
+        &self,
+        mut read: impl FnMut(&Step) -> Result<(R, Vec<ObjectId>), E>,
+    ) -> Result<(R, Vec<Lease>), E> {
+        let step = self.begin()?;
+        let (found, ids) = read(&step)?;
+        drop(step);
+        if let Some(holds) = self.lease_all(&ids)? {
+            return Ok((found, holds));
+        }
+        let step = self.begin()?;
+        let (found, ids) = read(&step)?;
+        let holds = self.keep(&ids)?;
+        drop(step);
+        Ok((found, holds))
     }
 
-    pub(super) fn lease_all(&self, ids: &[ObjectId]) -> Option<Vec<Lease>> {
+    /// Counts the objects whose handles are in what a step is about to take out. Before it does: if they
+    /// can't be counted, nothing is taken out.
+    #[inline]
+    pub(super) fn keep(&self, ids: &[ObjectId]) -> Result<Vec<Lease>, ArenaError> {
+        let gone = || corrupt(format!("object {}: a handle of a dead object", self.lease.id.index));
+        self.lease_all(ids)?.ok_or_else(gone)
+    }
+
+    /// `None`: one of them is gone.
+    fn lease_all(&self, ids: &[ObjectId]) -> Result<Option<Vec<Lease>>, ArenaError> {
         let inner = self.lease.inner;
-        let lease = |id: &ObjectId| {
-            inner.open_handle(*id).ok()?;
-            Lease::of_counted(inner, *id).ok()
-        };
-        ids.iter().map(lease).collect()
+        let mut all = Vec::new();
+        for id in ids {
+            match inner.open_handle(*id) {
+                Ok(()) => all.push(Lease::of_counted(inner, *id)?),
+                Err(HandleError::Arena(e)) => return Err(e),
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(Some(all))
     }
 
     pub(super) fn user_lock(&self) -> Result<RawLock, ArenaError> {
         let make = || Ok(RawLock::create(self.lease.family(), true)?.lease());
         RawLock::of(self.lease.companion(make)?)
+    }
+
+    #[inline]
+    pub(super) fn is_stuck(&self) -> bool {
+        self.slot.lock.is_stuck() || claim::is_anothers(&self.lease, self.slot)
+    }
+
+    pub(super) fn settle(&self) -> Result<(), ArenaError> {
+        self.begin().map(drop)
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -225,6 +267,54 @@ macro_rules! common {
             #[must_use]
             pub fn version(&self) -> u64 {
                 self.stock.version()
+            }
+
+            /// Whether a process is in the middle of an operation, and stays there for more than some
+            /// microseconds, since it was stopped perhaps, or has claimed the whole. The next operation sleeps until it goes on, or
+            /// is dead.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("assert!(!", stringify!($type), "::create(Family::current()?)?.is_stuck());")]
+            /// # Ok(()) }
+            /// ```
+            #[inline]
+            #[must_use]
+            pub fn is_stuck(&self) -> bool {
+                self.stock.is_stuck()
+            }
+
+            /// Asks the others to wait with their operations, for `patience` (10 s at most), while this thread
+            /// does something in several: to be used when an operation that depends on the version has
+            /// failed again and again. `None`: another one has done so.
+            ///
+            /// # Errors
+            /// [`ArenaError`](crate::ArenaError) if the arena is damaged.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("let one = ", stringify!($type), "::create(Family::current()?)?;")]
+            /// let claim = one.claim(std::time::Duration::from_millis(10))?;
+            /// assert!(claim.is_some() && one.len()? == 0);
+            /// # Ok(()) }
+            /// ```
+            pub fn claim(
+                &self,
+                patience: std::time::Duration,
+            ) -> Result<Option<$crate::collections::Claim>, crate::error::ArenaError> {
+                self.stock.claim(patience)
+            }
+
+            /// Sleeps until nobody is in the middle of an operation.
+            ///
+            /// # Errors
+            /// [`ArenaError`](crate::ArenaError) if the arena is damaged.
+            pub fn settle(&self) -> Result<(), crate::error::ArenaError> {
+                self.stock.settle()
             }
 
             /// Waits until something may have changed since the version was `since`.

@@ -72,7 +72,7 @@ impl PyDictIterator {
             return Ok(None);
         };
         let dict = dict.clone_ref(py);
-        let next = self.advance(py, dict.get().dict.held()?);
+        let next = self.advance(py, dict.get().dict.free(py)?);
         if !matches!(next, Ok(Some(_))) {
             self.dict = None;
         }

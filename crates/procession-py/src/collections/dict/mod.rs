@@ -69,17 +69,18 @@ impl PyDictBase {
 
     /// The handle of the dict's own lock.
     fn _lock_handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let lock = self.dict.held()?.user_lock().map_err(Raise::raise)?;
+        let lock = self.dict.free(py)?.user_lock().map_err(Raise::raise)?;
         Ok(PyBytes::new(py, &lock.handle()))
     }
 
-    fn __len__(&self) -> PyResult<usize> {
-        Ok(self.dict.held()?.len().map_err(Raise::raise)? as usize)
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.dict.free(py)?.len().map_err(Raise::raise)? as usize)
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let (dict, mut scratch) = (self.dict.held()?, Scratch::take());
+        let mut scratch = Scratch::take();
         let name = Name::of(key, &mut scratch)?;
+        let dict = self.dict.free(key.py())?;
         match dict.contains(&name.key(&scratch.key)) {
             Ok(found) => Ok(found),
             Err(FindError::Unsure) => Ok(odd::find(dict, key, &name)?.1.is_some()),
@@ -92,9 +93,10 @@ impl PyDictBase {
     }
 
     fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (dict, mut scratch) = (self.dict.held()?, Scratch::take());
+        let mut scratch = Scratch::take();
         let name = Name::of(key, &mut scratch)?;
         let value = Value::of(value, &mut scratch)?;
+        let dict = self.dict.free(key.py())?;
         let (key_there, value) = (name.key(&scratch.key), value.datum(&scratch.bytes));
         match dict.insert(&key_there, &value, None) {
             Ok(_) => Ok(()),
@@ -104,8 +106,9 @@ impl PyDictBase {
     }
 
     fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (dict, mut scratch) = (self.dict.held()?, Scratch::take());
+        let mut scratch = Scratch::take();
         let name = Name::of(key, &mut scratch)?;
+        let dict = self.dict.free(key.py())?;
         let removed = match dict.remove(&name.key(&scratch.key)) {
             Err(FindError::Unsure) => odd::pop(dict, key, &name, &mut scratch.bytes)?.is_some(),
             removed => removed.map_err(Raise::raise)?,
@@ -114,7 +117,7 @@ impl PyDictBase {
     }
 
     fn __iter__(slf: &Bound<'_, Self>) -> PyResult<PyDictIterator> {
-        PyDictIterator::over(slf, slf.get().dict.held()?)
+        PyDictIterator::over(slf, slf.get().dict.free(slf.py())?)
     }
 
     /// Iterates over the keys, the newest first, as they are now.
@@ -142,9 +145,10 @@ impl PyDictBase {
         key: &Bound<'py, PyAny>,
         default: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (dict, mut scratch) = (self.dict.held()?, Scratch::take());
+        let mut scratch = Scratch::take();
         whole::at_most_one("pop", default)?;
         let name = Name::of(key, &mut scratch)?;
+        let dict = self.dict.free(key.py())?;
         scratch.bytes.clear();
         let scratch_parts = &mut *scratch;
         let popped = match dict.pop(&name.key(&scratch_parts.key), &mut scratch_parts.bytes) {
@@ -160,7 +164,7 @@ impl PyDictBase {
 
     /// Removes the newest entry and returns it as (key, value).
     fn popitem<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let (dict, mut scratch) = (self.dict.held()?, Scratch::take());
+        let (dict, mut scratch) = (self.dict.free(py)?, Scratch::take());
         let parts = &mut *scratch;
         let popped = dict.pop_last(&mut parts.key, &mut parts.bytes).map_err(Raise::raise)?;
         let Some((key_kind, copied)) = popped else {
@@ -182,8 +186,9 @@ impl PyDictBase {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = key.py();
         let default = default.unwrap_or_else(|| py.None().into_bound(py));
-        let (dict, mut scratch) = (self.dict.held()?, Scratch::take());
+        let mut scratch = Scratch::take();
         let name = Name::of(key, &mut scratch)?;
+        let dict = self.dict.free(key.py())?;
         let value = Value::of(&default, &mut scratch)?;
         let mut found = Scratch::take();
         let (key_there, value) = (name.key(&scratch.key), value.datum(&scratch.bytes));
@@ -204,32 +209,33 @@ impl PyDictBase {
         args: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
-        whole::update(self.dict.held()?, &whole::gather("update", args, kwargs)?)
+        let new = whole::gather("update", args, kwargs)?;
+        whole::update(self.dict.free(args.py())?, &new)
     }
 
     /// Removes all entries.
-    fn clear(&self) -> PyResult<()> {
-        self.dict.held()?.clear().map_err(Raise::raise)
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        self.dict.free(py)?.clear().map_err(Raise::raise)
     }
 
     /// A dict of this process's with the same entries, as they are at one moment.
     fn copy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        whole::copy(py, self.dict.held()?)
+        whole::copy(py, self.dict.free(py)?)
     }
 
     /// A list of the keys.
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        whole::keys(py, self.dict.held()?)
+        whole::keys(py, self.dict.free(py)?)
     }
 
     /// A list of the values.
     fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        whole::values(py, self.dict.held()?)
+        whole::values(py, self.dict.free(py)?)
     }
 
     /// A list of (key, value).
     fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        whole::items(py, self.dict.held()?)
+        whole::items(py, self.dict.free(py)?)
     }
 
     /// Adds n to the value for key, which is 0 if there is none, in one step; returns the sum.
@@ -239,7 +245,7 @@ impl PyDictBase {
         key: &Bound<'py, PyAny>,
         n: Arg<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        special::increment(self.dict.held()?, key, n)
+        special::increment(self.dict.free(key.py())?, key, n)
     }
 
     /// Sets the value for key to new if it equals old, in one step. Whether it did.
@@ -249,7 +255,7 @@ impl PyDictBase {
         old: &Bound<'_, PyAny>,
         new: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        special::compare_exchange(self.dict.held()?, key, old, new)
+        special::compare_exchange(self.dict.free(key.py())?, key, old, new)
     }
 
     /// Waits until there is a value for key, at most timeout seconds, and returns it.
@@ -270,8 +276,9 @@ impl PyDictBase {
     /// The value for a key.
     #[inline]
     fn look_up<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let (dict, mut scratch) = (self.dict.held()?, Scratch::take());
+        let mut scratch = Scratch::take();
         let name = Name::of(key, &mut scratch)?;
+        let dict = self.dict.free(key.py())?;
         scratch.bytes.clear();
         let parts = &mut *scratch;
         let found = match dict.get(&name.key(&parts.key), &mut parts.bytes) {

@@ -42,7 +42,7 @@ pub(super) fn get(
     name: &Name,
     out: &mut Vec<u8>,
 ) -> PyResult<Option<Copied>> {
-    settle(key.py(), || {
+    settle(key.py(), dict, || {
         let (version, Some(pos)) = find(dict, key, name)? else {
             return Ok(Some(None));
         };
@@ -57,7 +57,7 @@ pub(super) fn pop(
     name: &Name,
     out: &mut Vec<u8>,
 ) -> PyResult<Option<Copied>> {
-    settle(key.py(), || {
+    settle(key.py(), dict, || {
         let (version, Some(pos)) = find(dict, key, name)? else {
             return Ok(Some(None));
         };
@@ -73,7 +73,7 @@ pub(super) fn set(
     key_there: &Key<'_>,
     value: &Datum<'_>,
 ) -> PyResult<()> {
-    settle(key.py(), || {
+    settle(key.py(), dict, || {
         let done = match find(dict, key, name)? {
             (version, Some(pos)) => dict.replace_at(version, pos, value).map(|done| done.is_ok()),
             (version, None) => dict.insert_if(version, key_there, value).map(|done| done.is_ok()),
@@ -90,7 +90,7 @@ pub(super) fn set_default(
     value: &Datum<'_>,
     out: &mut Vec<u8>,
 ) -> PyResult<Option<Copied>> {
-    settle(key.py(), || match find(dict, key, name)? {
+    settle(key.py(), dict, || match find(dict, key, name)? {
         (version, Some(pos)) => {
             out.clear();
             Ok(dict.get_at(version, pos, out).map_err(Raise::raise)?.ok())

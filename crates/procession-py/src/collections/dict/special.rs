@@ -77,7 +77,7 @@ fn change<'py>(
     make: impl Fn(Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = key.py();
-    settle(py, || {
+    settle(py, dict, || {
         let (mut there, mut scratch) = (Scratch::take(), Scratch::take());
         let found = match dict.get(key_there, &mut there.bytes) {
             Err(FindError::Unsure) => return change_odd(dict, key, name, key_there, &make),
@@ -146,7 +146,7 @@ pub(super) fn wait_for<'py>(
     timeout: Arg,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = key.py();
-    let dict = base.dict.held()?;
+    let dict = base.dict.free(py)?;
     let patience = Patience::from_args(None, timeout)?;
     loop {
         let since = dict.version();

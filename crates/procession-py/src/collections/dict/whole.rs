@@ -94,7 +94,7 @@ pub(super) fn update(dict: &RawDict, new: &Bound<'_, PyDict>) -> PyResult<()> {
 /// All keys are looked up by `==`, at one version.
 #[cold]
 fn update_odd(py: Python<'_>, dict: &RawDict, entries: &[Entry<'_>]) -> PyResult<()> {
-    settle(py, || {
+    settle(py, dict, || {
         let version = dict.version();
         let mut changes = Vec::with_capacity(entries.len());
         for entry in entries {

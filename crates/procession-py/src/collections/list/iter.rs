@@ -31,7 +31,7 @@ impl PyListIterator {
         py: Python<'py>,
         list: &PyListBase,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let raw = list.list.held()?;
+        let raw = list.list.free(py)?;
         let mut i = (self.index - self.fetched.from) as usize;
         if raw.version() != self.fetched.version || i >= self.fetched.items.len() {
             let from = self.index.cast_signed();

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple};
 
 use super::Arg;
+use crate::args::{self, Given};
 use crate::codec::store::{self, Value};
 use crate::codec::{self, Scratch};
 use crate::error::Raise;
@@ -64,20 +65,20 @@ impl PyListBase {
 
     /// The handle of the list's own lock.
     fn _lock_handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let lock = self.list.held()?.user_lock().map_err(Raise::raise)?;
+        let lock = self.list.free(py)?.user_lock().map_err(Raise::raise)?;
         Ok(PyBytes::new(py, &lock.handle()))
     }
 
-    fn __len__(&self) -> PyResult<usize> {
-        Ok(self.list.held()?.len().map_err(Raise::raise)? as usize)
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.list.free(py)?.len().map_err(Raise::raise)? as usize)
     }
 
     fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let list = self.list.held()?;
+        let list = self.list.free(index.py())?;
         if let Ok(slice) = index.cast_exact::<PySlice>() {
             return Ok(slice::get(list, slice)?.into_any());
         }
-        let (at, mut scratch) = (index_of(index, "list")?, Scratch::take());
+        let (at, mut scratch) = (args::subscript(index)?, Scratch::take());
         match list.get(at, &mut scratch.bytes).map_err(Raise::raise)? {
             Some(copied) => Ok(store::load(index.py(), copied.kind, &mut scratch)?),
             None => Err(PyIndexError::new_err("list index out of range")),
@@ -85,11 +86,11 @@ impl PyListBase {
     }
 
     fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let list = self.list.held()?;
+        let list = self.list.free(index.py())?;
         if let Ok(slice) = index.cast_exact::<PySlice>() {
             return slice::set(list, slice, value);
         }
-        let (at, mut scratch) = (index_of(index, "list")?, Scratch::take());
+        let (at, mut scratch) = (args::subscript(index)?, Scratch::take());
         let value = Value::of(value, &mut scratch)?;
         if list.set(at, &value.datum(&scratch.bytes)).map_err(Raise::raise)? {
             return Ok(());
@@ -98,11 +99,11 @@ impl PyListBase {
     }
 
     fn __delitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<()> {
-        let list = self.list.held()?;
+        let list = self.list.free(index.py())?;
         if let Ok(slice) = index.cast_exact::<PySlice>() {
             return slice::delete(list, slice);
         }
-        let at = index_of(index, "list")?;
+        let at = args::subscript(index)?;
         match list.pop(at, &mut Scratch::take().bytes).map_err(Raise::raise)? {
             Some(_) => Ok(()),
             None => Err(PyIndexError::new_err("list assignment index out of range")),
@@ -110,7 +111,7 @@ impl PyListBase {
     }
 
     fn __contains__(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
-        Ok(whole::find(self.list.held()?, value, 0..i64::MAX)?.1.is_some())
+        Ok(whole::find(self.list.free(value.py())?, value, 0..i64::MAX)?.1.is_some())
     }
 
     fn __iter__(slf: &Bound<'_, Self>) -> PyListIterator {
@@ -130,7 +131,7 @@ impl PyListBase {
             Ok(other) => other.get().copy(py)?.into_any(),
             Err(_) => other.clone(),
         };
-        self.copy(py)?.as_sequence().concat(other.cast()?).map(Bound::into_any)
+        self.copy(py)?.into_any().add(other)
     }
 
     fn __iadd__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -146,36 +147,37 @@ impl PyListBase {
     }
 
     fn __imul__(&self, n: &Bound<'_, PyAny>) -> PyResult<()> {
-        whole::repeat(self.list.held()?, n)
+        whole::repeat(self.list.free(n.py())?, n)
     }
 
     /// Adds a value behind the others.
     fn append(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (list, mut scratch) = (self.list.held()?, Scratch::take());
-        let value = Value::of(value, &mut scratch)?;
-        list.push(&value.datum(&scratch.bytes)).map_err(Raise::raise)
+        let mut scratch = Scratch::take();
+        let stored = Value::of(value, &mut scratch)?;
+        let list = self.list.free(value.py())?;
+        list.push(&stored.datum(&scratch.bytes)).map_err(Raise::raise)
     }
 
     /// Adds all values of an iterable behind the others, in one step.
     fn extend(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
-        let list = self.list.held()?;
-        let values = whole::Values::of(values)?;
-        list.extend(&values.data()).map_err(Raise::raise)
+        let all = whole::Values::of(values)?;
+        self.list.free(values.py())?.extend(&all.data()).map_err(Raise::raise)
     }
 
     /// Puts a value before the one with this index.
     fn insert(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (list, mut scratch) = (self.list.held()?, Scratch::take());
-        let at = slice::bound_of(index)?;
-        let value = Value::of(value, &mut scratch)?;
-        list.insert(at, &value.datum(&scratch.bytes)).map_err(Raise::raise)
+        let mut scratch = Scratch::take();
+        let at = args::number(index)?;
+        let stored = Value::of(value, &mut scratch)?;
+        let list = self.list.free(value.py())?;
+        list.insert(at, &stored.datum(&scratch.bytes)).map_err(Raise::raise)
     }
 
     /// Removes the value with this index, which is the last one's if none is given, and returns it.
-    #[pyo3(signature = (index=None, /), text_signature = "($self, index=-1, /)")]
-    fn pop<'py>(&self, py: Python<'py>, index: Arg<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (list, mut scratch) = (self.list.held()?, Scratch::take());
-        let at = index.map_or(Ok(-1), |index| index_of(index, "list"))?;
+    #[pyo3(signature = (index=Given(None), /), text_signature = "($self, index=-1, /)")]
+    fn pop<'py>(&self, py: Python<'py>, index: Given<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (list, mut scratch) = (self.list.free(py)?, Scratch::take());
+        let at = index.0.map_or(Ok(-1), |index| args::number(&index))?;
         match list.pop(at, &mut scratch.bytes).map_err(Raise::raise)? {
             Some(copied) => Ok(store::load(py, copied.kind, &mut scratch)?),
             None if list.is_empty().map_err(Raise::raise)? => {
@@ -187,43 +189,48 @@ impl PyListBase {
 
     /// Removes the first value that equals this one. ValueError if there is none.
     fn remove(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        whole::remove(self.list.held()?, value)
+        whole::remove(self.list.free(value.py())?, value)
     }
 
     /// The index of the first value that equals this one, from start on and before stop. ValueError if
     /// there is none.
-    #[pyo3(signature = (value, start=None, stop=None, /))]
-    fn index(&self, value: &Bound<'_, PyAny>, start: Arg, stop: Arg) -> PyResult<u64> {
-        let start = start.map_or(Ok(0), slice::bound_of)?;
-        let stop = stop.map_or(Ok(i64::MAX), slice::bound_of)?;
-        whole::index(self.list.held()?, value, start..stop)
+    #[pyo3(signature = (value, start=Given(None), stop=Given(None), /))]
+    fn index(
+        &self,
+        value: &Bound<'_, PyAny>,
+        start: Given<'_, '_>,
+        stop: Given<'_, '_>,
+    ) -> PyResult<u64> {
+        let start = start.0.map_or(Ok(0), |start| args::bound(&start))?;
+        let stop = stop.0.map_or(Ok(i64::MAX), |stop| args::bound(&stop))?;
+        whole::index(self.list.free(value.py())?, value, start..stop)
     }
 
     /// How many values equal this one.
     fn count(&self, value: &Bound<'_, PyAny>) -> PyResult<usize> {
-        whole::count(self.list.held()?, value)
+        whole::count(self.list.free(value.py())?, value)
     }
 
     /// Turns the list round, in one step.
-    fn reverse(&self) -> PyResult<()> {
-        self.list.held()?.reverse().map_err(Raise::raise)
+    fn reverse(&self, py: Python<'_>) -> PyResult<()> {
+        self.list.free(py)?.reverse().map_err(Raise::raise)
     }
 
     /// Sorts the list, in one step: the smallest first, or the greatest if reverse is true, by what key
     /// makes of each value.
-    #[pyo3(signature = (*, key=None, reverse=false))]
-    fn sort(&self, py: Python<'_>, key: Arg, reverse: bool) -> PyResult<()> {
-        whole::sort(py, self.list.held()?, key, reverse)
+    #[pyo3(signature = (*, key=None, reverse=None), text_signature = "($self, *, key=None, reverse=False)")]
+    fn sort(&self, py: Python<'_>, key: Arg, reverse: Arg) -> PyResult<()> {
+        whole::sort(py, self.list.free(py)?, key, reverse)
     }
 
     /// Removes all values.
-    fn clear(&self) -> PyResult<()> {
-        self.list.held()?.clear().map_err(Raise::raise)
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        self.list.free(py)?.clear().map_err(Raise::raise)
     }
 
     /// A list of this process's with the same values, as they are at one moment.
     fn copy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let values = self.list.held()?.snapshot().map_err(Raise::raise)?;
+        let values = self.list.free(py)?.snapshot().map_err(Raise::raise)?;
         whole::objects(py, &values)
     }
 
@@ -231,25 +238,4 @@ impl PyListBase {
     fn _check(&self) -> PyResult<Vec<String>> {
         self.list.held()?.check().map_err(Raise::raise)
     }
-}
-
-/// An index, as a list takes it.
-#[inline]
-fn index_of(index: &Bound<'_, PyAny>, kind: &str) -> PyResult<i64> {
-    match index.extract::<i64>() {
-        Ok(index) => Ok(index),
-        Err(_) => Err(no_index(index, kind)),
-    }
-}
-
-#[cold]
-fn no_index(index: &Bound<'_, PyAny>, kind: &str) -> PyErr {
-    let class = index.get_type();
-    let name = class.name().map_or_else(|_| "object".into(), |name| name.to_string());
-    if index.hasattr("__index__").unwrap_or(false) {
-        return PyIndexError::new_err(format!("cannot fit '{name}' into an index-sized integer"));
-    }
-    pyo3::exceptions::PyTypeError::new_err(format!(
-        "{kind} indices must be integers or slices, not {name}"
-    ))
 }

@@ -2,13 +2,14 @@
 
 use procession::RawList;
 use procession::collections::Part;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
 
 use super::super::settle;
 use super::whole;
+use crate::args;
 use crate::error::Raise;
 
 /// A slice's parts, as they were given.
@@ -23,7 +24,14 @@ impl Slice {
         let py = slice.py();
         let part = |name| {
             let part = slice.getattr(name)?;
-            if part.is_none() { Ok(None) } else { bound_of(&part).map(Some) }
+            if part.is_none() {
+                return Ok(None);
+            }
+            if !part.get_type().hasattr("__index__")? {
+                let text = "slice indices must be integers or None or have an __index__ method";
+                return Err(PyTypeError::new_err(text));
+            }
+            args::bound(&part).map(Some)
         };
         let (start, stop) = (part(intern!(py, "start"))?, part(intern!(py, "stop"))?);
         match part(intern!(py, "step"))? {
@@ -60,16 +68,6 @@ impl Slice {
     }
 }
 
-/// A bound of a slice: any integer, also beyond what an index can be.
-pub(super) fn bound_of(bound: &Bound<'_, PyAny>) -> PyResult<i64> {
-    if let Ok(bound) = bound.extract::<i64>() {
-        return Ok(bound);
-    }
-    let whole =
-        bound.py().import(intern!(bound.py(), "operator"))?.call_method1("index", (bound,))?;
-    Ok(if whole.lt(0)? { i64::MIN } else { i64::MAX })
-}
-
 pub(super) fn get<'py>(
     list: &RawList,
     slice: &Bound<'py, PySlice>,
@@ -92,15 +90,18 @@ pub(super) fn set(
     values: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let (py, slice) = (slice.py(), Slice::of(slice)?);
-    if slice.bounds().is_some() && values.try_iter().is_err() {
-        return Err(pyo3::exceptions::PyTypeError::new_err("can only assign an iterable"));
+    if values.try_iter().is_err() {
+        return Err(PyTypeError::new_err(match slice.bounds() {
+            Some(_) => "can only assign an iterable",
+            None => "must assign iterable to extended slice",
+        }));
     }
     let values = whole::Values::of(values)?;
     let data = values.data();
     if let Some((from, to)) = slice.bounds() {
         return list.splice(from, to, &data).map_err(Raise::raise);
     }
-    settle(py, || {
+    settle(py, list, || {
         let (version, len) = list.glance().map_err(Raise::raise)?;
         let indices = slice.indices(len);
         if indices.len() != data.len() {
@@ -123,7 +124,7 @@ pub(super) fn delete(list: &RawList, slice: &Bound<'_, PySlice>) -> PyResult<()>
     if let Some((from, to)) = slice.bounds() {
         return list.splice(from, to, &[]).map_err(Raise::raise);
     }
-    settle(py, || {
+    settle(py, list, || {
         let (version, len) = list.glance().map_err(Raise::raise)?;
         let mut stays = vec![true; len as usize];
         slice.indices(len).for_each(|i| stays[i] = false);

@@ -93,7 +93,7 @@ pub(super) fn count(list: &RawList, value: &Bound<'_, PyAny>) -> PyResult<usize>
 }
 
 pub(super) fn remove(list: &RawList, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    settle(value.py(), || {
+    settle(value.py(), list, || {
         let (version, Some(index)) = find(list, value, 0..i64::MAX)? else {
             return Err(PyValueError::new_err("list.remove(x): x not in list"));
         };
@@ -105,7 +105,7 @@ pub(super) fn remove(list: &RawList, value: &Bound<'_, PyAny>) -> PyResult<()> {
 /// `list *= n`.
 pub(super) fn repeat(list: &RawList, n: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = n.py();
-    settle(py, || {
+    settle(py, list, || {
         let all = list.snapshot().map_err(Raise::raise)?;
         let repeated = objects(py, &all)?.into_any().mul(n)?;
         let data = Values::of(&repeated)?;
@@ -113,8 +113,8 @@ pub(super) fn repeat(list: &RawList, n: &Bound<'_, PyAny>) -> PyResult<()> {
     })
 }
 
-pub(super) fn sort(py: Python<'_>, list: &RawList, key: Arg, reverse: bool) -> PyResult<()> {
-    settle(py, || {
+pub(super) fn sort(py: Python<'_>, list: &RawList, key: Arg, reverse: Arg) -> PyResult<()> {
+    settle(py, list, || {
         let all = list.snapshot().map_err(Raise::raise)?;
         let keys = objects(py, &all)?;
         if let Some(key) = key.filter(|key| !key.is_none()) {
@@ -126,7 +126,9 @@ pub(super) fn sort(py: Python<'_>, list: &RawList, key: Arg, reverse: bool) -> P
         let order = PyList::new(py, order.collect::<PyResult<Vec<_>>>()?)?;
         let how = PyDict::new(py);
         how.set_item(intern!(py, "key"), keys.getattr(intern!(py, "__getitem__"))?)?;
-        how.set_item(intern!(py, "reverse"), reverse)?;
+        if let Some(reverse) = reverse {
+            how.set_item(intern!(py, "reverse"), reverse)?;
+        }
         order.call_method(intern!(py, "sort"), (), Some(&how))?;
         let order: Vec<usize> = order.extract()?;
         Ok(list.reorder(all.version, &order).map_err(Raise::raise)?.ok())

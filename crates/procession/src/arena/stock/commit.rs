@@ -28,15 +28,13 @@ impl Step {
             return Ok(());
         }
         let slot = self.slot;
-        if change {
-            // Before it: who is killed now has only said too early that something changed.
-            slot.version.store(self.version().wrapping_add(1), Ordering::Relaxed);
-        }
         crash_point!("step.prepared");
         if self.long.is_some() {
-            self.commit_long()?;
+            self.commit_long(change)?;
         } else if let [(at, value)] = self.changes[..self.count] {
-            self.inner.map.word(at)?.store(value, Ordering::Release);
+            let word = self.inner.map.word(at)?;
+            self.move_version(change);
+            word.store(value, Ordering::Release);
             crash_point!("step.stored");
         } else {
             // The record of the step before was crossed out before this one is written.
@@ -46,6 +44,7 @@ impl Step {
                 entry[1].store(change.1, Ordering::Relaxed);
             }
             crash_point!("step.written");
+            self.move_version(change);
             // The commit. Pairs with the load in `begin`.
             slot.redo_count.store(self.count as u64, Ordering::Release);
             crash_point!("step.committed");
@@ -57,8 +56,19 @@ impl Step {
         self.changed |= change;
         if slot.grave.load(Ordering::Relaxed) != 0 {
             self.exhume()?;
+            self.buried = slot.grave.load(Ordering::Relaxed) != 0;
         }
         Ok(())
+    }
+
+    /// Just before the commit, when nothing can fail any more: who is killed in between has only said
+    /// too early that something changed. A step that fails must not say so, or who tries a conditional
+    /// one again would for ever be too late for itself.
+    #[inline]
+    fn move_version(&self, change: bool) {
+        if change {
+            self.slot.version.store(self.version().wrapping_add(1), Ordering::Relaxed);
+        }
     }
 
     /// The nursery's blocks will be in use.
@@ -101,7 +111,7 @@ impl Step {
     /// Writes the changes into blocks. These are in the nursery, also when all changes are made: so
     /// they are freed whatever happens.
     #[cold]
-    fn commit_long(&mut self) -> Result<(), ArenaError> {
+    fn commit_long(&mut self, change: bool) -> Result<(), ArenaError> {
         let head = self.slot.nursery.load(Ordering::Relaxed);
         if head != 0 && self.load(before(self.inner, head))? == 0 {
             self.set(before(self.inner, head), 0);
@@ -130,6 +140,7 @@ impl Step {
         }
         self.slot.journal.store(first, Ordering::Relaxed);
         crash_point!("step.journalled");
+        self.move_version(change);
         // The commit, as in `commit`.
         self.slot.redo_count.store(JOURNAL, Ordering::Release);
         crash_point!("step.committed");

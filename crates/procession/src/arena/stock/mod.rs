@@ -68,6 +68,8 @@ pub(crate) struct Step {
     known: BTreeSet<u64>,
     /// Somebody may wait for what was committed.
     changed: bool,
+    /// The commit left something in the grave.
+    buried: bool,
     /// Blocks that are this process's, to be freed when the lock is not held any more.
     loose: Vec<u64>,
 }
@@ -76,7 +78,15 @@ impl Step {
     /// Takes the object's lock, and mends what a dead holder left.
     #[inline]
     pub(crate) fn begin(lease: &Lease, slot: &'static StockSlot) -> Result<Step, ArenaError> {
-        let (inner, id) = (lease.inner, lease.id);
+        Step::begin_at(lease.inner, lease.id, slot)
+    }
+
+    #[inline]
+    fn begin_at(
+        inner: &'static Inner,
+        id: ObjectId,
+        slot: &'static StockSlot,
+    ) -> Result<Step, ArenaError> {
         let held = slot.lock.lock(inner.me()?, inner);
         let inherited = held.inherited;
         let at = inner.map.layout.object(u64::from(id.index));
@@ -93,6 +103,7 @@ impl Step {
             discarded: Vec::new(),
             known: BTreeSet::new(),
             changed: false,
+            buried: false,
             loose: Vec::new(),
         };
         let open = slot.redo_count.load(Ordering::Acquire) | slot.nursery.load(Ordering::Relaxed);
@@ -165,6 +176,11 @@ impl Step {
         self.slot.root(i).load(Ordering::Relaxed)
     }
 
+    /// Whether a root is so already, and not only when this step is committed.
+    pub(crate) fn is_root(&self, i: usize, value: u64) -> bool {
+        self.slot.root(i).load(Ordering::Relaxed) == value
+    }
+
     #[inline]
     pub(crate) fn set_root(&mut self, i: usize, value: u64) {
         self.set(self.root_at(i), value);
@@ -185,6 +201,14 @@ impl Step {
     pub(crate) fn write(&self, at: u64, value: u64) -> Result<(), ArenaError> {
         self.inner.map.word(at)?.store(value, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The same, though this step may have changed the word before.
+    pub(crate) fn write_unseen(&mut self, at: u64, value: u64) -> Result<(), ArenaError> {
+        if self.pending(at).is_some() {
+            self.set(at, value);
+        }
+        self.write(at, value)
     }
 
     #[inline]
@@ -300,12 +324,17 @@ impl Step {
     }
 
     fn last_of(&self, list: u64) -> Result<u64, ArenaError> {
-        let mut at = list;
-        for _ in 0..self.inner.map.layout.size / PAGE {
+        // A list with a cycle comes back to where it was after some power of two of steps.
+        let (mut at, mut seen) = (list, 0);
+        for n in 1u64.. {
             self.inner.stocked(at, self.id)?;
             match self.load(after(self.inner, at))? {
                 0 => return Ok(at),
+                next if next == seen => break,
                 next => at = next,
+            }
+            if n.is_power_of_two() {
+                seen = at;
             }
         }
         Err(self.corrupt("a list of blocks has a cycle"))
@@ -345,13 +374,6 @@ impl Step {
         Ok(())
     }
 
-    /// Releases the lock. What the step has freed is freed when that is dropped which this gives.
-    #[inline]
-    pub(crate) fn finish(&mut self) -> Loose {
-        self.release();
-        Loose(self.inner, std::mem::take(&mut self.loose))
-    }
-
     #[inline]
     fn release(&mut self) {
         if self.held.take().is_some() && std::mem::take(&mut self.changed) {
@@ -370,6 +392,16 @@ impl Step {
         if !std::mem::take(&mut self.fresh).is_empty() {
             self.abort();
         }
+    }
+
+    /// Frees what the step has buried, a little under each lock: who has let go of memory has seen to
+    /// it that it can be used again.
+    #[cold]
+    fn clear_grave(&self) {
+        while let Ok(mut step) = Step::begin_at(self.inner, self.id, self.slot)
+            && !step.is_grave_empty()
+            && step.exhume().is_ok()
+        {}
     }
 
     /// What lies in the grave is waiting to be freed.
@@ -395,22 +427,13 @@ impl Drop for Step {
             self.abort();
         }
         self.release();
-        drop(Loose(self.inner, std::mem::take(&mut self.loose)));
-    }
-}
-
-/// Blocks of this process's, which are freed with it. They must not be while a lock is held: what they
-/// hold may die, and be taken apart.
-#[must_use]
-#[derive(Debug)]
-pub(crate) struct Loose(&'static Inner, Vec<u64>);
-
-impl Drop for Loose {
-    #[inline]
-    fn drop(&mut self) {
-        for at in self.1.drain(..) {
+        // Not while the lock is held: what these hold may die, and be taken apart.
+        for at in self.loose.drain(..) {
             // Nothing can be done about an error here; the sweep finds what is left.
-            let _ = self.0.free_block(at);
+            let _ = self.inner.free_block(at);
+        }
+        if self.buried {
+            self.clear_grave();
         }
     }
 }

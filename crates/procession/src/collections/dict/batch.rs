@@ -142,27 +142,32 @@ impl RawDict {
     }
 
     fn copy_from(&self, from: u64, bytes: usize, part: Part) -> Result<Batch, ArenaError> {
-        loop {
-            let mut step = self.stock.begin()?;
-            let mut batch = Batch::of(&step);
-            let end = table::end(&step)?;
+        self.batch_of(|step| {
+            let mut batch = Batch::of(step);
+            let end = table::end(step)?;
             let (mut pos, mut ids) = (from, Vec::new());
             while pos < end && (batch.items.is_empty() || batch.bytes.len() < bytes) {
-                if table::entry_at(&step, pos)?.is_none() {
+                if table::entry_at(step, pos)?.is_none() {
                     pos = (pos / PER_SEGMENT + 1) * PER_SEGMENT;
                     continue;
                 }
-                if let Some(found) = table::read(&step, pos)? {
-                    batch.add(&step, &found, part, &mut ids)?;
+                if let Some(found) = table::read(step, pos)? {
+                    batch.add(step, &found, part, &mut ids)?;
                 }
                 pos += 1;
             }
             batch.next = (pos < end).then_some(pos);
-            if let Some(copied) = self.stock.end(&mut step, 0, &ids) {
-                batch.holds = copied.holds;
-                return Ok(batch);
-            }
-        }
+            Ok((batch, ids))
+        })
+    }
+
+    fn batch_of(
+        &self,
+        read: impl FnMut(&Step) -> Result<(Batch, Vec<ObjectId>), ArenaError>,
+    ) -> Result<Batch, ArenaError> {
+        let (mut batch, holds) = self.stock.read(read)?;
+        batch.holds = holds;
+        Ok(batch)
     }
 
     /// Copies all entries out, as they are at one moment.
@@ -204,26 +209,22 @@ impl RawDict {
     }
 
     fn copy_hashed(&self, hashes: &[u64], part: Part) -> Result<Batch, ArenaError> {
-        loop {
-            let mut step = self.stock.begin()?;
+        self.batch_of(|step| {
             // A slot that is being copied is in both tables, and a hash may be asked for twice.
             let mut found = BTreeMap::new();
             for &hash in hashes {
-                index::find(&step, hash, |pos| {
-                    if let Some(f) = table::read(&step, pos)?.filter(|f| f.entry.hash == hash) {
+                index::find(step, hash, |pos| {
+                    if let Some(f) = table::read(step, pos)?.filter(|f| f.entry.hash == hash) {
                         found.insert(pos, f);
                     }
                     Ok(false)
                 })?;
             }
-            let (mut batch, mut ids) = (Batch::of(&step), Vec::new());
+            let (mut batch, mut ids) = (Batch::of(step), Vec::new());
             for f in found.values() {
-                batch.add(&step, f, part, &mut ids)?;
+                batch.add(step, f, part, &mut ids)?;
             }
-            if let Some(copied) = self.stock.end(&mut step, 0, &ids) {
-                batch.holds = copied.holds;
-                return Ok(batch);
-            }
-        }
+            Ok((batch, ids))
+        })
     }
 }

@@ -8,14 +8,15 @@ mod batch;
 mod conditional;
 mod index;
 mod inspect;
+mod many;
 mod numbers;
 mod seek;
 mod steps;
 mod table;
 mod upkeep;
 
-use std::collections::HashMap;
 use std::fmt;
+use std::mem::take;
 
 pub use batch::{Batch, Item};
 pub use numbers::AddError;
@@ -23,12 +24,12 @@ pub use seek::{FindError, Glimpse, OPAQUE};
 
 use super::heap::{Datum, Ready};
 use super::stock::{Copied, Outdated, Refusal, Stock, common};
-use crate::arena::objects::{Kind, ObjectId};
+use crate::arena::objects::Kind;
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
 use crate::sys::fault::crash_point;
 use seek::seek;
-use steps::{append, empty, last, lookup, make_way, remove, replace};
+use steps::{add, empty, last, lookup, remove, replace};
 use table::{Entry, Found};
 
 const LEN: usize = 5;
@@ -131,32 +132,7 @@ impl RawDict {
     /// # Errors
     /// As [`RawDict::contains`].
     pub fn get(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Option<Copied>, FindError> {
-        loop {
-            let mut step = self.stock.begin()?;
-            let Some(found) = seek(&step, key)? else {
-                return Ok(None);
-            };
-            if let Some(copied) = self.copy_out(&mut step, &found, out)? {
-                return Ok(Some(copied));
-            }
-        }
-    }
-
-    #[inline]
-    fn copy_out(
-        &self,
-        step: &mut Step,
-        found: &Found,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<Copied>, ArenaError> {
-        let (value, start) = (found.entry.value, out.len());
-        value.read(step, out)?;
-        let ids = value.holds(step)?;
-        let copied = self.stock.end(step, value.kind(), &ids);
-        if copied.is_none() {
-            out.truncate(start);
-        }
-        Ok(copied)
+        Ok(self.find(key, out)?.found.map(|(_, copied)| copied))
     }
 
     /// Sets the value of a key, and says whether there was one: it is appended to `old`, if that is
@@ -198,45 +174,50 @@ impl RawDict {
     ) -> Result<Result<Option<Copied>, Outdated>, E> {
         let inner = self.stock.lease.inner;
         let start = old.as_ref().map_or(0, |old| old.len());
-        self.stock.attempt(|| {
-            let new_value = Ready::new(inner, value)?;
+        let done = self.stock.attempt(|| {
+            let (mut new, mut holds) = (Ready::new(inner, value)?, Vec::new());
+            self.with_key(key, |step, ready_key| {
+                if !may(step) {
+                    return Ok(Some(Err(Outdated)));
+                }
+                let Some(found) = find(step, key)? else {
+                    return Ok(add(step, key, ready_key, &mut new)?.then_some(Ok(None)));
+                };
+                let had = found.entry.value;
+                if let Some(old) = old.as_deref_mut() {
+                    old.truncate(start);
+                    had.read(step, old)?;
+                    holds = self.stock.keep(&had.holds(step)?)?;
+                }
+                replace(step, &found, &mut new)?;
+                step.commit()?;
+                upkeep::do_some(step, false);
+                Ok(Some(Ok(Some(Copied { kind: had.kind(), holds: take(&mut holds) }))))
+            })
+        });
+        if let (Err(_), Some(old)) = (&done, old) {
+            old.truncate(start);
+        }
+        done
+    }
+
+    /// Does what may add a key, with the key ready to be stored. One that needs a block has it at the
+    /// second attempt only, when `act` has said, by `None`, that it needs it.
+    #[inline]
+    fn with_key<'a, R, E: From<ArenaError>>(
+        &self,
+        key: &Key<'a>,
+        mut act: impl FnMut(&mut Step, &mut Option<Ready<'a>>) -> Result<Option<R>, E>,
+    ) -> Result<R, E> {
+        let mut ready = Ready::light(&key.datum);
+        loop {
             let mut step = self.stock.begin()?;
-            if !may(&step) {
-                return Ok(Err(Outdated));
+            if let Some(done) = act(&mut step, &mut ready)? {
+                return Ok(done);
             }
-            let Some(found) = find(&step, key)? else {
-                self.add(&mut step, key, new_value)?;
-                return Ok(Ok(None));
-            };
-            let had = found.entry.value;
-            let mut ids = Vec::new();
-            if let Some(old) = old.as_deref_mut() {
-                old.truncate(start);
-                had.read(&step, old)?;
-                ids = had.holds(&step)?;
-            }
-            replace(&mut step, &found, new_value)?;
-            step.commit()?;
-            upkeep::do_some(&mut step, false);
-            Ok(Ok(Some(self.end_with(&mut step, had.kind(), &ids)?)))
-        })
-    }
-
-    fn add(&self, step: &mut Step, key: &Key<'_>, value: Ready<'_>) -> Result<(), ArenaError> {
-        let ready = Ready::new(self.stock.lease.inner, &key.datum)?;
-        make_way(step, 1)?;
-        append(step, key, ready, value)?;
-        step.commit()?;
-        upkeep::do_some(step, true);
-        Ok(())
-    }
-
-    /// Ends a step that has taken bytes out. What they hold is alive until their block is freed.
-    fn end_with(&self, step: &mut Step, kind: u8, ids: &[ObjectId]) -> Result<Copied, ArenaError> {
-        self.stock.end(step, kind, ids).ok_or_else(|| {
-            let index = self.stock.lease.id.index;
-            ArenaError::Corrupt(format!("object {index}: a handle of a dead object"))
-        })
+            drop(step);
+            ready = Some(Ready::new(self.stock.lease.inner, &key.datum)?);
+        }
     }
 
     /// The value of a key, which is set to `value` if there is none. `None`: it was set.
@@ -264,20 +245,18 @@ impl RawDict {
         let inner = self.stock.lease.inner;
         self.stock.attempt(|| {
             loop {
-                let mut step = self.stock.begin()?;
-                let Some(found) = seek(&step, key)? else {
-                    drop(step);
-                    // The value's block is made outside the lock.
-                    let value = Ready::new(inner, value)?;
-                    let mut step = self.stock.begin()?;
-                    if seek(&step, key)?.is_some() {
-                        continue;
-                    }
-                    self.add(&mut step, key, value)?;
+                if let found @ Some(_) = self.get(key, out)? {
+                    return Ok(found);
+                }
+                // The value's block is made outside the lock.
+                let mut value = Ready::new(inner, value)?;
+                let added: Result<_, FindError> =
+                    self.with_key(key, |step, ready_key| match seek(step, key)? {
+                        Some(_) => Ok(Some(false)),
+                        None => Ok(add(step, key, ready_key, &mut value)?.then_some(true)),
+                    });
+                if added? {
                     return Ok(None);
-                };
-                if let Some(copied) = self.copy_out(&mut step, &found, out)? {
-                    return Ok(Some(copied));
                 }
             }
         })
@@ -352,7 +331,8 @@ impl RawDict {
         mut out: Option<(Option<&mut Vec<u8>>, &mut Vec<u8>)>,
     ) -> Result<Result<Option<Copied>, Outdated>, E> {
         let starts = out.as_ref().map(|(k, v)| (k.as_ref().map_or(0, |k| k.len()), v.len()));
-        self.stock.attempt(|| {
+        let done = self.stock.attempt(|| {
+            let mut holds = Vec::new();
             let mut step = self.stock.begin()?;
             if !may(&step) {
                 return Ok(Err(Outdated));
@@ -361,23 +341,30 @@ impl RawDict {
                 return Ok(Ok(None));
             };
             let Entry { key, value, .. } = found.entry;
-            let mut ids = Vec::new();
             if let (Some((k, v)), Some(starts)) = (&mut out, starts) {
+                let mut ids = value.holds(&step)?;
+                v.truncate(starts.1);
+                value.read(&step, v)?;
                 if let Some(k) = k {
                     k.truncate(starts.0);
                     key.read(&step, k)?;
-                    ids = key.holds(&step)?;
+                    ids.extend(key.holds(&step)?);
                 }
-                v.truncate(starts.1);
-                value.read(&step, v)?;
-                ids.extend(value.holds(&step)?);
+                holds = self.stock.keep(&ids)?;
             }
             remove(&mut step, &found)?;
             crash_point!("dict.removing");
             step.commit()?;
             upkeep::do_some(&mut step, true);
-            Ok(Ok(Some(self.end_with(&mut step, value.kind(), &ids)?)))
-        })
+            Ok(Ok(Some(Copied { kind: value.kind(), holds })))
+        });
+        if let (Err(_), Some((k, v)), Some(starts)) = (&done, out, starts) {
+            v.truncate(starts.1);
+            if let Some(k) = k {
+                k.truncate(starts.0);
+            }
+        }
+        done
     }
 
     /// Removes all entries.
@@ -402,67 +389,6 @@ impl RawDict {
         }
         empty(&mut step)?;
         crash_point!("dict.clearing");
-        step.commit()?;
-        drop(step);
-        self.stock.empty_grave()
+        step.commit()
     }
-
-    /// Sets many values in one step: all, or none if there is no memory for all, or one is unsure. Of
-    /// entries with the same key the last counts.
-    ///
-    /// # Errors
-    /// As [`RawDict::insert`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use procession::{Family, RawDict, collections::{Datum, Key}};
-    /// let dict = RawDict::create(Family::current()?)?;
-    /// dict.insert_many(&[
-    ///     (Key::plain(b"a"), Datum::plain(b"1")),
-    ///     (Key::plain(b"b"), Datum::plain(b"2")),
-    /// ])?;
-    /// assert_eq!(dict.len()?, 2);
-    /// # Ok(()) }
-    /// ```
-    pub fn insert_many(&self, entries: &[(Key<'_>, Datum<'_>)]) -> Result<(), FindError> {
-        let inner = self.stock.lease.inner;
-        let entries = last_of_each(entries);
-        self.stock.attempt(|| {
-            let mut ready = Vec::with_capacity(entries.len());
-            for (key, value) in &entries {
-                ready.push((key, Ready::new(inner, value)?));
-            }
-            let mut step = self.stock.begin()?;
-            make_way(&mut step, entries.len() as u64)?;
-            index::reserve(&mut step, entries.len() as u64)?;
-            for (key, value) in ready {
-                match seek(&step, key)? {
-                    Some(found) => replace(&mut step, &found, value)?,
-                    None => append(&mut step, key, Ready::new(inner, &key.datum)?, value)?,
-                }
-            }
-            crash_point!("dict.many_written");
-            step.commit()?;
-            for _ in 0..entries.len() {
-                upkeep::do_some(&mut step, true);
-            }
-            Ok(())
-        })
-    }
-}
-
-/// Without entries whose key comes again, at the place of the first.
-fn last_of_each<'a>(entries: &[(Key<'a>, Datum<'a>)]) -> Vec<(Key<'a>, Datum<'a>)> {
-    let mut places = HashMap::with_capacity(entries.len());
-    let mut out: Vec<(Key<'a>, Datum<'a>)> = Vec::with_capacity(entries.len());
-    for (key, value) in entries {
-        let name = (key.hash, key.datum.kind, key.datum.bytes);
-        let place = *places.entry(name).or_insert(out.len());
-        match out.get_mut(place) {
-            Some(known) => known.1 = *value,
-            None => out.push((*key, *value)),
-        }
-    }
-    out
 }

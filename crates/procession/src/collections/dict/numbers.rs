@@ -2,7 +2,7 @@
 
 use super::super::heap::{Datum, Ready};
 use super::seek::{FindError, seek};
-use super::steps::replace;
+use super::steps::{add, replace};
 use super::{Key, RawDict, upkeep};
 use crate::codec::{self, PLAIN};
 
@@ -39,34 +39,35 @@ impl RawDict {
     pub fn add_to(&self, key: &Key<'_>, delta: i64) -> Result<i64, AddError> {
         let inner = self.stock.lease.inner;
         let mut bytes = Vec::new();
-        self.stock.attempt::<_, FindError>(|| {
-            let mut step = self.stock.begin()?;
-            let found = seek(&step, key)?;
-            let mut old = 0;
-            if let Some(f) = &found {
-                bytes.clear();
-                f.entry.value.read(&step, &mut bytes)?;
-                match codec::decode_integer(&bytes) {
-                    Some(n) if f.entry.value.kind() == PLAIN => old = n,
-                    _ => return Ok(Err(AddError::NoInteger)),
+        let done = self.stock.attempt(|| {
+            self.with_key(key, |step, ready_key| {
+                let found = seek(step, key)?;
+                let mut old = 0;
+                if let Some(f) = &found {
+                    bytes.clear();
+                    f.entry.value.read(step, &mut bytes)?;
+                    match codec::decode_integer(&bytes) {
+                        Some(n) if f.entry.value.kind() == PLAIN => old = n,
+                        _ => return Ok(Some(Err(AddError::NoInteger))),
+                    }
                 }
-            }
-            let Some(sum) = old.checked_add(delta) else {
-                return Ok(Err(AddError::Overflow));
-            };
-            let Ok(text) = codec::encode(&sum) else {
-                return Ok(Err(AddError::NoInteger));
-            };
-            let value = Ready::new(inner, &Datum::plain(&text))?;
-            match found {
-                Some(found) => {
-                    replace(&mut step, &found, value)?;
+                let Some(sum) = old.checked_add(delta) else {
+                    return Ok(Some(Err(AddError::Overflow)));
+                };
+                let Ok(text) = codec::encode(&sum) else {
+                    return Ok(Some(Err(AddError::NoInteger)));
+                };
+                // An integer needs no block.
+                let mut value = Ready::new(inner, &Datum::plain(&text))?;
+                if let Some(found) = found {
+                    replace(step, &found, &mut value)?;
                     step.commit()?;
-                    upkeep::do_some(&mut step, false);
+                    upkeep::do_some(step, false);
+                    return Ok(Some(Ok(sum)));
                 }
-                None => self.add(&mut step, key, value)?,
-            }
-            Ok(Ok(sum))
-        })?
+                Ok(add(step, key, ready_key, &mut value)?.then_some(Ok(sum)))
+            })
+        });
+        done.map_err(|error: FindError| AddError::Find(error))?
     }
 }

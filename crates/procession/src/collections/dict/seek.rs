@@ -113,15 +113,29 @@ impl RawDict {
     /// # Ok(()) }
     /// ```
     pub fn find(&self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<Glimpse, FindError> {
-        loop {
-            let mut step = self.stock.begin()?;
-            let version = step.version();
-            let Some(found) = seek(&step, key)? else {
-                return Ok(Glimpse { version, found: None });
-            };
-            if let Some(copied) = self.copy_out(&mut step, &found, out)? {
-                return Ok(Glimpse { version, found: Some((found.pos, copied)) });
+        self.glimpse(out, |step| seek(step, key))
+    }
+
+    /// What there is of the entry that `find` finds.
+    #[inline]
+    pub(super) fn glimpse<E: From<ArenaError>>(
+        &self,
+        out: &mut Vec<u8>,
+        find: impl Fn(&Step) -> Result<Option<Found>, E>,
+    ) -> Result<Glimpse, E> {
+        let start = out.len();
+        let read = self.stock.read(|step| {
+            out.truncate(start);
+            let found = find(step)?;
+            let mut ids = Vec::new();
+            if let Some(found) = &found {
+                found.entry.value.read(step, out)?;
+                ids = found.entry.value.holds(step)?;
             }
-        }
+            Ok(((step.version(), found), ids))
+        });
+        let ((version, found), holds) = read.inspect_err(|_: &E| out.truncate(start))?;
+        let found = found.map(|f| (f.pos, Copied { kind: f.entry.value.kind(), holds }));
+        Ok(Glimpse { version, found })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::heap::{self, Datum, MOVING, Ready, TAIL};
 use super::table::{self, Entry, Found};
-use super::{DIR, DST, END, INDEX, Key, LEN, OLD, SHAPE, SRC, index};
+use super::{DIR, DST, END, INDEX, Key, LEN, OLD, SHAPE, SRC, index, upkeep};
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
 use crate::sys::fault::crash_point;
@@ -53,14 +53,14 @@ pub(super) fn lookup_pos(step: &Step, entry: &Found) -> Result<Option<u64>, Aren
 pub(super) fn append(
     step: &mut Step,
     key: &Key<'_>,
-    ready: Ready<'_>,
-    value: Ready<'_>,
+    ready_key: &mut Ready<'_>,
+    value: &mut Ready<'_>,
 ) -> Result<(), ArenaError> {
     let (len, pos) = (step.root(LEN), table::end(step)?);
     if len > pos {
         return Err(step.corrupt("the number of entries"));
     }
-    let entry = Entry { hash: key.hash, key: ready.put(step)?, value: value.put(step)? };
+    let entry = Entry { hash: key.hash, key: ready_key.put(step)?, value: value.put(step)? };
     table::write_behind(step, pos, &entry)?;
     crash_point!("dict.entry_written");
     index::insert(step, key.hash, pos, len)?;
@@ -70,7 +70,28 @@ pub(super) fn append(
     Ok(())
 }
 
-pub(super) fn replace(step: &mut Step, found: &Found, value: Ready<'_>) -> Result<(), ArenaError> {
+/// Adds an entry, and commits it; false if the key is not ready.
+pub(super) fn add(
+    step: &mut Step,
+    key: &Key<'_>,
+    ready_key: &mut Option<Ready<'_>>,
+    value: &mut Ready<'_>,
+) -> Result<bool, ArenaError> {
+    let Some(ready_key) = ready_key else {
+        return Ok(false);
+    };
+    make_way(step, 1)?;
+    append(step, key, ready_key, value)?;
+    step.commit()?;
+    upkeep::do_some(step, true);
+    Ok(true)
+}
+
+pub(super) fn replace(
+    step: &mut Step,
+    found: &Found,
+    value: &mut Ready<'_>,
+) -> Result<(), ArenaError> {
     heap::replace(step, found.value_at(), found.entry.value, value)?;
     crash_point!("dict.value_written");
     Ok(())

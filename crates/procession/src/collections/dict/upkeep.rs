@@ -49,7 +49,7 @@ fn some(step: &mut Step, shape: bool, busy: bool) -> Result<(), ArenaError> {
 
 /// Moves a few entries down to where dead ones are.
 fn close_ranks(step: &mut Step) -> Result<(), ArenaError> {
-    let (mut dst, mut src) = (step.root(DST) - 1, step.root(SRC));
+    let (mut dst, mut src) = (step.root(DST).saturating_sub(1), step.root(SRC));
     let end = table::end(step)?;
     if dst > src || src > end {
         return Err(step.corrupt("the moving of entries"));

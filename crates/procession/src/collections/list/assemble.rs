@@ -2,6 +2,7 @@
 
 use super::super::heap::{Datum, Ready};
 use super::super::stock::Outdated;
+use super::dir::{self, Dir};
 use super::{LEN, RawList, chunks, empty};
 use crate::arena::family::Inner;
 use crate::error::ArenaError;
@@ -86,9 +87,9 @@ impl RawList {
                 step.commit()?;
                 return Ok(Ok(()));
             }
-            let (n, mut old) = (chunks::count(&step), Vec::new());
+            let (n, mut old) = (dir::count(&step)?, Vec::new());
             for k in 0..n {
-                let chunk = chunks::chunk(&step, k)?;
+                let chunk = Dir::there(&step)?.chunk(&step, k)?;
                 old.extend(chunk.refs(&step, 0..chunk.count)?.into_iter().map(Some));
                 step.free(chunk.block)?;
             }
@@ -96,12 +97,12 @@ impl RawList {
             for source in sources {
                 new.push(match source {
                     Source::Old(i) => old[i].take().expect("a part names a value once"),
-                    Source::New(ready) => ready.put(&mut step)?,
+                    Source::New(mut ready) => ready.put(&mut step)?,
                 });
             }
             old.into_iter().flatten().try_for_each(|gone| gone.drop(&mut step))?;
             let made = chunks::full(&mut step, &new)?;
-            chunks::replace(&mut step, 0..n, &made)?;
+            dir::replace(&mut step, 0..n, &made)?;
             step.set_root(LEN, new.len() as u64);
             crash_point!("list.assembling");
             step.commit()?;

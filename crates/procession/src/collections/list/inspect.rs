@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::super::heap::{self, Ref};
-use super::chunks::{self, CHUNK};
+use super::chunks::CHUNK;
+use super::dir::{self, Dir};
 use super::{EVEN, LEN, RawList};
 use crate::error::ArenaError;
 
@@ -24,9 +25,9 @@ impl RawList {
         let step = self.stock.begin()?;
         let mut wrong = Vec::new();
         let mut segments: HashMap<u64, u64> = HashMap::new();
-        let (n, mut len) = (chunks::count(&step), 0);
+        let (n, mut len) = (dir::count(&step)?, 0);
         for k in 0..n {
-            let chunk = chunks::chunk(&step, k)?;
+            let chunk = Dir::there(&step)?.chunk(&step, k)?;
             step.inner.stocked(chunk.block, step.id)?;
             if step.root(EVEN) != 0 && k != 0 && k + 1 != n && chunk.count != CHUNK {
                 wrong.push(format!("chunk {k} of {n} has {} values", chunk.count));
@@ -42,6 +43,7 @@ impl RawList {
         if len != step.root(LEN) {
             wrong.push(format!("{len} values are there, {} are counted", step.root(LEN)));
         }
+        wrong.extend(dir::differences(&step)?);
         wrong.extend(heap::differences(&step, &segments)?);
         Ok(wrong)
     }

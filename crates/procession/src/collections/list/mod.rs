@@ -1,10 +1,11 @@
 //! A list of bytes: chunks of refs, and a heap for the values.
 //!
 //! Roots, beside the heap's: the length, the directory of chunks, where in it the first chunk stands, how
-//! many there are, and whether they are even (see `chunks.rs`).
+//! many there are, and whether they are even (see `dir.rs`).
 
 mod assemble;
 mod chunks;
+mod dir;
 mod inspect;
 mod splice;
 mod whole;
@@ -150,7 +151,7 @@ impl RawList {
     /// [`ArenaError::Full`] if there is no memory; the list is as before.
     pub fn push(&self, value: &Datum<'_>) -> Result<(), ArenaError> {
         self.stock.attempt(|| {
-            let value = Ready::new(self.stock.lease.inner, value)?;
+            let mut value = Ready::new(self.stock.lease.inner, value)?;
             let mut step = self.stock.begin()?;
             let r = value.put(&mut step)?;
             chunks::append(&mut step, r)?;
@@ -174,20 +175,18 @@ impl RawList {
     /// # Errors
     /// [`ArenaError::Corrupt`] if shared memory was scribbled over.
     pub fn get(&self, index: i64, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
-        loop {
-            let mut step = self.stock.begin()?;
-            let Some(index) = index_of(index, step.root(LEN)) else {
-                return Ok(None);
-            };
-            let value = Ref(step.load(chunks::locate(&step, index)?.at())?);
-            let start = out.len();
-            value.read(&step, out)?;
-            let ids = value.holds(&step)?;
-            if let Some(copied) = self.stock.end(&mut step, value.kind(), &ids) {
-                return Ok(Some(copied));
-            }
+        let start = out.len();
+        let read = self.stock.read(|step| {
             out.truncate(start);
-        }
+            let Some(index) = index_of(index, step.root(LEN)) else {
+                return Ok((None, Vec::new()));
+            };
+            let value = Ref(step.load(chunks::locate(step, index)?.at())?);
+            value.read(step, out)?;
+            Ok((Some(value.kind()), value.holds(step)?))
+        });
+        let (kind, holds) = read.inspect_err(|_: &ArenaError| out.truncate(start))?;
+        Ok(kind.map(|kind| Copied { kind, holds }))
     }
 
     /// Replaces the value with this index; false if there is none.
@@ -229,7 +228,7 @@ impl RawList {
         may: impl Fn(&Step) -> bool,
     ) -> Result<Result<bool, Outdated>, ArenaError> {
         self.stock.attempt(|| {
-            let value = Ready::new(self.stock.lease.inner, value)?;
+            let mut value = Ready::new(self.stock.lease.inner, value)?;
             let mut step = self.stock.begin()?;
             if !may(&step) {
                 return Ok(Err(Outdated));
@@ -239,7 +238,7 @@ impl RawList {
             };
             let at = chunks::locate(&step, index)?.at();
             let old = Ref(step.load(at)?);
-            heap::replace(&mut step, at, old, value)?;
+            heap::replace(&mut step, at, old, &mut value)?;
             crash_point!("list.setting");
             step.commit()?;
             tidy(&mut step);
@@ -272,7 +271,8 @@ impl RawList {
     /// ```
     pub fn pop(&self, index: i64, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
         let start = out.len();
-        self.stock.attempt(|| {
+        let done = self.stock.attempt(|| {
+            let holds;
             let mut step = self.stock.begin()?;
             let Some(index) = index_of(index, step.root(LEN)) else {
                 return Ok(None);
@@ -280,14 +280,14 @@ impl RawList {
             let value = Ref(step.load(chunks::locate(&step, index)?.at())?);
             out.truncate(start);
             value.read(&step, out)?;
-            let ids = value.holds(&step)?;
+            holds = self.stock.keep(&value.holds(&step)?)?;
             splice::remove_one(&mut step, index)?;
             crash_point!("list.removing");
             step.commit()?;
             tidy(&mut step);
-            // What it holds is alive until its block is freed.
-            Ok(self.stock.end(&mut step, value.kind(), &ids))
-        })
+            Ok(Some(Copied { kind: value.kind(), holds }))
+        });
+        done.inspect_err(|_: &ArenaError| out.truncate(start))
     }
 
     /// Replaces the values from one index to another, not included, by these. Indices are those of a
@@ -332,7 +332,7 @@ impl RawList {
         may: impl Fn(&Step) -> bool,
     ) -> Result<Result<(), Outdated>, ArenaError> {
         self.stock.attempt(|| {
-            let values = self.ready(values)?;
+            let mut values = self.ready(values)?;
             let mut step = self.stock.begin()?;
             if !may(&step) {
                 return Ok(Err(Outdated));
@@ -340,7 +340,7 @@ impl RawList {
             let range = range_of(from, to, step.root(LEN));
             let n = values.len() as u64 + range.end - range.start;
             let mut new = Vec::with_capacity(values.len());
-            for value in values {
+            for value in &mut values {
                 new.push(value.put(&mut step)?);
             }
             if n > 0 {
@@ -364,8 +364,6 @@ impl RawList {
         }
         empty(&mut step)?;
         crash_point!("list.clearing");
-        step.commit()?;
-        drop(step);
-        self.stock.empty_grave()
+        step.commit()
     }
 }

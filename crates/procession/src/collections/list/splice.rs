@@ -5,6 +5,7 @@
 
 use super::super::heap::Ref;
 use super::chunks::{self, CHUNK, Chunk, Spot};
+use super::dir::{self, Dir};
 use super::{LEN, empty};
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
@@ -24,9 +25,13 @@ pub(super) fn splice(step: &mut Step, from: u64, to: u64, new: &[Ref]) -> Result
     }
     if let [r] = new
         && from == to
-        && put_near(step, from, *r)?
     {
-        return Ok(());
+        if put_near(step, from, *r)? {
+            return Ok(());
+        }
+        if from == 0 && Dir::there(step)?.chunk(step, 0)?.start == 0 {
+            return chunks::prepend(step, *r);
+        }
     }
     if new.is_empty() && to == from + 1 {
         return remove_one(step, from);
@@ -42,32 +47,31 @@ fn put_near(step: &mut Step, index: u64, r: Ref) -> Result<bool, ArenaError> {
     let Spot { k, chunk, i } = chunks::locate(step, index)?;
     let behind = chunk.count - i;
     let grown = Chunk { count: chunk.count + 1, ..chunk };
+    let dir = Dir::there(step)?;
     if behind <= NEAR && chunk.start + chunk.count < CHUNK {
         for j in (i..chunk.count).rev() {
             step.set(chunk.at(j + 1), step.load(chunk.at(j))?);
         }
         step.set(chunk.at(i), r.0);
-        chunks::set_chunk(step, k, grown)?;
+        dir.set(step, k, chunk, grown)?;
     } else if i <= NEAR && chunk.start > 0 {
         let grown = Chunk { start: chunk.start - 1, ..grown };
         for j in 0..i {
             step.set(grown.at(j), step.load(chunk.at(j))?);
         }
         step.set(grown.at(i), r.0);
-        chunks::set_chunk(step, k, grown)?;
+        dir.set(step, k, chunk, grown)?;
     } else {
         return Ok(false);
     }
-    note_uneven(step, k);
+    note_uneven(step, k)?;
     step.set_root(LEN, step.root(LEN).wrapping_add(1));
     Ok(true)
 }
 
 /// A chunk's count has changed.
-fn note_uneven(step: &mut Step, k: u64) {
-    if k != 0 && k + 1 != chunks::count(step) && step.root(super::EVEN) != 0 {
-        step.set_root(super::EVEN, 0);
-    }
+fn note_uneven(step: &mut Step, k: u64) -> Result<(), ArenaError> {
+    if k != 0 && k + 1 != dir::count(step)? { dir::set_even(step, false) } else { Ok(()) }
 }
 
 pub(super) fn remove_one(step: &mut Step, index: u64) -> Result<(), ArenaError> {
@@ -78,10 +82,12 @@ pub(super) fn remove_one(step: &mut Step, index: u64) -> Result<(), ArenaError> 
     let spot = chunks::locate(step, index)?;
     let Spot { k, chunk, i } = spot;
     let behind = chunk.count - 1 - i;
-    let at_end = k == 0 || k + 1 == chunks::count(step);
+    let dir = Dir::there(step)?;
+    let at_end = k == 0 || k + 1 == dir.len();
     if chunk.count == 1 && at_end {
         Ref(step.load(spot.at())?).drop(step)?;
-        chunks::drop_end(step, &spot)?;
+        dir::drop_end(step, k)?;
+        step.free(chunk.block)?;
     } else if i.min(behind) <= NEAR && (at_end || chunk.count > SMALL as u64) {
         Ref(step.load(spot.at())?).drop(step)?;
         let shrunk = Chunk { count: chunk.count - 1, ..chunk };
@@ -89,18 +95,18 @@ pub(super) fn remove_one(step: &mut Step, index: u64) -> Result<(), ArenaError> 
             for j in i..chunk.count - 1 {
                 step.set(chunk.at(j), step.load(chunk.at(j + 1))?);
             }
-            chunks::set_chunk(step, k, shrunk)?;
+            dir.set(step, k, chunk, shrunk)?;
         } else {
             for j in (0..i).rev() {
                 step.set(chunk.at(j + 1), step.load(chunk.at(j))?);
             }
-            chunks::set_chunk(step, k, Chunk { start: chunk.start + 1, ..shrunk })?;
+            dir.set(step, k, chunk, Chunk { start: chunk.start + 1, ..shrunk })?;
         }
-        note_uneven(step, k);
+        note_uneven(step, k)?;
     } else {
         return rewrite(step, index, index + 1, &[]);
     }
-    step.set_root(LEN, len - 1);
+    step.set_root(LEN, len.saturating_sub(1));
     Ok(())
 }
 
@@ -114,17 +120,18 @@ fn rewrite(step: &mut Step, from: u64, to: u64, new: &[Ref]) -> Result<(), Arena
     refs.extend(last.chunk.refs(step, kept_from..last.chunk.count)?);
     let mut range = first.k..last.k + 1;
     drop_refs(step, &first, &last, kept_from)?;
-    if refs.len() < SMALL && range.end < chunks::count(step) {
-        let next = chunks::chunk(step, range.end)?;
+    let dir = Dir::there(step)?;
+    if refs.len() < SMALL && range.end < dir.len() {
+        let next = dir.chunk(step, range.end)?;
         if refs.len() as u64 + next.count <= JOINED {
             refs.extend(next.refs(step, 0..next.count)?);
             range.end += 1;
         }
     }
-    let old = range.clone().map(|k| chunks::chunk(step, k)).collect::<Result<Vec<_>, _>>()?;
+    let old = range.clone().map(|k| dir.chunk(step, k)).collect::<Result<Vec<_>, _>>()?;
     let new_chunks = pack(step, &refs)?;
     crash_point!("list.chunks_written");
-    chunks::replace(step, range, &new_chunks)?;
+    dir::replace(step, range, &new_chunks)?;
     for chunk in old {
         step.free(chunk.block)?;
     }
@@ -135,8 +142,9 @@ fn rewrite(step: &mut Step, from: u64, to: u64, new: &[Ref]) -> Result<(), Arena
 
 /// The refs from `first` to just before ref `end` of `last`'s chunk are not in use any more.
 fn drop_refs(step: &mut Step, first: &Spot, last: &Spot, end: u64) -> Result<(), ArenaError> {
+    let dir = Dir::there(step)?;
     for k in first.k..=last.k {
-        let chunk = chunks::chunk(step, k)?;
+        let chunk = dir.chunk(step, k)?;
         let from = if k == first.k { first.i } else { 0 };
         let to = if k == last.k { end } else { chunk.count };
         for i in from..to {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::super::heap::{Datum, Ref};
 use super::super::stock::Outdated;
+use super::dir::{self, Dir};
 use super::{LEN, RawList, chunks, empty, range_of};
 use crate::arena::lease::Lease;
 use crate::arena::stock::Step;
@@ -46,34 +47,32 @@ impl RawList {
     /// # Errors
     /// As [`RawList::get`].
     pub fn slice(&self, from: i64, to: i64) -> Result<Values, ArenaError> {
-        loop {
-            let mut step = self.stock.begin()?;
+        let (mut values, holds) = self.stock.read(|step| {
             let len = step.root(LEN);
             let range = range_of(from, to, len);
             let mut values =
                 Values { from: range.start, len, version: step.version(), ..Values::default() };
             let mut ids = Vec::new();
             let mut index = range.start;
-            let mut spot = (index < range.end).then(|| chunks::locate(&step, index)).transpose()?;
+            let mut spot = (index < range.end).then(|| chunks::locate(step, index)).transpose()?;
             while let Some(s) = spot.take() {
                 for i in s.i..s.chunk.count.min(s.i + range.end - index) {
                     let value = Ref(step.load(s.chunk.at(i))?);
                     let start = values.bytes.len();
-                    value.read(&step, &mut values.bytes)?;
+                    value.read(step, &mut values.bytes)?;
                     values.items.push((value.kind(), start..values.bytes.len()));
-                    ids.extend(value.holds(&step)?);
+                    ids.extend(value.holds(step)?);
                     index += 1;
                 }
                 if index < range.end {
                     let k = s.k + 1;
-                    spot = Some(chunks::Spot { k, chunk: chunks::chunk(&step, k)?, i: 0 });
+                    spot = Some(chunks::Spot { k, chunk: Dir::there(step)?.chunk(step, k)?, i: 0 });
                 }
             }
-            if let Some(copied) = self.stock.end(&mut step, 0, &ids) {
-                values.holds = copied.holds;
-                return Ok(values);
-            }
-        }
+            Ok::<_, ArenaError>((values, ids))
+        })?;
+        values.holds = holds;
+        Ok(values)
     }
 
     /// Copies all values out, as they are at one moment.
@@ -93,23 +92,21 @@ impl RawList {
         version: u64,
         values: &[Datum<'_>],
     ) -> Result<Result<(), Outdated>, ArenaError> {
-        let done = self.stock.attempt(|| {
-            let values = self.ready(values)?;
+        self.stock.attempt(|| {
+            let mut values = self.ready(values)?;
             let mut step = self.stock.begin()?;
             if step.version() != version {
                 return Ok(Err(Outdated));
             }
             empty(&mut step)?;
-            for value in values {
+            for value in &mut values {
                 let r = value.put(&mut step)?;
                 chunks::append(&mut step, r)?;
             }
             crash_point!("list.replacing");
             step.commit()?;
             Ok(Ok(()))
-        })?;
-        self.stock.empty_grave()?;
-        Ok(done)
+        })
     }
 
     /// Gives the values another order, if the version is `version` still: first comes the one whose
@@ -166,16 +163,16 @@ impl RawList {
             if !may(&step) {
                 return Ok(Err(Outdated));
             }
-            let n = chunks::count(&step);
+            let n = dir::count(&step)?;
             let mut refs = Vec::new();
             for k in 0..n {
-                let chunk = chunks::chunk(&step, k)?;
+                let chunk = Dir::there(&step)?.chunk(&step, k)?;
                 refs.extend(chunk.refs(&step, 0..chunk.count)?);
                 step.free(chunk.block)?;
             }
             if n > 0 {
                 let new = chunks::full(&mut step, &arrange(&refs))?;
-                chunks::replace(&mut step, 0..n, &new)?;
+                dir::replace(&mut step, 0..n, &new)?;
             }
             crash_point!("list.rearranging");
             step.commit()?;
