@@ -10,6 +10,7 @@
 //! | `TooManyDone` | `ValueError` |
 //! | a queue that is full, empty, closed | `queue.Full`, `queue.Empty`, `ValueError` |
 //! | a pipe whose other end is gone, to send and to receive | `BrokenPipeError`, `EOFError` |
+//! | a queue that was shut down, for all processes | `queue.ShutDown` |
 //! | an object of a manager that was shut down | `BrokenPipeError` |
 //! | a message too long for its buffer | `multiprocessing.BufferTooShort` |
 
@@ -164,6 +165,18 @@ pub(crate) fn buffer_too_short(message: &Bound<'_, PyBytes>) -> PyErr {
     static TOO_SHORT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     match TOO_SHORT.import(message.py(), "multiprocessing", "BufferTooShort") {
         Ok(kind) => PyErr::from_type(kind.clone(), message.clone().unbind()),
+        Err(error) => error,
+    }
+}
+
+/// `queue.ShutDown`; a `ValueError` where Python has none yet.
+#[cold]
+pub(crate) fn queue_shut_down(py: Python<'_>) -> PyErr {
+    const TEXT: &str = "the queue was shut down";
+    let known = || py.import("queue")?.getattr_opt("ShutDown");
+    match known() {
+        Ok(Some(kind)) => PyErr::from_value(kind.call0().unwrap_or(kind)),
+        Ok(None) => PyValueError::new_err(TEXT),
         Err(error) => error,
     }
 }

@@ -1,6 +1,7 @@
 """Dicts, lists, namespaces, values, arrays and queues."""
 
 import array
+import queue
 import types
 
 from .._core import DictBase, ListBase, QueueBase
@@ -228,6 +229,14 @@ class _Queue(Shared, QueueBase, _std.BaseProxy):
         return f"<queue.Queue object at {id(self):#x}>"
 
     __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
+
+
+    if hasattr(queue, "ShutDown"):
+
+        def shutdown(self, immediate=False):
+            """Ends the queue, for all processes: `put` raises queue.ShutDown, and so does `get` when it
+            is empty; `immediate` empties it."""
+            self._shut_down(bool(immediate))
 
 
 class QueueProxy(_Queue, typeid="Queue"):

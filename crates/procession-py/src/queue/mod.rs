@@ -243,6 +243,19 @@ impl PyQueueBase {
         Ok(())
     }
 
+    /// From now on nobody can put, and who gets finds what is left, or at once nothing.
+    fn _shut_down(&self, py: Python<'_>, immediate: bool) -> PyResult<()> {
+        let queue = self.held(py)?;
+        queue.close();
+        let mut left = Vec::new();
+        while immediate && queue.try_get(&mut left).map_err(Raise::raise)?.is_some() {
+            // Those that nobody will get are not waited for.
+            let _ = queue.done();
+            left.clear();
+        }
+        Ok(())
+    }
+
     /// An object that keeps the queue alive while it is referenced.
     fn _lease(&self, py: Python<'_>) -> PyResult<PyLease> {
         Ok(PyLease::of(vec![self.still_held(py)?.lease()]))
@@ -390,7 +403,7 @@ impl PyQueueBase {
     fn refused(slf: &Bound<'_, Self>, error: TryPutError) -> PyResult<Option<Block>> {
         match error {
             TryPutError::Full(block) => Ok(block),
-            TryPutError::Closed(_) => Err(error::closed(slf)),
+            TryPutError::Closed(_) => Err(error::queue_shut_down(slf.py())),
             TryPutError::Arena(error, _) => Err(error.raise()),
         }
     }
@@ -424,14 +437,20 @@ impl PyQueueBase {
         patience: Patience,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if received.is_none() {
+            let attempt = |scratch: &mut Scratch| {
+                Self::still_open(slf)?;
+                blocking::settle(slf.py(), queue, End::Head)?;
+                // Asked first: what was put before it was shut down is there by then.
+                let shut_down = queue.is_closed();
+                match queue.try_get(&mut scratch.bytes).map_err(Raise::raise)? {
+                    None if shut_down => Err(error::queue_shut_down(slf.py())),
+                    received => Ok(received),
+                }
+            };
             received = blocking::wait(
                 slf.py(),
                 patience,
-                || {
-                    Self::still_open(slf)?;
-                    blocking::settle(slf.py(), queue, End::Head)?;
-                    queue.try_get(&mut scratch.bytes).map_err(Raise::raise)
-                },
+                || attempt(scratch),
                 |deadline| queue.wait_for_item(deadline),
             )?
             .done();
