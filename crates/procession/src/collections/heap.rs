@@ -386,10 +386,12 @@ fn new_segment(step: &mut Step, size: u64) -> Result<(u64, u32), ArenaError> {
     Ok((at, log2))
 }
 
-/// Whether more than half of it is not in use.
+/// Whether more than half of it is not in use, and not all of it is the segment that is being filled,
+/// out of which nothing is moved.
 #[inline]
 pub(super) fn is_wasteful(step: &Step) -> bool {
-    step.root(TAIL) != 0 && step.root(ROOM) / 2 > step.root(LIVE).saturating_add(SLACK / 2)
+    let (tail, room) = (step.root(TAIL), step.root(ROOM));
+    tail != 0 && room / 2 > step.root(LIVE).saturating_add(SLACK / 2) && room > 1 << (tail & 31)
 }
 
 /// Bytes in use, as it is booked.
