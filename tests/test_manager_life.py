@@ -5,17 +5,14 @@ import gc
 import multiprocessing
 import pickle
 import threading
-import time
-import weakref
 
 import pytest
 from conftest import descendants
 from manager_support import given_back, sound, used
-from support import METHODS, PATIENCE, each_method, ended, run, until, until_waiting
+from support import METHODS, PATIENCE, each_method, ended, until
 
 import procession as mp
 from procession import _core
-from procession.managers import SyncManager
 
 MAKERS = {
     "dict": lambda m: m.dict(a=1),
@@ -259,7 +256,7 @@ def test_bytes_of_another_pickler_are_weak(manager):
 HOLDERS = {
     "dict": lambda m: (d := m.dict(), d.__setitem__, d.clear),
     "a key": lambda m: (d := m.dict(), lambda k, v: d.__setitem__((k, v), 0), d.clear),
-    "list": lambda m: (l := m.list(), l.insert, l.clear),
+    "list": lambda m: (row := m.list(), row.insert, row.clear),
     "Namespace": lambda m: (n := m.Namespace(), n.__setattr__, lambda: delattr(n, "x")),
     "Value": lambda m: (v := m.Value("O", None), lambda k, x: v.set(x), lambda: v.set(None)),
     "Queue": lambda m: (q := m.Queue(), lambda k, v: q.put(v), q.get),

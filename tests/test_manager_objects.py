@@ -2,16 +2,12 @@
 
 import array
 import multiprocessing
-import queue
 import sys
-import threading
 
 import pytest
 from manager_support import kind_of, lines, outcome
-from support import PATIENCE, each_method, ended, until, until_waiting
 
 import procession as mp
-from procession import managers
 
 NAMES = {"array": array, "touch": sys.getpid} if hasattr(sys, "getpid") else {"array": array}
 
@@ -246,7 +242,10 @@ REFUSED = """
 def test_as_the_standard_librarys(ours, theirs, group):
     wrong = []
     for code in lines(SAME[group]):
-        want, got = outcome(code, m=theirs, array=array, fail=fail), outcome(code, m=ours, array=array, fail=fail)
+        want, got = (
+            outcome(code, m=theirs, array=array, fail=fail),
+            outcome(code, m=ours, array=array, fail=fail),
+        )
         if want != got:
             wrong.append(f"{code}: {got}, not {want}")
     assert not wrong, "\n".join(wrong)
@@ -258,12 +257,17 @@ def test_what_is_refused(ours, theirs, code):
     assert kind_of(remote) == "RemoteError" and f"\n{kind_of(got)}: " in remote, got
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="threading's classes have no texts of their own")
-@pytest.mark.parametrize("code", lines("""
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="threading's classes have no texts of their own"
+)
+@pytest.mark.parametrize(
+    "code",
+    lines("""
     s = m.Semaphore(2); s.acquire(), str(s)
     s = m.BoundedSemaphore(3); s.acquire(), str(s)
     e = m.Event(); str(e), e.set(), str(e)
     b = m.Barrier(2); str(b), b.abort(), str(b)
-"""))
+"""),
+)
 def test_texts_as_the_standard_librarys(ours, theirs, code):
     assert outcome(code, m=ours) == outcome(code, m=theirs)
