@@ -113,7 +113,6 @@ impl Subject for RawList {
                 }
             }
             Reverse => self.reverse().unwrap(),
-<<<<<<< HEAD
             Assemble(size) => {
                 let (version, len) = self.glance().unwrap();
                 let new: Vec<_> = (0..len).map(|i| value_of(i, size)).collect();
@@ -124,9 +123,7 @@ impl Subject for RawList {
                     .collect();
                 self.assemble(version, &parts).unwrap().unwrap();
             }
-=======
             Get(i) => drop(self.get(i, &mut Vec::new()).unwrap()),
->>>>>>> dictcore
             Clear => self.clear().unwrap(),
             Lock => take_and_release(&self.user_lock().unwrap()),
             Sweep => self.family().sweep().unwrap(),
