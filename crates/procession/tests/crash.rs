@@ -429,13 +429,14 @@ fn killed_while_being_born() {
 
 /// Points of other objects: `crash_pipe.rs`, `crash_pool.rs`, `crash_sync.rs`, `crash_collections` and
 /// `memory.rs` kill there.
-const ELSEWHERE: [&str; 10] = [
+const ELSEWHERE: [&str; 11] = [
     "bell.",
     "pipe.",
     "pool.",
     "close.",
     "sync.",
     "memory.",
+    "pin.",
     "companion.",
     "step.",
     "dict.",

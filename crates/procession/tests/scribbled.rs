@@ -155,6 +155,51 @@ fn scribbling() {
     std::process::exit(0);
 }
 
+/// Names another life of the object whose handle is in a value.
+fn make_stale(family: Family, marker: &[u8; 8]) {
+    let mut page = [0; 4096];
+    for at in (DATA..DATA + (64 << 20)).step_by(4096) {
+        rustix::io::pread(family.fd(), &mut page[..], at).unwrap();
+        if page.starts_with(marker) {
+            let entry = u64::from_le_bytes(page[8..16].try_into().unwrap());
+            assert_eq!(entry & 0xf, 1, "{entry:#x}");
+            let stale = entry + (1 << 36);
+            rustix::io::pwrite(family.fd(), &stale.to_le_bytes(), at + 8).unwrap();
+            return;
+        }
+    }
+    panic!("the value is nowhere");
+}
+
+alone!(a_handle_of_what_is_gone_is_an_error_and_no_endless_search {
+    let family = Family::current().unwrap();
+    let (dict, list) = (RawDict::create(family).unwrap(), RawList::create(family).unwrap());
+    let (inner, key) = (RawDict::create(family).unwrap(), Key::plain(b"inner"));
+    let holds = [inner.lease()];
+    for (marker, is_dict) in [(b"in dict!", true), (b"in list!", false)] {
+        let value = Datum { holds: &holds, ..Datum::plain(marker) };
+        if is_dict {
+            dict.insert(&key, &value, None).unwrap();
+        } else {
+            list.push(&value).unwrap();
+        }
+        make_stale(family, marker);
+    }
+    let mut out = Vec::new();
+    assert_eq!(noticed(dict.get(&key, &mut out)), 1);
+    assert_eq!(noticed(dict.pop(&key, &mut out)), 1);
+    assert_eq!(noticed(dict.insert(&key, &Datum::plain(b"new"), Some(&mut out))), 1);
+    assert_eq!(noticed(dict.snapshot()), 1);
+    assert_eq!(noticed(dict.candidates(&[key.hash])), 1);
+    assert_eq!(noticed(list.get(0, &mut out)), 1);
+    assert_eq!(noticed(list.pop(0, &mut out)), 1);
+    assert_eq!(noticed(list.snapshot()), 1);
+    assert!(out.is_empty());
+    // It can be thrown away.
+    assert!(dict.remove(&key).unwrap());
+    assert!(list.set(0, &Datum::plain(b"new")).unwrap());
+});
+
 fn rounds(role: &str, n: u64) {
     let seed = seed();
     eprintln!("seed {seed}");

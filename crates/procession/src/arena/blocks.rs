@@ -6,6 +6,7 @@
 //! |---|---|
 //! | 0 | free |
 //! | serial, refs, `OWNED` | that participant's (serial 0: only fork children's, which `refs` counts) |
+//! | 0, refs, `STOCKED` | a dict's or a list's, of which `refs` readers read it without the lock |
 //! | serial, 0, `TRANSIT` | given by that participant to a queue; whether it arrived, and whether it was taken, is decided by comparing the message's number with the queue's counts |
 //!
 //! A block is allocated by one compare-and-swap from 0 and freed by one store of 0. Everything else
@@ -30,6 +31,7 @@ use crate::sys::fault::crash_point;
 
 pub(crate) const OWNED: u64 = 1;
 pub(crate) const TRANSIT: u64 = 2;
+pub(crate) const STOCKED: u64 = 3;
 
 /// Span words: 0 free; otherwise `value << 8 | tag`.
 pub(crate) const TAG_CLASS: u64 = 1;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::blocks::{OWNED, TRANSIT, owner_of};
+use super::blocks::{OWNED, STOCKED, TRANSIT, owner_of};
 use super::family::{Family, Inner};
 use super::layout::Desc;
 use super::objects::{FREE, Kind, LIVE, ObjectId};
@@ -277,7 +277,8 @@ impl Check {
         let reached = self.reached.remove(&at);
         match (state, reached) {
             (TRANSIT, Some(_)) => {}
-            (OWNED, Some("a list of bells or memory" | "a collection's block")) if serial == 0 => {}
+            (OWNED, Some("a list of bells or memory")) if serial == 0 => {}
+            (STOCKED, Some("a collection's block")) if serial == 0 && refs == 0 => {}
             (OWNED, None) if serial == 0 && refs > 0 => {}
             (OWNED, None) => {
                 let word = self.inner.participant(serial).state.load(Ordering::Relaxed);

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 use std::sync::PoisonError;
 
-use super::blocks::{OWNED, owned, owner_of};
+use super::blocks::{OWNED, STOCKED, owned, owner_of};
 use super::family::Inner;
 use super::layout::{Desc, Object, PAGE};
 use super::map::corrupt;
@@ -54,9 +54,11 @@ pub(crate) struct Handles {
 }
 
 impl Inner {
-    fn take_entry(&self, handles: &mut Handles) -> Result<u64, ArenaError> {
+    /// `sweep`: if memory lacks, what the dead held is taken first.
+    pub(super) fn take_entry(&self, handles: &mut Handles, sweep: bool) -> Result<u64, ArenaError> {
         if handles.free.is_empty() {
-            let page = self.new_entry_page()?;
+            let page = if sweep { self.alloc_block(PAGE)? } else { self.alloc_once(PAGE)? };
+            self.empty_entries(page)?;
             handles.pages.push(page);
             handles.free.extend((0..ENTRIES_PER_PAGE).rev().map(|i| page + 8 * i));
         }
@@ -66,20 +68,25 @@ impl Inner {
     /// A page of empty entries, owned by this participant.
     pub(crate) fn new_entry_page(&self) -> Result<u64, ArenaError> {
         let page = self.alloc_block(PAGE)?;
+        self.empty_entries(page)?;
+        Ok(page)
+    }
+
+    fn empty_entries(&self, page: u64) -> Result<(), ArenaError> {
         for i in 0..ENTRIES_PER_PAGE {
             self.map.word(page + 8 * i)?.store(0, Ordering::Relaxed);
         }
         let desc = self.desc(page)?;
         desc.len.store(0, Ordering::Relaxed);
         desc.holds.store(ENTRIES_PER_PAGE, Ordering::Release);
-        Ok(page)
+        Ok(())
     }
 
     /// A new object with one handle in this process.
     pub(crate) fn create_held(&self, kind: Kind, limits: Limits) -> Result<ObjectId, ArenaError> {
         self.me()?; // before any lock: a raw clone registers here
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = self.take_entry(&mut handles)?;
+        let entry = self.take_entry(&mut handles, true)?;
         let made = self.create_object(kind, limits, entry);
         let id = made.inspect_err(|_| handles.free.push(entry))?;
         handles.open.insert(id.index, Handle { generation: id.generation, count: 1, entry });
@@ -96,7 +103,7 @@ impl Inner {
             h.count += 1;
             return Ok(());
         }
-        let entry = self.take_entry(&mut handles)?;
+        let entry = self.take_entry(&mut handles, true)?;
         match self.hold_object(id, entry) {
             Ok(true) => {}
             Ok(false) => {
@@ -155,7 +162,7 @@ impl Inner {
         Ok(true)
     }
 
-    /// Counts a kept block into the entry of a fork child.
+    /// Counts a block into the entry of another who reads it: a fork child, a reader without the lock.
     pub(crate) fn hold_block(&self, at: u64, entry: u64) -> Result<(), ArenaError> {
         let guard = self.guard()?;
         let owner = self.desc(at)?.owner.load(Ordering::Relaxed);
@@ -264,10 +271,13 @@ impl Inner {
         let me = self.me()?;
         let guard = self.guard()?;
         let (serial, refs, state) = owner_of(self.desc(at)?.owner.load(Ordering::Relaxed));
-        if state != OWNED || refs == 0 {
+        if ![OWNED, STOCKED].contains(&state) || refs == 0 {
             return guard.commit(&[set(entry, 0)]);
         }
         let place = self.map.layout.desc(at / PAGE) + offset_of!(Desc, owner) as u64;
+        if state == STOCKED {
+            return guard.commit(&[set(place, (refs - 1) << 4 | STOCKED), set(entry, 0)]);
+        }
         let last = serial == 0 && refs == 1;
         let owner = if last { owned(me) } else { owned(serial) | (refs - 1) << 4 };
         guard.commit(&[set(place, owner), set(entry, 0)])?;

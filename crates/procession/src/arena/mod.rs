@@ -17,6 +17,7 @@ pub(crate) mod lease;
 pub(crate) mod map;
 pub(crate) mod objects;
 pub(crate) mod participants;
+pub(crate) mod pin;
 pub(crate) mod redo;
 pub(crate) mod runs;
 pub(crate) mod segments;

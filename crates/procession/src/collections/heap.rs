@@ -19,6 +19,7 @@ use crate::arena::block::Block;
 use crate::arena::family::Inner;
 use crate::arena::lease::Lease;
 use crate::arena::objects::ObjectId;
+use crate::arena::pin::Pin;
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
 use crate::sys::atomic::Ordering;
@@ -37,6 +38,8 @@ const SMALL: u64 = 2;
 const LARGE: u64 = 3;
 /// From here on a block of its own.
 pub(super) const LARGE_MIN: usize = 4096;
+/// From here on a value is copied out without the lock.
+const PINNED_MIN: u64 = 64 << 10;
 /// So many bytes are overwritten where they lie, if they have the room.
 const IN_PLACE: usize = 32;
 const MIN_SEGMENT: u32 = 12;
@@ -209,6 +212,28 @@ impl Ref {
         }
     }
 
+    /// The same, but a long one is only kept, to be copied when the lock is released.
+    #[inline]
+    pub(super) fn read_or_pin(
+        self,
+        step: &Step,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Pin>, ArenaError> {
+        if self.tag() == LARGE
+            && let pin @ Some(_) = self.pin(step)?
+        {
+            return Ok(pin);
+        }
+        self.read(step, out)?;
+        Ok(None)
+    }
+
+    #[cold]
+    fn pin(self, step: &Step) -> Result<Option<Pin>, ArenaError> {
+        let len = self.large_len(step)?;
+        if len < PINNED_MIN { Ok(None) } else { step.pin(self.at(), len) }
+    }
+
     fn large_len(self, step: &Step) -> Result<u64, ArenaError> {
         let desc = step.inner.stocked(self.at(), step.id)?;
         let len = desc.len.load(Ordering::Relaxed);
@@ -361,10 +386,12 @@ fn new_segment(step: &mut Step, size: u64) -> Result<(u64, u32), ArenaError> {
     Ok((at, log2))
 }
 
-/// Whether more than half of it is not in use.
+/// Whether more than half of it is not in use, and not all of it is the segment that is being filled,
+/// out of which nothing is moved.
 #[inline]
 pub(super) fn is_wasteful(step: &Step) -> bool {
-    step.root(TAIL) != 0 && step.root(ROOM) / 2 > step.root(LIVE).saturating_add(SLACK / 2)
+    let (tail, room) = (step.root(TAIL), step.root(ROOM));
+    tail != 0 && room / 2 > step.root(LIVE).saturating_add(SLACK / 2) && room > 1 << (tail & 31)
 }
 
 /// Bytes in use, as it is booked.

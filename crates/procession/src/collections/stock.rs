@@ -117,7 +117,8 @@ impl Stock {
     }
 
     /// Copies something out: `read` says what, and which objects have their handles in it. These are
-    /// counted for this process when the lock is released. If one is gone by then the bytes were
+    /// counted for this process when the lock is released, which is also when the caller copies what
+    /// `read` has pinned. If one is gone by then the bytes were
     /// replaced meanwhile, and it is done once more, this time with all under the lock.
     #[inline]
     pub(super) fn read<R, E: From<ArenaError>>(

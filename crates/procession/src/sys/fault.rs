@@ -9,9 +9,8 @@ macro_rules! crash_point {
     ($name:literal) => {{
         #[cfg(feature = "fault")]
         {
-            const _: () =
-                assert!($crate::sys::fault::known($name), "name it in sys::fault::POINTS");
-            $crate::sys::fault::hit($name);
+            const POINT: usize = $crate::sys::fault::number($name);
+            $crate::sys::fault::hit(POINT);
         }
     }};
 }
@@ -100,6 +99,9 @@ pub const POINTS: &[&str] = &[
     "pool.reported",
     "pool.flushed",
     "pool.finished",
+    "pin.taken",
+    "pin.copying",
+    "pin.released",
     "companion.made",
     "companion.given",
     "step.prepared",
@@ -163,44 +165,44 @@ pub const POINTS: &[&str] = &[
 ];
 
 #[cfg(feature = "fault")]
-pub(crate) use imp::{hit, known};
+pub(crate) use imp::{hit, number};
 
 #[cfg(feature = "fault")]
 pub use imp::{arm, hits};
 
+// No locks: a process forks at any time, and its child passes crash points as well.
 #[cfg(feature = "fault")]
 mod imp {
-    use std::collections::BTreeMap;
-    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use super::POINTS;
+    use crate::sys::atomic::{AtomicU64, Ordering};
+    use crate::sys::process;
 
+    /// What shall happen at how many points at most.
+    const PLANS: usize = 8;
+
+    /// At which point (its number plus one; 0: none), after how many passes more, whether to stop.
     struct Armed {
-        name: String,
-        left: u64,
-        stop: bool,
+        point: AtomicU64,
+        left: AtomicU64,
+        stop: AtomicU64,
     }
 
-    #[derive(Default)]
-    struct State {
-        read: bool,
-        armed: Vec<Armed>,
-        hits: BTreeMap<&'static str, u64>,
-    }
+    static READ: AtomicU64 = AtomicU64::new(0);
+    static HITS: [AtomicU64; POINTS.len()] = [const { AtomicU64::new(0) }; POINTS.len()];
+    static ARMED: [Armed; PLANS] = [const {
+        Armed { point: AtomicU64::new(0), left: AtomicU64::new(0), stop: AtomicU64::new(0) }
+    }; PLANS];
 
-    static STATE: Mutex<Option<State>> = Mutex::new(None);
-
-    fn state() -> MutexGuard<'static, Option<State>> {
-        STATE.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) const fn known(name: &str) -> bool {
+    /// The number of a point.
+    pub(crate) const fn number(name: &str) -> usize {
         let mut i = 0;
-        while i < super::POINTS.len() {
-            if same(super::POINTS[i].as_bytes(), name.as_bytes()) {
-                return true;
+        while i < POINTS.len() {
+            if same(POINTS[i].as_bytes(), name.as_bytes()) {
+                return i;
             }
             i += 1;
         }
-        false
+        panic!("name it in sys::fault::POINTS")
     }
 
     const fn same(a: &[u8], b: &[u8]) -> bool {
@@ -229,15 +231,25 @@ mod imp {
     /// procession::fault::arm("");
     /// ```
     pub fn arm(plan: &str) {
-        let mut armed = Vec::new();
-        for part in plan.split(',').filter(|p| !p.is_empty()) {
-            let mut fields = part.split(':');
-            let name = fields.next().unwrap_or_default().to_owned();
-            assert!(known(&name), "no crash point is called {name:?}");
-            let left = fields.next().and_then(|n| n.parse().ok()).unwrap_or(1);
-            armed.push(Armed { name, left, stop: fields.next() == Some("stop") });
+        READ.store(1, Ordering::SeqCst);
+        for armed in &ARMED {
+            armed.point.store(0, Ordering::SeqCst);
         }
-        *state() = Some(State { read: true, armed, hits: BTreeMap::new() });
+        for hits in &HITS {
+            hits.store(0, Ordering::SeqCst);
+        }
+        let parts: Vec<_> = plan.split(',').filter(|p| !p.is_empty()).collect();
+        assert!(parts.len() <= PLANS, "there is room for {PLANS} plans");
+        for (part, armed) in parts.into_iter().zip(&ARMED) {
+            let mut fields = part.split(':');
+            let name = fields.next().unwrap_or_default();
+            let point = POINTS.iter().position(|p| *p == name);
+            let point = point.unwrap_or_else(|| panic!("no crash point is called {name:?}"));
+            let left = fields.next().and_then(|n| n.parse().ok()).unwrap_or(1);
+            armed.left.store(left, Ordering::SeqCst);
+            armed.stop.store(u64::from(fields.next() == Some("stop")), Ordering::SeqCst);
+            armed.point.store(point as u64 + 1, Ordering::SeqCst);
+        }
     }
 
     /// How often each crash point was passed.
@@ -251,24 +263,25 @@ mod imp {
     /// ```
     #[must_use]
     pub fn hits() -> Vec<(&'static str, u64)> {
-        state().as_ref().map_or_else(Vec::new, |s| s.hits.iter().map(|(&n, &k)| (n, k)).collect())
+        let all = POINTS.iter().zip(&HITS).map(|(name, n)| (*name, n.load(Ordering::SeqCst)));
+        all.filter(|(_, n)| *n > 0).collect()
     }
 
-    pub(crate) fn hit(name: &'static str) {
-        let mut state = state();
-        if !state.as_ref().is_some_and(|s| s.read) {
-            drop(state);
+    pub(crate) fn hit(point: usize) {
+        if READ.load(Ordering::Relaxed) == 0 {
             arm(&std::env::var("PROCESSION_CRASH_AT").unwrap_or_default());
-            state = self::state();
         }
-        let Some(s) = state.as_mut() else { return };
-        *s.hits.entry(name).or_default() += 1;
-        for a in s.armed.iter_mut().filter(|a| a.name == name && a.left > 0) {
-            a.left -= 1;
-            match (a.left, a.stop) {
-                (0, true) => super::super::process::stop_self(),
-                (0, false) => super::super::process::kill_self(),
-                _ => {}
+        HITS[point].fetch_add(1, Ordering::SeqCst);
+        for armed in &ARMED {
+            if armed.point.load(Ordering::Relaxed) == point as u64 + 1
+                && armed.left.fetch_sub(1, Ordering::SeqCst) == 1
+            {
+                armed.point.store(0, Ordering::SeqCst);
+                if armed.stop.load(Ordering::SeqCst) == 1 {
+                    process::stop_self();
+                } else {
+                    process::kill_self();
+                }
             }
         }
     }

@@ -12,6 +12,8 @@ pub(super) enum Op {
     /// With a handle inside.
     InsertHolding(u64),
     Remove(u64),
+    /// Copies a value out.
+    Get(u64),
     PopLast,
     Add(u64),
     /// So many keys from one on.
@@ -66,14 +68,16 @@ impl Subject for RawDict {
                 None => state.push((key, vec![1])),
             },
             Clear => state.clear(),
-            Lock | Sweep => {}
+            Get(_) | Lock | Sweep => {}
         }
     }
 
     fn apply(&self, op: Op, given: &Given) {
         let dict = self;
         let names: Vec<[u8; 8]> = match op {
-            Insert(key, _) | InsertHolding(key) | Remove(key) | Add(key) => vec![name_of(key)],
+            Insert(key, _) | InsertHolding(key) | Remove(key) | Get(key) | Add(key) => {
+                vec![name_of(key)]
+            }
             Many(from, n, _) => (from..from + n).map(name_of).collect(),
             _ => Vec::new(),
         };
@@ -88,6 +92,7 @@ impl Subject for RawDict {
                 drop(dict.insert(&keys[0], &value, None).unwrap());
             }
             Remove(_) => drop(dict.pop(&keys[0], &mut Vec::new()).unwrap()),
+            Get(_) => drop(dict.get(&keys[0], &mut Vec::new()).unwrap()),
             PopLast => drop(dict.pop_last(&mut Vec::new(), &mut Vec::new()).unwrap()),
             Add(_) => drop(dict.add_to(&keys[0], 1).unwrap()),
             Many(from, n, len) => {
@@ -101,6 +106,9 @@ impl Subject for RawDict {
         }
     }
 }
+
+/// So long that a value is copied without the lock.
+const LONG: usize = 70_000;
 
 fn name_of(key: u64) -> [u8; 8] {
     key.to_le_bytes()
@@ -191,6 +199,19 @@ const SCENARIOS: &[Scenario<Op>] = &[
         before: || [inserts(0, 30, 100), inserts(30, 50, 5000), vec![InsertHolding(50)]].concat(),
         played: || vec![Clear, Insert(3, 10), Clear],
         ..PLAIN
+    },
+    Scenario {
+        name: "long values",
+        before: || inserts(0, 4, LONG),
+        played: || vec![Get(0), Insert(0, LONG), Remove(1), PopLast, Get(2), Clear],
+        ..PLAIN
+    },
+    Scenario {
+        name: "long values that a dead one was reading",
+        victim: "pin.released:1",
+        before: || inserts(0, 4, LONG),
+        played: || vec![Get(0), Insert(0, LONG + 1), Remove(1), Sweep, PopLast, Get(2), Clear],
+        own: false,
     },
     Scenario {
         name: "the lock of its users",

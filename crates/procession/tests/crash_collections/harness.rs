@@ -204,8 +204,9 @@ pub(super) fn killed_everywhere<S: Subject>(kind: &str) {
         }
         seen.extend(hits.into_keys());
     }
-    let of_these =
-        |p: &&&str| ["step.", "companion.", &format!("{kind}.")].iter().any(|of| p.starts_with(of));
+    let of_these = |p: &&&str| {
+        ["step.", "pin.", "companion.", &format!("{kind}.")].iter().any(|of| p.starts_with(of))
+    };
     let missing: Vec<_> =
         fault::POINTS.iter().filter(of_these).filter(|p| !seen.contains(**p)).collect();
     assert!(missing.is_empty(), "no scenario passes {missing:?}");

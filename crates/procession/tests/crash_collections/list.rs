@@ -13,6 +13,8 @@ pub(super) enum Op {
     PushHolding,
     Set(i64, u64, usize),
     Pop(i64),
+    /// Copies a value out.
+    Get(i64),
     Insert(i64, u64, usize),
     /// From one index to another, so many values of a length.
     Splice(i64, i64, u64, usize),
@@ -33,6 +35,9 @@ fn at(i: i64, len: usize) -> usize {
     let n = i.unsigned_abs() as usize;
     if i < 0 { len - n } else { len.min(n) }
 }
+
+/// So long that a value is copied without the lock.
+const LONG: usize = 70_000;
 
 fn values(n: u64, len: usize) -> Vec<Vec<u8>> {
     (0..n).map(|i| value_of(i, len)).collect()
@@ -84,7 +89,7 @@ impl Subject for RawList {
                 }
             }
             Clear => state.clear(),
-            Lock | Sweep => {}
+            Get(_) | Lock | Sweep => {}
         }
     }
 
@@ -118,6 +123,7 @@ impl Subject for RawList {
                     .collect();
                 self.assemble(version, &parts).unwrap().unwrap();
             }
+            Get(i) => drop(self.get(i, &mut Vec::new()).unwrap()),
             Clear => self.clear().unwrap(),
             Lock => take_and_release(&self.user_lock().unwrap()),
             Sweep => self.family().sweep().unwrap(),
@@ -238,6 +244,19 @@ const SCENARIOS: &[Scenario<Op>] = &[
         before: || pushes(0, 600, 200),
         played: || (0..200).flat_map(|i| [Pop(i), Pop(i)]).collect(),
         ..PLAIN
+    },
+    Scenario {
+        name: "long values",
+        before: || pushes(0, 4, LONG),
+        played: || vec![Get(0), Set(0, 7, LONG), Pop(1), Pop(-1), Get(0), Clear],
+        ..PLAIN
+    },
+    Scenario {
+        name: "long values that a dead one was reading",
+        victim: "pin.released:1",
+        before: || pushes(0, 4, LONG),
+        played: || vec![Get(0), Set(0, 8, LONG + 1), Pop(1), Sweep, Pop(-1), Get(0), Clear],
+        own: false,
     },
     Scenario {
         name: "the lock of its users",

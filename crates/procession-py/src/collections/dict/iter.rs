@@ -38,14 +38,15 @@ impl PyDictIterator {
         py: Python<'py>,
         raw: &RawDict,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if self.at == self.batch.items.len() {
+        let same = raw.shape().map_err(Raise::raise)? == self.shape;
+        if same && self.at == self.batch.items.len() {
             let Some(next) = self.batch.next else {
                 return Ok(None);
             };
             self.batch = raw.key_batch(next, FETCH).map_err(Raise::raise)?;
             self.at = 0;
         }
-        if raw.shape().map_err(Raise::raise)? != self.shape || self.batch_is_other() {
+        if !same || self.batch.shape != self.shape {
             return Err(PyRuntimeError::new_err("dictionary changed size during iteration"));
         }
         let Some(item) = self.batch.items.get(self.at) else {
@@ -54,10 +55,6 @@ impl PyDictIterator {
         self.at += 1;
         let key = &self.batch.bytes[item.key.clone()];
         Ok(Some(store::load_from(py, item.key_kind, key, &mut Scratch::take())?))
-    }
-
-    fn batch_is_other(&self) -> bool {
-        !self.batch.items.is_empty() && self.batch.shape != self.shape
     }
 }
 

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use super::Arg;
+use crate::args::Given;
 use crate::codec::store::{self, Name, Value};
 use crate::codec::{self, Scratch};
 use crate::error::Raise;
@@ -239,13 +240,13 @@ impl PyDictBase {
     }
 
     /// Adds n to the value for key, which is 0 if there is none, in one step; returns the sum.
-    #[pyo3(signature = (key, n=None), text_signature = "($self, key, n=1)")]
+    #[pyo3(signature = (key, n=Given(None)), text_signature = "($self, key, n=1)")]
     fn increment<'py>(
         &self,
         key: &Bound<'py, PyAny>,
-        n: Arg<'_, 'py>,
+        n: Given<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        special::increment(self.dict.free(key.py())?, key, n)
+        special::increment(self.dict.free(key.py())?, key, n.0.as_deref())
     }
 
     /// Sets the value for key to new if it equals old, in one step. Whether it did.

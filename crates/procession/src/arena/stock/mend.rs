@@ -5,24 +5,28 @@ use std::collections::HashSet;
 use std::mem::offset_of;
 
 use super::{JOURNAL, PER_JOURNAL, after, owner_at};
-use crate::arena::blocks::owned;
+use crate::arena::blocks::{STOCKED, owned};
 use crate::arena::family::Inner;
 use crate::arena::holds::entry_object;
 use crate::arena::layout::Desc;
 use crate::arena::layout::stock::StockSlot;
 use crate::arena::map::corrupt;
 use crate::arena::objects::{LIVE, ObjectId};
+use crate::arena::pin::left_by_object;
 use crate::arena::redo::{ArenaGuard, set};
 use crate::error::ArenaError;
 use crate::lock::Serial;
 use crate::sys::atomic::{Ordering, fence};
 use crate::sys::fault::crash_point;
 
+/// The readers in an owner word.
+const READERS: u64 = 0x0fff_ffff << 4;
+
 impl Inner {
     /// Checks that a block is that object's.
     pub(crate) fn stocked(&self, at: u64, id: ObjectId) -> Result<&Desc, ArenaError> {
         let desc = self.desc(at)?;
-        if desc.owner.load(Ordering::Relaxed) != owned(0)
+        if desc.owner.load(Ordering::Relaxed) & !READERS != STOCKED
             || desc.queue.load(Ordering::Relaxed) != id.pack()
         {
             return Err(corrupt(format!("the block at {at:#x} is not of object {}", id.index)));
@@ -109,11 +113,14 @@ impl Inner {
             && at != 0
         {
             // A block that was taken out fails here, so a cycle ends.
-            self.stocked(at, id)?;
+            let owner = self.stocked(at, id)?.owner.load(Ordering::Relaxed);
             let next = self.map.word(after(self, at))?.load(Ordering::Relaxed);
             let head = set(base + offset_of!(StockSlot, nursery) as u64, next);
-            guard.commit(&[head, set(owner_at(self, at), mine)])?;
-            loose.push(at);
+            let owner = left_by_object(owner, mine);
+            guard.commit(&[head, set(owner_at(self, at), owner)])?;
+            if owner == mine {
+                loose.push(at);
+            }
         }
         Ok(())
     }
@@ -173,12 +180,15 @@ impl Inner {
                 && at != 0
             {
                 let guard = self.guard()?;
-                self.stocked(at, id)?;
+                let owner = self.stocked(at, id)?.owner.load(Ordering::Relaxed);
                 let next = self.map.word(after(self, at))?.load(Ordering::Relaxed);
-                guard.commit(&[set(base + place as u64, next), set(owner_at(self, at), mine)])?;
+                let owner = left_by_object(owner, mine);
+                guard.commit(&[set(base + place as u64, next), set(owner_at(self, at), owner)])?;
                 drop(guard);
                 crash_point!("step.stripped");
-                self.free_block_into(at, dying)?;
+                if owner == mine {
+                    self.free_block_into(at, dying)?;
+                }
             }
         }
         Ok(())

@@ -26,14 +26,15 @@ mod mend;
 use std::collections::{BTreeSet, HashMap};
 use std::mem::offset_of;
 
-use crate::arena::blocks::owned;
+use crate::arena::blocks::{STOCKED, owned};
 use crate::arena::family::Inner;
 use crate::arena::layout::stock::{REDO, StockSlot};
 use crate::arena::layout::{Desc, PAGE};
 use crate::arena::lease::Lease;
 use crate::arena::map::corrupt;
 use crate::arena::objects::ObjectId;
-use crate::arena::redo::set;
+use crate::arena::pin::{Pin, left_by_object};
+use crate::arena::redo::{Change, set};
 use crate::error::ArenaError;
 use crate::lock::Held;
 use crate::sys::atomic::Ordering;
@@ -117,6 +118,11 @@ impl Step {
     fn mend(&mut self) -> Result<(), ArenaError> {
         let guard = self.inner.guard()?;
         self.inner.mend_stock(&guard, self.slot, self.id, &mut self.loose)
+    }
+
+    /// Keeps a block to be read when the lock is released.
+    pub(crate) fn pin(&self, at: u64, len: u64) -> Result<Option<Pin>, ArenaError> {
+        Pin::new(self.inner, at, len, self.id)
     }
 
     /// A word, as this step has left it.
@@ -249,7 +255,7 @@ impl Step {
                 set(desc + offset_of!(Desc, given) as u64, head),
                 set(desc + offset_of!(Desc, taken) as u64, 0),
                 set(desc + offset_of!(Desc, queue) as u64, self.id.pack()),
-                set(desc + offset_of!(Desc, owner) as u64, owned(0)),
+                set(desc + offset_of!(Desc, owner) as u64, STOCKED),
                 set(slot + offset_of!(StockSlot, nursery) as u64, at),
             ];
             if head != 0 {
@@ -356,21 +362,22 @@ impl Step {
         let mine = owned(self.inner.me()?);
         let guard = self.inner.guard()?;
         let mut next = self.slot.grave.load(Ordering::Relaxed);
-        let mut out = Vec::new();
+        let (mut out, mut changes) = (Vec::new(), Vec::new());
         while next != 0 && out.len() < GRAVE_BATCH {
             let at = next;
             if out.contains(&at) {
                 return Err(self.corrupt("the grave has a cycle"));
             }
-            self.inner.stocked(at, self.id)?;
+            let owner = self.inner.stocked(at, self.id)?.owner.load(Ordering::Relaxed);
             next = self.inner.map.word(after(self.inner, at))?.load(Ordering::Relaxed);
             out.push(at);
+            changes.push(set(owner_at(self.inner, at), left_by_object(owner, mine)));
         }
-        let mut changes = vec![set(self.grave_at(), next)];
-        changes.extend(out.iter().map(|at| set(owner_at(self.inner, *at), mine)));
+        changes.push(set(self.grave_at(), next));
         guard.commit(&changes)?;
         crash_point!("step.exhumed");
-        self.loose.extend(out);
+        let is_mine = |(at, change): (u64, &Change)| (change.value == mine).then_some(at);
+        self.loose.extend(out.into_iter().zip(&changes).filter_map(is_mine));
         Ok(())
     }
 

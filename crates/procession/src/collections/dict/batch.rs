@@ -7,6 +7,7 @@ use super::table::{self, Found, PER_SEGMENT};
 use super::{LEN, RawDict, SHAPE, index};
 use crate::arena::lease::Lease;
 use crate::arena::objects::ObjectId;
+use crate::arena::pin::Pin;
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
 
@@ -72,22 +73,24 @@ impl Batch {
         }
     }
 
-    /// Copies an entry out; `ids`: what its handles name.
+    /// Copies an entry out, but for what is `left` until the lock is released.
     fn add(
         &mut self,
         step: &Step,
         found: &Found,
         part: Part,
-        ids: &mut Vec<ObjectId>,
+        left: &mut Left,
     ) -> Result<(), ArenaError> {
         let (key, value) = (found.entry.key, found.entry.value);
         let start = self.bytes.len();
         key.read(step, &mut self.bytes)?;
-        ids.extend(key.holds(step)?);
+        left.ids.extend(key.holds(step)?);
         let middle = self.bytes.len();
         if part == Part::Entries {
-            value.read(step, &mut self.bytes)?;
-            ids.extend(value.holds(step)?);
+            let pin = value.read_or_pin(step, &mut self.bytes)?;
+            left.bytes += pin.as_ref().map_or(0, Pin::len);
+            left.pins.extend(pin.map(|pin| (self.items.len(), pin)));
+            left.ids.extend(value.holds(step)?);
         }
         self.items.push(Item {
             pos: found.pos,
@@ -99,6 +102,16 @@ impl Batch {
         });
         Ok(())
     }
+}
+
+/// What is seen to when the lock is released: the objects whose handles were found, and long values with
+/// the numbers of their items.
+#[derive(Default)]
+struct Left {
+    ids: Vec<ObjectId>,
+    pins: Vec<(usize, Pin)>,
+    /// How many bytes are in these.
+    bytes: usize,
 }
 
 /// What is copied out.
@@ -145,28 +158,36 @@ impl RawDict {
         self.batch_of(|step| {
             let mut batch = Batch::of(step);
             let end = table::end(step)?;
-            let (mut pos, mut ids) = (from, Vec::new());
-            while pos < end && (batch.items.is_empty() || batch.bytes.len() < bytes) {
+            let (mut pos, mut left) = (from, Left::default());
+            while pos < end && (batch.items.is_empty() || batch.bytes.len() + left.bytes < bytes) {
                 if table::entry_at(step, pos)?.is_none() {
                     pos = (pos / PER_SEGMENT + 1) * PER_SEGMENT;
                     continue;
                 }
                 if let Some(found) = table::read(step, pos)? {
-                    batch.add(step, &found, part, &mut ids)?;
+                    batch.add(step, &found, part, &mut left)?;
                 }
                 pos += 1;
             }
             batch.next = (pos < end).then_some(pos);
-            Ok((batch, ids))
+            Ok((batch, left))
         })
     }
 
     fn batch_of(
         &self,
-        read: impl FnMut(&Step) -> Result<(Batch, Vec<ObjectId>), ArenaError>,
+        mut read: impl FnMut(&Step) -> Result<(Batch, Left), ArenaError>,
     ) -> Result<Batch, ArenaError> {
-        let (mut batch, holds) = self.stock.read(read)?;
+        let ((mut batch, pins), holds) = self.stock.read(|step| {
+            let (batch, left) = read(step)?;
+            Ok::<_, ArenaError>(((batch, left.pins), left.ids))
+        })?;
         batch.holds = holds;
+        for (i, pin) in pins {
+            let start = batch.bytes.len();
+            pin.copy_to(&mut batch.bytes);
+            batch.items[i].value = start..batch.bytes.len();
+        }
         Ok(batch)
     }
 
@@ -220,11 +241,11 @@ impl RawDict {
                     Ok(false)
                 })?;
             }
-            let (mut batch, mut ids) = (Batch::of(step), Vec::new());
+            let (mut batch, mut left) = (Batch::of(step), Left::default());
             for f in found.values() {
-                batch.add(step, f, part, &mut ids)?;
+                batch.add(step, f, part, &mut left)?;
             }
-            Ok((batch, ids))
+            Ok((batch, left))
         })
     }
 }

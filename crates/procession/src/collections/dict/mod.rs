@@ -175,8 +175,8 @@ impl RawDict {
         let inner = self.stock.lease.inner;
         let start = old.as_ref().map_or(0, |old| old.len());
         let done = self.stock.attempt(|| {
-            let (mut new, mut holds) = (Ready::new(inner, value)?, Vec::new());
-            self.with_key(key, |step, ready_key| {
+            let (mut new, mut pin, mut holds) = (Ready::new(inner, value)?, None, Vec::new());
+            let done = self.with_key(key, |step, ready_key| {
                 if !may(step) {
                     return Ok(Some(Err(Outdated)));
                 }
@@ -186,14 +186,18 @@ impl RawDict {
                 let had = found.entry.value;
                 if let Some(old) = old.as_deref_mut() {
                     old.truncate(start);
-                    had.read(step, old)?;
+                    pin = had.read_or_pin(step, old)?;
                     holds = self.stock.keep(&had.holds(step)?)?;
                 }
                 replace(step, &found, &mut new)?;
                 step.commit()?;
                 upkeep::do_some(step, false);
                 Ok(Some(Ok(Some(Copied { kind: had.kind(), holds: take(&mut holds) }))))
-            })
+            });
+            if let (Ok(_), Some(pin), Some(old)) = (&done, pin, old.as_deref_mut()) {
+                pin.copy_to(old);
+            }
+            done
         });
         if let (Err(_), Some(old)) = (&done, old) {
             old.truncate(start);
@@ -332,7 +336,7 @@ impl RawDict {
     ) -> Result<Result<Option<Copied>, Outdated>, E> {
         let starts = out.as_ref().map(|(k, v)| (k.as_ref().map_or(0, |k| k.len()), v.len()));
         let done = self.stock.attempt(|| {
-            let mut holds = Vec::new();
+            let (mut holds, mut pin) = (Vec::new(), None);
             let mut step = self.stock.begin()?;
             if !may(&step) {
                 return Ok(Err(Outdated));
@@ -344,7 +348,7 @@ impl RawDict {
             if let (Some((k, v)), Some(starts)) = (&mut out, starts) {
                 let mut ids = value.holds(&step)?;
                 v.truncate(starts.1);
-                value.read(&step, v)?;
+                pin = value.read_or_pin(&step, v)?;
                 if let Some(k) = k {
                     k.truncate(starts.0);
                     key.read(&step, k)?;
@@ -356,6 +360,10 @@ impl RawDict {
             crash_point!("dict.removing");
             step.commit()?;
             upkeep::do_some(&mut step, true);
+            drop(step);
+            if let (Some(pin), Some((_, v))) = (pin, &mut out) {
+                pin.copy_to(v);
+            }
             Ok(Ok(Some(Copied { kind: value.kind(), holds })))
         });
         if let (Err(_), Some((k, v)), Some(starts)) = (&done, out, starts) {

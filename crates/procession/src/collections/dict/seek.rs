@@ -126,15 +126,17 @@ impl RawDict {
         let start = out.len();
         let read = self.stock.read(|step| {
             out.truncate(start);
-            let found = find(step)?;
-            let mut ids = Vec::new();
+            let (found, mut pin, mut ids) = (find(step)?, None, Vec::new());
             if let Some(found) = &found {
-                found.entry.value.read(step, out)?;
+                pin = found.entry.value.read_or_pin(step, out)?;
                 ids = found.entry.value.holds(step)?;
             }
-            Ok(((step.version(), found), ids))
+            Ok(((step.version(), found, pin), ids))
         });
-        let ((version, found), holds) = read.inspect_err(|_: &E| out.truncate(start))?;
+        let ((version, found, pin), holds) = read.inspect_err(|_: &E| out.truncate(start))?;
+        if let Some(pin) = pin {
+            pin.copy_to(out);
+        }
         let found = found.map(|f| (f.pos, Copied { kind: f.entry.value.kind(), holds }));
         Ok(Glimpse { version, found })
     }

@@ -179,13 +179,16 @@ impl RawList {
         let read = self.stock.read(|step| {
             out.truncate(start);
             let Some(index) = index_of(index, step.root(LEN)) else {
-                return Ok((None, Vec::new()));
+                return Ok(((None, None), Vec::new()));
             };
             let value = Ref(step.load(chunks::locate(step, index)?.at())?);
-            value.read(step, out)?;
-            Ok((Some(value.kind()), value.holds(step)?))
+            let pin = value.read_or_pin(step, out)?;
+            Ok(((Some(value.kind()), pin), value.holds(step)?))
         });
-        let (kind, holds) = read.inspect_err(|_: &ArenaError| out.truncate(start))?;
+        let ((kind, pin), holds) = read.inspect_err(|_: &ArenaError| out.truncate(start))?;
+        if let Some(pin) = pin {
+            pin.copy_to(out);
+        }
         Ok(kind.map(|kind| Copied { kind, holds }))
     }
 
@@ -272,19 +275,23 @@ impl RawList {
     pub fn pop(&self, index: i64, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
         let start = out.len();
         let done = self.stock.attempt(|| {
-            let holds;
+            let (holds, pin);
             let mut step = self.stock.begin()?;
             let Some(index) = index_of(index, step.root(LEN)) else {
                 return Ok(None);
             };
             let value = Ref(step.load(chunks::locate(&step, index)?.at())?);
             out.truncate(start);
-            value.read(&step, out)?;
+            pin = value.read_or_pin(&step, out)?;
             holds = self.stock.keep(&value.holds(&step)?)?;
             splice::remove_one(&mut step, index)?;
             crash_point!("list.removing");
             step.commit()?;
             tidy(&mut step);
+            drop(step);
+            if let Some(pin) = pin {
+                pin.copy_to(out);
+            }
             Ok(Some(Copied { kind: value.kind(), holds }))
         });
         done.inspect_err(|_: &ArenaError| out.truncate(start))

@@ -47,19 +47,20 @@ impl RawList {
     /// # Errors
     /// As [`RawList::get`].
     pub fn slice(&self, from: i64, to: i64) -> Result<Values, ArenaError> {
-        let (mut values, holds) = self.stock.read(|step| {
+        let ((mut values, pins), holds) = self.stock.read(|step| {
             let len = step.root(LEN);
             let range = range_of(from, to, len);
             let mut values =
                 Values { from: range.start, len, version: step.version(), ..Values::default() };
-            let mut ids = Vec::new();
+            let (mut ids, mut pins) = (Vec::new(), Vec::new());
             let mut index = range.start;
             let mut spot = (index < range.end).then(|| chunks::locate(step, index)).transpose()?;
             while let Some(s) = spot.take() {
                 for i in s.i..s.chunk.count.min(s.i + range.end - index) {
                     let value = Ref(step.load(s.chunk.at(i))?);
                     let start = values.bytes.len();
-                    value.read(step, &mut values.bytes)?;
+                    let pin = value.read_or_pin(step, &mut values.bytes)?;
+                    pins.extend(pin.map(|pin| (values.items.len(), pin)));
                     values.items.push((value.kind(), start..values.bytes.len()));
                     ids.extend(value.holds(step)?);
                     index += 1;
@@ -69,9 +70,14 @@ impl RawList {
                     spot = Some(chunks::Spot { k, chunk: Dir::there(step)?.chunk(step, k)?, i: 0 });
                 }
             }
-            Ok::<_, ArenaError>((values, ids))
+            Ok::<_, ArenaError>(((values, pins), ids))
         })?;
         values.holds = holds;
+        for (i, pin) in pins {
+            let start = values.bytes.len();
+            pin.copy_to(&mut values.bytes);
+            values.items[i].1 = start..values.bytes.len();
+        }
         Ok(values)
     }
 
