@@ -58,7 +58,6 @@ values = (
             [1, [2]],
             {"a": 1},
             Letter.A,
-            float("nan"),
         ]
     )
     | st.builds(operator.mul, st.sampled_from(["s", b"b", (1,)]), sizes)
