@@ -31,8 +31,10 @@ def plain_key(key):
     of = _OF_HASH.get(function)
     if of is not None:
         return of(key)
-    if getattr(function, "__qualname__", None) == "PurePath.__hash__":
-        return "path", key.as_posix()
+    if getattr(function, "__qualname__", None) in ("PurePath.__hash__", "PureWindowsPath.__hash__"):
+        return "path", key.as_posix().lower()  # on some systems case does not matter
+    if type(key).__module__ == "numpy" and hasattr(key, "item"):
+        return _numpy(key)
     return NONE_SUCH
 
 
@@ -44,7 +46,17 @@ def _hash_function(key):
         return None
 
 
+def _numpy(key):
+    value = key.item()
+    return plain_key(value) if type(value) in (bool, int, float, complex) else NONE_SUCH
+
+
 def _number(key):
+    # What a subclass makes of these conversions is its own affair.
+    if isinstance(key, int):
+        key = int.__index__(key)
+    elif isinstance(key, float):
+        key = float.__float__(key)
     try:
         if isinstance(key, complex):
             if key.imag:
@@ -92,16 +104,21 @@ def _part(part):
 def _identity(key):
     """Equal to itself alone: and pickle makes another one of it, unless it goes by name."""
     named = key if isinstance(key, type | FunctionType) else type(key)
-    return "object", named.__module__, named.__qualname__
+    return "object", _module(named), named.__qualname__
+
+
+def _module(named):
+    # A spawned child's main module is called so, and may be called the other way later.
+    return "__main__" if named.__module__ == "__mp_main__" else named.__module__
 
 
 def _builtin(key):
-    return "builtin", key.__module__, key.__qualname__
+    return "builtin", _module(key), key.__qualname__
 
 
 def _enum(key):
     kind = type(key)
-    return "enum", kind.__module__, kind.__qualname__, key._name_
+    return "enum", _module(kind), kind.__qualname__, key._name_
 
 
 def _date(key):
@@ -121,7 +138,7 @@ _OF_HASH = {
     decimal.Decimal.__hash__: _number,
     fractions.Fraction.__hash__: _number,
     str.__hash__: _text,
-    bytes.__hash__: lambda key: bytes(key),
+    bytes.__hash__: lambda key: bytes.__getitem__(key, slice(None)),
     tuple.__hash__: _tuple,
     frozenset.__hash__: _frozenset,
     enum.Enum.__hash__: _enum,

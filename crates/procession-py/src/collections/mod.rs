@@ -7,10 +7,11 @@
 mod dict;
 mod list;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procession::collections::Claim;
 use procession::{ArenaError, RawDict, RawList};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::error::Raise;
@@ -40,6 +41,8 @@ impl Claimable for RawList {
 
 /// How often an operation is tried before the others are asked to wait for it.
 const TRIES: u32 = 4;
+/// How often it may fail while they wait, before it is an error.
+const IN_VAIN: u32 = 16;
 const FIRST_CLAIM: Duration = Duration::from_millis(20);
 const LONGEST_CLAIM: Duration = Duration::from_secs(10);
 
@@ -48,22 +51,39 @@ const LONGEST_CLAIM: Duration = Duration::from_secs(10);
 fn settle<T>(
     py: Python<'_>,
     collection: &impl Claimable,
-    mut attempt: impl FnMut() -> PyResult<Option<T>>,
+    attempt: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<T> {
+    settle_unless(py, collection, attempt, IN_VAIN)?.ok_or_else(|| {
+        PyRuntimeError::new_err("it was changed again and again by the comparisons that it needs")
+    })
+}
+
+/// The same; None if it was changed so often while the others waited: then it is this thread's doing.
+fn settle_unless<T>(
+    py: Python<'_>,
+    collection: &impl Claimable,
+    mut attempt: impl FnMut() -> PyResult<Option<T>>,
+    limit: u32,
+) -> PyResult<Option<T>> {
     for _ in 0..TRIES {
         if let Some(done) = attempt()? {
-            return Ok(done);
+            return Ok(Some(done));
         }
     }
-    let mut patience = FIRST_CLAIM;
+    let (mut patience, mut in_vain) = (FIRST_CLAIM, 0);
     loop {
         py.check_signals()?;
         let claim = collection.claim(patience).map_err(Raise::raise)?;
+        let since = Instant::now();
+        if let Some(done) = attempt()? {
+            return Ok(Some(done));
+        }
         if claim.is_some() {
+            in_vain += u32::from(since.elapsed() < patience / 2);
             patience = LONGEST_CLAIM.min(2 * patience);
         }
-        if let Some(done) = attempt()? {
-            return Ok(done);
+        if in_vain >= limit {
+            return Ok(None);
         }
     }
 }

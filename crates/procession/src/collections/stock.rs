@@ -50,6 +50,8 @@ impl Refusal for ArenaError {
 pub(super) struct Stock {
     pub(super) lease: Lease,
     pub(super) slot: &'static StockSlot,
+    /// Each step waits while another has a claim.
+    heeds: bool,
 }
 
 impl Stock {
@@ -58,7 +60,7 @@ impl Stock {
     }
 
     fn over(lease: Lease) -> Result<Stock, ArenaError> {
-        Ok(Stock { slot: lease.inner.overlay(lease.id.index)?, lease })
+        Ok(Stock { slot: lease.inner.overlay(lease.id.index)?, lease, heeds: true })
     }
 
     pub(super) fn from_handle(bytes: &[u8], kind: Kind) -> Result<Stock, HandleError> {
@@ -71,10 +73,14 @@ impl Stock {
 
     #[inline]
     pub(super) fn begin(&self) -> Result<Step, ArenaError> {
-        if self.slot.claim.load(Ordering::Relaxed) != 0 {
+        if self.heeds && self.slot.claim.load(Ordering::Relaxed) != 0 {
             claim::give_way(&self.lease, self.slot);
         }
         Step::begin(&self.lease, self.slot)
+    }
+
+    pub(super) fn heedless(self) -> Stock {
+        Stock { heeds: false, ..self }
     }
 
     pub(super) fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError> {
@@ -171,6 +177,7 @@ impl Stock {
     }
 
     pub(super) fn settle(&self) -> Result<(), ArenaError> {
+        claim::give_way(&self.lease, self.slot);
         self.begin().map(drop)
     }
 
@@ -308,6 +315,22 @@ macro_rules! common {
                 patience: std::time::Duration,
             ) -> Result<Option<$crate::collections::Claim>, crate::error::ArenaError> {
                 self.stock.claim(patience)
+            }
+
+            /// For who asks `is_stuck` before each operation, and calls `settle` where a wait does no harm:
+            /// operations by this handle begin at once, whatever another has claimed.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("let one = ", stringify!($type), "::create(Family::current()?)?.heedless();")]
+            /// assert_eq!(one.len()?, 0);
+            /// # Ok(()) }
+            /// ```
+            #[must_use]
+            pub fn heedless(self) -> $type {
+                $type { stock: self.stock.heedless() }
             }
 
             /// Sleeps until nobody is in the middle of an operation.

@@ -42,12 +42,12 @@ impl PyDictBase {
     /// Makes a new dict.
     fn _create(&self) -> PyResult<()> {
         let family = Family::current().map_err(Raise::raise)?;
-        self.dict.begin(RawDict::create(family).map_err(Raise::raise)?)
+        self.dict.begin(RawDict::create(family).map_err(Raise::raise)?.heedless())
     }
 
     /// Becomes the dict that a handle names.
     fn _attach(&self, handle: &[u8]) -> PyResult<()> {
-        self.dict.begin(RawDict::from_handle(handle).map_err(Raise::raise)?)
+        self.dict.begin(RawDict::from_handle(handle).map_err(Raise::raise)?.heedless())
     }
 
     /// Makes it one of a manager's.

@@ -37,12 +37,12 @@ impl PyListBase {
     /// Makes a new list.
     fn _create(&self) -> PyResult<()> {
         let family = Family::current().map_err(Raise::raise)?;
-        self.list.begin(RawList::create(family).map_err(Raise::raise)?)
+        self.list.begin(RawList::create(family).map_err(Raise::raise)?.heedless())
     }
 
     /// Becomes the list that a handle names.
     fn _attach(&self, handle: &[u8]) -> PyResult<()> {
-        self.list.begin(RawList::from_handle(handle).map_err(Raise::raise)?)
+        self.list.begin(RawList::from_handle(handle).map_err(Raise::raise)?.heedless())
     }
 
     /// Makes it one of a manager's.

@@ -9,11 +9,14 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyRange};
 
-use super::super::{Arg, settle};
+use super::super::{Arg, settle, settle_unless};
 use super::PyListBase;
 use crate::codec::Scratch;
 use crate::codec::store::{self, Value};
 use crate::error::Raise;
+
+/// So often a list may be changed while it is claimed and sorted.
+const IN_VAIN: u32 = 4;
 
 /// Values on their way in.
 pub(super) struct Values(Vec<(Value, Vec<u8>)>);
@@ -114,7 +117,7 @@ pub(super) fn repeat(list: &RawList, n: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 pub(super) fn sort(py: Python<'_>, list: &RawList, key: Arg, reverse: Arg) -> PyResult<()> {
-    settle(py, list, || {
+    let sort = || {
         let all = list.snapshot().map_err(Raise::raise)?;
         let keys = objects(py, &all)?;
         if let Some(key) = key.filter(|key| !key.is_none()) {
@@ -132,5 +135,8 @@ pub(super) fn sort(py: Python<'_>, list: &RawList, key: Arg, reverse: Arg) -> Py
         order.call_method(intern!(py, "sort"), (), Some(&how))?;
         let order: Vec<usize> = order.extract()?;
         Ok(list.reorder(all.version, &order).map_err(Raise::raise)?.ok())
-    })
+    };
+    // Others wait while it is claimed: so it was the key, or a comparison.
+    let sorted = settle_unless(py, list, sort, IN_VAIN)?;
+    sorted.ok_or_else(|| PyValueError::new_err("list modified during sort"))
 }
