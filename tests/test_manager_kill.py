@@ -2,6 +2,7 @@
 find everything whole."""
 
 import contextlib
+import dataclasses
 import mmap
 import os
 import random
@@ -25,7 +26,7 @@ STAMPED = [f"stamped {number}" for number in range(60)]
 class Notes:
     """Numbers that a worker writes down, and that stay readable when it is killed."""
 
-    NAMES = ("steps", "counted", "exchanged", "stored", "extended")
+    NAMES = ("steps", "counted", "exchanged", "stored", "odd")
 
     def __init__(self):
         self.words = memoryview(mmap.mmap(-1, 8 * len(self.NAMES))).cast("q")
@@ -37,6 +38,13 @@ class Notes:
         self.words[self.NAMES.index(name)] += 1
 
 
+@dataclasses.dataclass(frozen=True)
+class Odd:
+    """A key that only `==` finds."""
+
+    number: float
+
+
 class Shared:
     def __init__(self, manager):
         self.manager = manager
@@ -46,7 +54,7 @@ class Shared:
         self.pairs, self.rows, self.grown = manager.list(), manager.list(), manager.dict()
         self.here = manager.dict((token, str(token) * 40) for token in range(TOKENS))
         self.there = manager.list()
-        self.space = manager.Namespace(number=0)
+        self.space, self.odd = manager.Namespace(number=0), manager.dict()
 
     def all(self):
         return [one for one in vars(self).values() if hasattr(one, "_check")]
@@ -128,8 +136,15 @@ class Worker:
         rows.append(payload(self.rng.randrange(100)))
         if self.rng.random() < 0.3:
             rows.sort(reverse=self.rng.random() < 0.5)
-        if len(rows) > 40:
+        if len(rows) > 300:
             rows *= 0
+
+    def do_odd(self):
+        odd, number = self.shared.odd, self.rng.randrange(1, 40)
+        odd.increment(Odd(self.rng.choice([number, float(number)])))
+        self.notes.add("odd")
+        odd[Odd(-number)] = odd[-number] = number
+        odd.pop(Odd(-self.rng.randrange(1, 40)), None)
 
     def do_grow(self):
         grown, number = self.shared.grown, self.rng.randrange(700)
@@ -159,6 +174,10 @@ def look(shared, notes, killed):
     assert total["counted"] <= shared.counts["count"] <= total["counted"] + killed
     assert total["counted"] - killed <= 2 * shared.counts["float"] <= total["counted"]
     assert total["exchanged"] <= shared.counts["exchanged"] <= total["exchanged"] + killed
+    odd = [(key.number, n) for key, n in shared.odd.items() if isinstance(key, Odd)]
+    assert len({*dict(odd)}) == len(odd), "equal keys are one"
+    counted = sum(n for number, n in odd if number > 0)
+    assert total["odd"] <= counted <= total["odd"] + killed
     assert sum(shared.accounts.values()) == 100 * ACCOUNTS and len(shared.accounts) == ACCOUNTS
     stamps = shared.stamps.values()
     assert stamps == [stamps[0]] * len(STAMPED) and shared.stamps.keys() == STAMPED
