@@ -280,7 +280,7 @@ def test_shared_memory_managers():
 # ---------------------------------------------------------------- where there can be no pipe
 
 
-def no_pipe():
+def too_many(*args, **kwds):
     raise OSError(24, "Too many open files")
 
 
@@ -293,10 +293,11 @@ class NoDoor(connection.Listener):
 @pytest.mark.parametrize(
     "family, name, instead",
     [
-        ("default", "connection.Pipe", no_pipe),
+        ("default", "connection.Pipe", too_many),
+        ("TCP", "_std_connection.Listener", too_many),
         ("TCP", "_std_connection.Listener", NoDoor),
     ],
-    ids=["descriptors", "door"],
+    ids=["pipe", "door", "way"],
 )
 def test_the_socket_will_do(family, name, instead, monkeypatch):
     with started(family) as manager:

@@ -61,10 +61,11 @@ class _Line(util.ForkAwareLocal):
             return met
         try:
             ours, theirs = connection.Pipe()
+            door, way = _door(self.address)
         except (OSError, MemoryError):
             return met
-        with theirs:
-            if _offer(met, theirs, self.address):
+        with theirs, door:
+            if _offer(met, theirs, door, way):
                 met.close()
                 return ours
         ours.close()
@@ -72,23 +73,25 @@ class _Line(util.ForkAwareLocal):
         return met
 
 
-def _offer(met, end, address):
-    """Offers the server an end of a pipe; returns whether it has taken it."""
+def _door(address):
+    """Where the server fetches a descriptor, and the way there. None: over the connection."""
     if _std_connection.address_type(address) == "AF_UNIX":
-        door, way = contextlib.nullcontext(), None
-    else:
-        key = os.urandom(32)
-        door = _std_connection.Listener(family="AF_UNIX", authkey=key)
-        way = door.address, key
-    with door:
-        met.send((_DESK, _OFFER, (_core.family_id(), end._ring_handle(), way), {}))
-        if way is None:
-            if met.recv() != _YES:
-                return False
-            reduction.send_handle(met, end._socket(), None)
-        elif met not in _std_connection.wait([met, door._listener._socket]):
-            with door.accept() as sender:
-                reduction.send_handle(sender, end._socket(), None)
+        return contextlib.nullcontext(), None
+    key = os.urandom(32)
+    door = _std_connection.Listener(family="AF_UNIX", authkey=key)
+    return door, (door.address, key)
+
+
+def _offer(met, end, door, way):
+    """Offers the server an end of a pipe; returns whether it has taken it."""
+    met.send((_DESK, _OFFER, (_core.family_id(), end._ring_handle(), way), {}))
+    if way is None:
+        if met.recv() != _YES:
+            return False
+        reduction.send_handle(met, end._socket(), None)
+    elif met not in _std_connection.wait([met, door._listener._socket]):
+        with door.accept() as sender:
+            reduction.send_handle(sender, end._socket(), None)
     return met.recv() == _YES
 
 
