@@ -3,13 +3,14 @@
 What a `SyncManager` makes, dicts, lists, locks, queues and so on, are objects in shared memory, and
 no server is started for them. A server, the standard library's, with its protocol, is started when
 there is no other way: for a `Pool`, for classes that somebody has registered, and for managers with
-an address, to which other programs can connect.
+an address, to which other programs can connect. Within the family the protocol goes over pipes (see
+_managing.py).
 """
 
 import functools
 import os
 
-from . import _proxies
+from . import _core, _managing, _proxies
 from ._core import Scope
 from ._std import managers as _std
 from ._std import util
@@ -39,6 +40,8 @@ class BaseManager(_std.BaseManager):
     >>> Numbers.register("numbers", set)
     """
 
+    _Server = _managing.Server
+
     @functools.wraps(_std.BaseManager.__init__)
     def __init__(self, address=None, authkey=None, serializer="pickle", ctx=None, **options):
         if ctx is None:
@@ -46,6 +49,23 @@ class BaseManager(_std.BaseManager):
 
             ctx = get_context()
         super().__init__(address, authkey, serializer, ctx, **options)
+
+    def get_server(self):
+        """A server for this process: `get_server().serve_forever()`."""
+        if self._state.value != _std.State.INITIAL:
+            super().get_server()  # raises
+        _core.family_fd()
+        return self._Server(self._registry, self._address, self._authkey, self._serializer)
+
+    def start(self, initializer=None, initargs=()):
+        """Starts the server's process."""
+        _core.family_fd()  # there is a family, so that the two are of one
+        super().start(initializer, initargs)
+
+    def _create(self, typeid, /, *args, **kwds):
+        if self._serializer == "pickle":
+            _managing.meet(self._address)
+        return super()._create(typeid, *args, **kwds)
 
 
 class SyncManager(BaseManager, _std.SyncManager):
@@ -250,6 +270,8 @@ class SharedMemoryManager(BaseManager, _std.SharedMemoryManager):
     ...     manager.ShareableList([1, "two"])[1]
     'two'
     """
+
+    _Server = _managing.SharedMemoryServer
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
