@@ -230,7 +230,6 @@ LIST_CODES = {
         l[-1:0] = (7,)
         l[:] = range(3)
         l[9:] = {7: 8}
-        l[1:3] = 5
         l[::2] = [1]
         l[::2] = 'xyz'
         l[::-1] = range(5)
@@ -360,6 +359,7 @@ BAD_LIST_CALLS = """
     l *= 1.5
     l *= 'a'
     l[1.5:]
+    l[1:3] = 5
     l[::2] = 5
     l.pop('a')
     l.pop(1.0)
@@ -371,7 +371,6 @@ RARE = {
         l.sort(reverse=1)
         l.sort(reverse=0)
         l.sort(reverse='yes')
-        l.sort(reverse=None)
     """,
     "none": """
         l.pop(None)
@@ -414,11 +413,6 @@ def test_bad_calls_of_lists(ours, code):
     assert shared.copy() == plain
 
 
-SORTING = pytest.mark.xfail(reason="only a bool is taken for reverse")
-
-
-@pytest.mark.parametrize(
-    "group", [pytest.param(g, marks=[SORTING] if "sorting" in g else []) for g in RARE]
-)
+@pytest.mark.parametrize("group", RARE)
 def test_rare_arguments_of_lists(ours, group):
     compare(ours, "list", LISTS[1], RARE[group])

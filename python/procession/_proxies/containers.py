@@ -205,17 +205,7 @@ class ArrayProxy(Shared, Held, _std.ArrayProxy, typeid="Array"):
 
 
 class _Queue(Shared, QueueBase, _std.BaseProxy):
-    _exposed_ = (
-        "empty",
-        "full",
-        "get",
-        "get_nowait",
-        "join",
-        "put",
-        "put_nowait",
-        "qsize",
-        "task_done",
-    )
+    _exposed_ = tuple(name for name in vars(queue.Queue) if not name.startswith("_"))
 
     def _begin(self, maxsize=0):
         self._create(maxsize)
