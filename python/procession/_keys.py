@@ -5,12 +5,9 @@ equal to a plain one, and to others of many types. It is found by `==`, among th
 filed under the same plain key.
 """
 
-import datetime
-import decimal
 import enum
-import fractions
 import math
-import uuid
+import sys
 from types import BuiltinFunctionType, FunctionType
 
 
@@ -29,6 +26,9 @@ def plain_key(key):
     """
     function = _hash_function(key)
     of = _OF_HASH.get(function)
+    if of is None and _OF_CLASS:
+        _learn()
+        of = _OF_HASH.get(function)
     if of is not None:
         return of(key)
     if getattr(function, "__qualname__", None) in ("PurePath.__hash__", "PureWindowsPath.__hash__"):
@@ -135,8 +135,6 @@ _OF_HASH = {
     int.__hash__: _number,  # bool and IntEnum as well
     float.__hash__: _number,
     complex.__hash__: _number,
-    decimal.Decimal.__hash__: _number,
-    fractions.Fraction.__hash__: _number,
     str.__hash__: _text,
     bytes.__hash__: lambda key: bytes.__getitem__(key, slice(None)),
     tuple.__hash__: _tuple,
@@ -144,8 +142,23 @@ _OF_HASH = {
     enum.Enum.__hash__: _enum,
     object.__hash__: _identity,
     BuiltinFunctionType.__hash__: _builtin,
-    uuid.UUID.__hash__: lambda key: ("uuid", key.bytes),
-    datetime.date.__hash__: _date,
-    datetime.datetime.__hash__: _datetime,
-    datetime.timedelta.__hash__: lambda key: ("timedelta", key.days, key.seconds, key.microseconds),
 }
+
+# Of modules that are costly to import: who has such a key has imported them.
+_OF_CLASS = {
+    ("decimal", "Decimal"): _number,
+    ("fractions", "Fraction"): _number,
+    ("uuid", "UUID"): lambda key: ("uuid", key.bytes),
+    ("datetime", "date"): _date,
+    ("datetime", "datetime"): _datetime,
+    ("datetime", "timedelta"): lambda key: ("timedelta", key.days, key.seconds, key.microseconds),
+}
+
+
+def _learn():
+    """Knows the hash functions of classes that were imported since."""
+    for (module, name), of in list(_OF_CLASS.items()):
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None:
+            _OF_HASH[kind.__hash__] = of
+            _OF_CLASS.pop((module, name), None)

@@ -3,14 +3,14 @@
 What a `SyncManager` makes, dicts, lists, locks, queues and so on, are objects in shared memory, and
 no server is started for them. A server, the standard library's, with its protocol, is started when
 there is no other way: for a `Pool`, for classes that somebody has registered, and for managers with
-an address, to which other programs can connect.
+an address, to which other programs can connect. Within the family the protocol goes over pipes (see
+_managing.py).
 """
 
 import functools
 import os
-import threading
 
-from . import _proxies
+from . import _core, _managing, _proxies
 from ._core import Scope
 from ._std import managers as _std
 from ._std import util
@@ -40,6 +40,8 @@ class BaseManager(_std.BaseManager):
     >>> Numbers.register("numbers", set)
     """
 
+    _Server = _managing.Server
+
     @functools.wraps(_std.BaseManager.__init__)
     def __init__(self, address=None, authkey=None, serializer="pickle", ctx=None, **options):
         if ctx is None:
@@ -47,6 +49,23 @@ class BaseManager(_std.BaseManager):
 
             ctx = get_context()
         super().__init__(address, authkey, serializer, ctx, **options)
+
+    def get_server(self):
+        """A server for this process: `get_server().serve_forever()`."""
+        if self._state.value != _std.State.INITIAL:
+            super().get_server()  # raises
+        _core.family_fd()
+        return self._Server(self._registry, self._address, self._authkey, self._serializer)
+
+    def start(self, initializer=None, initargs=()):
+        """Starts the server's process."""
+        _core.family_fd()  # there is a family, so that the two are of one
+        super().start(initializer, initargs)
+
+    def _create(self, typeid, /, *args, **kwds):
+        if self._serializer == "pickle":
+            _managing.meet(self._address)
+        return super()._create(typeid, *args, **kwds)
 
 
 class SyncManager(BaseManager, _std.SyncManager):
@@ -67,7 +86,8 @@ class SyncManager(BaseManager, _std.SyncManager):
 
     _scope = None  # what the objects in shared memory belong to
     _in_server = False  # all objects are a server's
-    _process_started = None
+    _child = None  # the server's process
+    _desk = None  # who has the server, if this manager's own objects are in shared memory
     _prune_at = _PRUNE_FROM
 
     def start(self, initializer=None, initargs=()):
@@ -75,16 +95,22 @@ class SyncManager(BaseManager, _std.SyncManager):
         started for it."""
         if self._state.value != _std.State.INITIAL:
             super().start()  # raises
+        if self._address is not None or self._serializer != "pickle":
+            self._in_server = True
+            super().start(initializer, initargs)
+            return
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
-        self._starting = threading.Lock()
-        self._in_server = self._address is not None or self._serializer != "pickle"
-        if self._in_server or initializer is not None:
-            self._start_server(initializer, initargs)
-        if not self._in_server:
-            self._scope = Scope()
-            self._pid = os.getpid()
-            self._state.value = _std.State.STARTED
+        if initializer is not None or self._registers_more():
+            self._desk = self._open_desk(initializer, initargs)
+        self._opening = util.ForkAwareThreadLock()
+        self._scope, self._pid = Scope(), os.getpid()
+        self._state.value = _std.State.STARTED
+
+    def _registers_more(self):
+        """Whether a subclass has classes of its own. Their objects are to live in one server, also
+        those that a child makes: so it starts as the standard library's does."""
+        return self._registry.keys() > SyncManager._registry.keys()
 
     def connect(self):
         """Connects to the server at the manager's address."""
@@ -93,60 +119,70 @@ class SyncManager(BaseManager, _std.SyncManager):
 
     def shutdown(self):
         """Ends the manager and all its objects."""
-        if self._scope is None or self._pid != os.getpid() or self._scope.ended:
+        if self._scope is None or self._pid != os.getpid():
             return
+        with self._opening:
+            if self._state.value == _std.State.SHUTDOWN:
+                return
+            self._state.value = _std.State.SHUTDOWN
         self._scope.end()
-        self._state.value = _std.State.SHUTDOWN
-        for handle, typeid in self._scope._members():
+        members = self._scope._members()
+        for handle, typeid in members:
             _empty(typeid, handle)
-        self._scope._forget([handle for handle, _ in self._scope._members()])
-        if "_stop_server" in self.__dict__:
-            self._stop_server()
+        self._scope._forget([handle for handle, _ in members])
+        if self._desk is not None:
+            self._desk.shutdown()
 
     # ------------------------------------------------------------ the server
 
-    def _start_server(self, initializer=None, initargs=()):
-        super().start(initializer, initargs)
-        if not self._in_server:
-            # Our own shutdown calls it; and it is called when the manager is collected.
-            self._stop_server = self.__dict__.pop("shutdown")
+    def _open_desk(self, initializer=None, initargs=()):
+        """A manager that is the same, but all of whose objects are a server's."""
+        desk = object.__new__(type(self))
+        vars(desk).update(vars(self), _in_server=True, _state=_std.State())
+        desk._state.value = _std.State.INITIAL
+        super(SyncManager, desk).start(initializer, initargs)
+        return desk
 
-    def _need_server(self):
-        """Starts the server, if there is none."""
-        known = self._in_server or self._process_started is not None
-        if known or self._state.value != _std.State.STARTED:
-            return
-        with self._starting:
-            if self._process_started is None:
-                self._state.value = _std.State.INITIAL
-                try:
-                    self._start_server()
-                finally:
-                    self._state.value = _std.State.STARTED
+    def _with_server(self):
+        """The manager that has the server, which is started if there is none; None if the manager
+        is not started, or was shut down before there was need of one."""
+        if self._in_server:
+            return self
+        if self._scope is None:
+            return None
+        with self._opening:
+            if self._desk is None and self._state.value == _std.State.STARTED:
+                self._desk = self._open_desk()
+        return self._desk
 
     @property
     def _process(self):
-        self._need_server()
-        return self._process_started
+        has = self._with_server()
+        return None if has is None else has._child
 
     @_process.setter
     def _process(self, process):
-        self._process_started = process
+        self._child = process
 
     @property
     def address(self):
         """The server's address."""
-        self._need_server()
-        return self._address
+        has = self._with_server()
+        return self._address if has is None else has._address
 
     def _create(self, typeid, /, *args, **kwds):
-        self._need_server()
-        return super()._create(typeid, *args, **kwds)
+        has = self._with_server()
+        if has is None or has is self:
+            return super()._create(typeid, *args, **kwds)
+        return has._create(typeid, *args, **kwds)
 
     def join(self, timeout=None):
         """Waits until the server has ended, if there was one."""
-        if self._process_started is not None:
+        has = self if self._in_server else self._desk
+        if has is self:
             super().join(timeout)
+        elif has is not None:
+            has.join(timeout)
 
     # ------------------------------------------------------------ objects in shared memory
 
@@ -173,19 +209,18 @@ class SyncManager(BaseManager, _std.SyncManager):
         self._prune_at = max(_PRUNE_FROM, 2 * len(living))
         return living
 
-    def _has_server(self):
-        return self._in_server or self._process_started is not None
-
     def _number_of_objects(self):
         """How many of the manager's objects there are."""
-        theirs = super()._number_of_objects() if self._has_server() else 0
-        return theirs if self._in_server else theirs + len(self._living())
+        if self._in_server:
+            return super()._number_of_objects()
+        theirs = 0 if self._desk is None else self._desk._number_of_objects()
+        return theirs + len(self._living())
 
     def _debug_info(self):
         """A text with a few lines for each of the manager's objects."""
-        theirs = [super()._debug_info()] if self._has_server() else []
         if self._in_server:
-            return theirs[0]
+            return super()._debug_info()
+        theirs = [] if self._desk is None else [self._desk._debug_info()]
         ours = sorted((proxy._id, str(proxy)[:75]) for proxy in self._living())
         return "\n".join([f"  {ident}:\n    {text}" for ident, text in ours] + theirs)
 
@@ -196,9 +231,12 @@ def _empty(typeid, handle):
         proxy = _proxies.find(typeid, handle)
     except RuntimeError:
         return
-    empty = getattr(proxy, "_clear", None) or getattr(proxy, "clear", None)
-    if typeid in ("dict", "list", "Namespace", "Value", "Array"):
-        empty()
+    if typeid in ("Queue", "JoinableQueue"):
+        proxy._shut_down(True)
+    elif typeid in ("dict", "list"):
+        proxy.clear()
+    elif typeid in ("Namespace", "Value", "Array"):
+        proxy._clear()
 
 
 def _maker(typeid):
@@ -232,6 +270,8 @@ class SharedMemoryManager(BaseManager, _std.SharedMemoryManager):
     ...     manager.ShareableList([1, "two"])[1]
     'two'
     """
+
+    _Server = _managing.SharedMemoryServer
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

@@ -2,6 +2,7 @@
 
 import weakref
 
+from .. import _keys  # noqa: F401 (no fork shall find it half imported)
 from .._core import Scope
 from .._family import enter, papers
 from .._std import managers as _std

@@ -149,6 +149,8 @@ class ArrayProxy(Shared, Held, _std.ArrayProxy, typeid="Array"):
 
     _kind = ListBase
 
+    _typecode = None  # not known to who only looks what a manager has
+
     def _begin(self, typecode, sequence, lock=True):
         self._typecode = typecode
         native = self._begin_native(ListBase())
@@ -198,7 +200,8 @@ class ArrayProxy(Shared, Held, _std.ArrayProxy, typeid="Array"):
         return like
 
     def _getvalue(self):
-        return array.array(self._typecode, self._native.copy())
+        values = self._native.copy()
+        return values if self._typecode is None else array.array(self._typecode, values)
 
 
 class _Queue(Shared, QueueBase, _std.BaseProxy):

@@ -61,11 +61,7 @@ class SemaphoreProxy(SemaphoreBase, _Acquirer, typeid="Semaphore"):
         """Gives n permits back."""
         if n < 1:
             raise ValueError("n must be one or more")
-        for _ in range(n):
-            self._release()
-
-    def _release(self):
-        SemaphoreBase.release(self)
+        self._give(n)
 
     def _text(self):
         name = f"threading.{self._typeid}"
@@ -83,10 +79,13 @@ class BoundedSemaphoreProxy(SemaphoreProxy, typeid="BoundedSemaphore"):
             raise ValueError("semaphore initial value must be >= 0")
         self._create(value, value)
 
-    def _release(self):
+    def release(self, n=1):
+        """Gives n permits back. ValueError if fewer had been taken."""
         try:
-            SemaphoreBase.release(self)
+            super().release(n)
         except ValueError:
+            if n < 1:
+                raise
             raise ValueError("Semaphore released too many times") from None
 
     def _state(self):
@@ -95,6 +94,8 @@ class BoundedSemaphoreProxy(SemaphoreProxy, typeid="BoundedSemaphore"):
 
 class ConditionProxy(Shared, synchronize.Condition, _std.ConditionProxy, typeid="Condition"):
     """A condition between processes, with a lock of a manager's, or one of its own."""
+
+    _lock = None
 
     def _begin(self, lock=None):
         self._create()
@@ -135,8 +136,7 @@ class BarrierProxy(Shared, BarrierBase, _std.BarrierProxy, typeid="Barrier"):
     _action = _timeout = None
 
     def _begin(self, parties, action=None, timeout=None):
-        if parties < 1:
-            raise ValueError("parties must be > 0")
+        synchronize.check_parties(parties)
         self._create(parties)
         self._action, self._timeout = action, timeout
 

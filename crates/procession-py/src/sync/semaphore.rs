@@ -92,6 +92,13 @@ impl PySemaphoreBase {
         Ok(())
     }
 
+    /// Gives n permits back, or none if there were too many then.
+    fn _give(&self, n: u32) -> PyResult<()> {
+        self.semaphore.held()?.release(n).map_err(|_| too_many())?;
+        self.taken.fetch_sub(n.cast_signed(), Ordering::Relaxed);
+        Ok(())
+    }
+
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
         self.acquire(py, None, None)
     }

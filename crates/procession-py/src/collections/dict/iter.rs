@@ -2,7 +2,9 @@
 
 use procession::RawDict;
 use procession::collections::Batch;
+use pyo3::PyTraverseError;
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 
 use super::PyDictBase;
@@ -60,6 +62,14 @@ impl PyDictIterator {
 
 #[pymethods]
 impl PyDictIterator {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.dict)
+    }
+
+    fn __clear__(&mut self) {
+        self.dict = None;
+    }
+
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
     }

@@ -1,6 +1,8 @@
 //! Iteration over a list, some values fetched at a time.
 
 use procession::collections::Values;
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 
 use super::{PyListBase, whole};
@@ -50,6 +52,14 @@ impl PyListIterator {
 
 #[pymethods]
 impl PyListIterator {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.list)
+    }
+
+    fn __clear__(&mut self) {
+        self.list = None;
+    }
+
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
     }
