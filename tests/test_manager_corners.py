@@ -77,7 +77,7 @@ def change_all_the_time(values, names, ready, stop):
         values.append(number)
         values.pop()
         names[number % 7] = number
-        names.pop(number % 7)
+        names.pop(number % 7, None)
         number += 1
         ready.set()
 
