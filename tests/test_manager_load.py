@@ -1,15 +1,21 @@
 """Managers' dicts and lists that many change all the time: each operation comes to its end."""
 
 import dataclasses
+import itertools
+import os
+import random
 import threading
 import time
 
 import pytest
 from manager_support import sound
-from support import PATIENCE, each_method, ended, run, until
+from support import LONG, PATIENCE, each_method, ended, run, until
 
 import procession as mp
 from procession import _core
+
+NEW = itertools.count()
+SEED = int(os.environ.get("PROCESSION_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,3 +183,104 @@ assert shared._check() == row._check() == []
 
 def test_forks_in_the_middle_of_other_threads_operations():
     assert run("-W", "ignore::DeprecationWarning", "-c", FORKS) == ""
+
+
+# ---------------------------------------------------------------- with little memory
+
+
+def fill(filler):
+    """Takes all the memory that there is."""
+    for size in (1 << 20, 1 << 16, 5000, 300, 20):
+        try:
+            while True:
+                filler[next(NEW)] = bytes(size)
+        except MemoryError:
+            pass
+
+
+def value(rng):
+    return bytes(rng.choice([0, 3, 30, 300, 3000, 4096, 20_000, 300_000]))
+
+
+def key(rng):
+    number = rng.randrange(300)
+    return rng.choice([number, f"key {number}", (number, "k" * 5000), Odd(number % 10)])
+
+
+def steps(rng):
+    """One that a dict has, and one that a list has; what is random in them is settled."""
+    one, other, name = value(rng), value(rng), key(rng)
+    many = {key(rng): value(rng) for _ in range(rng.randrange(60))}
+    at, end = rng.randrange(-5, 600), rng.randrange(-5, 600)
+    return rng.choice(
+        [
+            lambda d: d.__setitem__(name, one),
+            lambda d: d.update(many),
+            lambda d: d.pop(name, None),
+            lambda d: d.setdefault(name, other),
+            lambda d: d.clear() if len(one) == 3 else None,
+            lambda d: [d.pop(k, None) for k in many],
+        ]
+    ), rng.choice(
+        [
+            lambda row: row.append(one),
+            lambda row: row.extend(many.values()),
+            lambda row: row.insert(at, one),
+            lambda row: row.__setitem__(slice(at, end), [one, other]),
+            lambda row: row.__delitem__(slice(at, end, 3)),
+            lambda row: row.reverse(),
+            lambda row: row.sort(),
+            repeat,
+            lambda row: row.extend(range(at)),
+            lambda row: row.clear() if len(one) == 3 else None,
+            lambda row: row.sort(key=str, reverse=True),
+        ]
+    )
+
+
+def repeat(row):
+    row *= 2 if len(row) < 500 else 0
+
+
+def same_done(step, shared, plain):
+    """Does it to both; to neither, if there is no memory for it. Says which."""
+    try:
+        result = step(shared)
+    except MemoryError:
+        assert shared._check() == [] and shared.copy() == plain
+        return False
+    except TypeError as error:
+        assert "not supported between" in str(error)  # bytes and numbers in one list
+        return False
+    assert result == step(plain)
+    return True
+
+
+@pytest.mark.timeout(60 if not LONG else 600)
+def test_whatever_fails_for_lack_of_memory_is_not_done():
+    print(f"PROCESSION_SEED={SEED}")
+    rng, limit, done = random.Random(SEED), _core.memory_limit(), []
+    with mp.Manager() as manager:
+        shared, row, filler = manager.dict(), manager.list(), manager.dict()
+        plain, plain_row = {}, []
+        _core.set_memory_limit(max(_core.stats()["arena_bytes"], 16 << 20))
+        try:
+            for _ in range(200 if LONG else 20):
+                fill(filler)
+                for name in rng.sample(filler.keys(), min(len(filler), rng.randrange(60))):
+                    del filler[name]
+                for _ in range(20):
+                    for step, one, other in zip(
+                        steps(rng), (shared, row), (plain, plain_row), strict=True
+                    ):
+                        done.append(same_done(step, one, other))
+                assert shared.copy() == plain and list(shared) == list(plain)
+                assert row.copy() == plain_row
+                assert shared._check() == row._check() == filler._check() == []
+                for one in (shared, plain, row, plain_row) if rng.random() < 0.3 else ():
+                    one.clear()
+        finally:
+            _core.set_memory_limit(limit)
+        sound(shared, row)
+    assert True in done and False in done
+    until(lambda: not _core.check(), "a sound arena")
