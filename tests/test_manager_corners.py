@@ -1,6 +1,7 @@
 """Managers' objects where something odd is done with them."""
 
 import gc
+import os
 import threading
 import weakref
 
@@ -32,6 +33,21 @@ def test_a_bounded_semaphore_takes_all_back_or_none(manager):
     assert [permits.acquire(False) for _ in range(4)] == [True, True, True, False]
     with pytest.raises(ValueError, match="n must be one or more"):
         permits.release(0)
+
+
+class Alone:
+    """Equal to nothing but itself, and pickled like all the others."""
+
+
+def test_objects_without_equality_are_different_keys(manager):
+    names = manager.dict()
+    names[Alone()] = 1
+    names[Alone()] = 2
+    names.update({Alone(): 3, float("nan"): 4})
+    names[float("nan")] = 5
+    assert names.setdefault(Alone(), 6) == 6
+    assert names.values() == [1, 2, 3, 4, 5, 6] and Alone() not in names
+    assert names._check() == []
 
 
 def test_what_holds_itself_ends_with_the_manager():
@@ -112,30 +128,48 @@ def test_nobody_is_outrun_by_others(manager, method):
 
 def test_a_claim_holds_up_no_thread_of_its_own_process(manager):
     """While one sorts, asking others to wait, the rest of its process goes on."""
-    values, done = manager.list(range(500)), threading.Event()
-    claimed, tries = threading.Event(), []
+    values, names = manager.list(range(500)), manager.dict()
+    asked, done, claimed = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
+    tries = []
 
     def key(value):
         if value == 0:
             tries.append(value)
-        if len(tries) <= 4:
-            values[0] = values[0]  # so that it claims the list
-        else:
-            claimed.set()
-            assert done.wait(PATIENCE)
+            if len(tries) <= 4:  # it is changed in between: then it is claimed
+                asked.release()
+                assert done.acquire(timeout=PATIENCE)
+            elif not claimed.is_set():
+                claimed.set()
+                assert done.acquire(timeout=PATIENCE)
         return -value
 
     def other():
+        for _ in range(4):
+            assert asked.acquire(timeout=PATIENCE)
+            values[0] = values[0]
+            done.release()
         assert claimed.wait(PATIENCE)
-        names = manager.dict()
         names["x"] = 1
-        done.set()
+        done.release()
 
     thread = threading.Thread(target=other)
     thread.start()
     values.sort(key=key)
     thread.join(PATIENCE)
-    assert values[:3] == [499, 498, 497]
+    assert values[:3] == [499, 498, 497] and names["x"] == 1
+
+
+def test_a_server_is_started_when_it_is_needed():
+    with mp.Manager() as manager:
+        manager.list([1])
+        assert not mp.active_children()
+        address = manager.address
+        (server,) = mp.active_children()
+        assert server is manager._process and address == manager.address
+        assert manager.Pool(1).apply(os.getpid) != server.pid
+        assert server in mp.active_children()
+    server.join(PATIENCE)
+    assert not mp.active_children()
 
 
 class Colour:

@@ -149,19 +149,6 @@ def test_proxies_of_registered_classes_travel(method, kind):
         assert counter.next() == 106
 
 
-def test_a_server_is_started_when_it_is_needed():
-    with mp.Manager() as manager:
-        manager.list([1])
-        assert not mp.active_children()
-        address = manager.address
-        (server,) = mp.active_children()
-        assert server is manager._process and address == manager.address
-        assert manager.Pool(1).apply(os.getpid) != server.pid
-        assert server in mp.active_children()
-    server.join(PATIENCE)
-    assert not mp.active_children()
-
-
 def test_a_manager_with_classes_of_its_own_has_one_server():
     with OurManager() as manager:
         shared = manager.list([1])

@@ -18,6 +18,9 @@ class _NoneSuch:
 NONE_SUCH = _NoneSuch()
 
 
+_NUMBERS = ("b", "i", "u", "f", "c")  # kinds of numpy's types
+
+
 def plain_key(key):
     """A key of plain data that is the same for all keys that are equal to `key`, or `NONE_SUCH`.
 
@@ -33,7 +36,10 @@ def plain_key(key):
         return of(key)
     if getattr(function, "__qualname__", None) in ("PurePath.__hash__", "PureWindowsPath.__hash__"):
         return "path", key.as_posix().lower()  # on some systems case does not matter
-    if type(key).__module__ == "numpy" and hasattr(key, "item"):
+    if (
+        type(key).__module__ == "numpy"
+        and getattr(getattr(key, "dtype", None), "kind", "") in _NUMBERS
+    ):
         return _numpy(key)
     return NONE_SUCH
 
@@ -47,6 +53,9 @@ def _hash_function(key):
 
 
 def _numpy(key):
+    # Dates and spans are equal in more ways than their numbers say.
+    if getattr(getattr(key, "dtype", None), "kind", None) not in _NUMBERS:
+        return NONE_SUCH
     value = key.item()
     return plain_key(value) if type(value) in (bool, int, float, complex) else NONE_SUCH
 

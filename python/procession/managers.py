@@ -9,6 +9,7 @@ _managing.py).
 
 import functools
 import os
+import threading
 
 from . import _core, _managing, _proxies
 from ._core import Scope
@@ -103,14 +104,14 @@ class SyncManager(BaseManager, _std.SyncManager):
             raise TypeError("initializer must be a callable")
         if initializer is not None or self._registers_more():
             self._desk = self._open_desk(initializer, initargs)
-        self._opening = util.ForkAwareThreadLock()
+        self._locks = {}
         self._scope, self._pid = Scope(), os.getpid()
         self._state.value = _std.State.STARTED
 
     def _registers_more(self):
         """Whether a subclass has classes of its own. Their objects are to live in one server, also
         those that a child makes: so it starts as the standard library's does."""
-        return self._registry.keys() > SyncManager._registry.keys()
+        return any(_ours.get(typeid) != entry for typeid, entry in self._registry.items())
 
     def connect(self):
         """Connects to the server at the manager's address."""
@@ -121,7 +122,7 @@ class SyncManager(BaseManager, _std.SyncManager):
         """Ends the manager and all its objects."""
         if self._scope is None or self._pid != os.getpid():
             return
-        with self._opening:
+        with self._opening():
             if self._state.value == _std.State.SHUTDOWN:
                 return
             self._state.value = _std.State.SHUTDOWN
@@ -134,6 +135,11 @@ class SyncManager(BaseManager, _std.SyncManager):
             self._desk.shutdown()
 
     # ------------------------------------------------------------ the server
+
+    def _opening(self):
+        """Held by who starts the server. In a forked child it is another one: nobody there would
+        release one that another thread has held."""
+        return self._locks.setdefault(os.getpid(), threading.Lock())
 
     def _open_desk(self, initializer=None, initargs=()):
         """A manager that is the same, but all of whose objects are a server's."""
@@ -150,7 +156,7 @@ class SyncManager(BaseManager, _std.SyncManager):
             return self
         if self._scope is None:
             return None
-        with self._opening:
+        with self._opening():
             if self._desk is None and self._state.value == _std.State.STARTED:
                 self._desk = self._open_desk()
         return self._desk
@@ -258,6 +264,7 @@ def _register_ours():
 
 
 _register_ours()
+_ours = dict(SyncManager._registry)
 
 
 class SharedMemoryManager(BaseManager, _std.SharedMemoryManager):

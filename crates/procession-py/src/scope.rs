@@ -60,7 +60,8 @@ impl PyScope {
     }
 
     /// Notes that the object with this handle was made here, and what kind of thing it is.
-    fn _add(&self, handle: &[u8], typeid: &str) -> PyResult<()> {
+    fn _add(&self, py: Python<'_>, handle: &[u8], typeid: &str) -> PyResult<()> {
+        blocking::settle(py, &self.members, End::Head)?;
         let value = [handle, typeid.as_bytes()].concat();
         let key = name_of(handle)?;
         self.members.insert(&Key::plain(key), &Datum::plain(&value), None).map_err(Raise::raise)?;
@@ -68,7 +69,8 @@ impl PyScope {
     }
 
     /// Forgets objects, by their handles.
-    fn _forget(&self, handles: Vec<Vec<u8>>) -> PyResult<()> {
+    fn _forget(&self, py: Python<'_>, handles: Vec<Vec<u8>>) -> PyResult<()> {
+        blocking::settle(py, &self.members, End::Head)?;
         for handle in handles {
             self.members.remove(&Key::plain(name_of(&handle)?)).map_err(Raise::raise)?;
         }
@@ -77,6 +79,7 @@ impl PyScope {
 
     /// What was made here and not forgotten: a list of (handle, kind of thing). It may be gone.
     fn _members<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        blocking::settle(py, &self.members, End::Head)?;
         let all = self.members.snapshot().map_err(Raise::raise)?;
         let members = PyList::empty(py);
         for item in &all.items {
@@ -88,7 +91,8 @@ impl PyScope {
     }
 
     /// How many were made here and not forgotten.
-    fn __len__(&self) -> PyResult<usize> {
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        blocking::settle(py, &self.members, End::Head)?;
         Ok(self.members.len().map_err(Raise::raise)? as usize)
     }
 

@@ -115,6 +115,12 @@ impl Name {
         Ok(Self { hash, kind: kind | ODD, holds })
     }
 
+    /// Whether it is found by its bytes; else always by `==`.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.kind == Kind::Plain as u8
+    }
+
     /// With the bytes of `scratch.key`, wherever these are by now.
     #[inline]
     pub(crate) fn key<'a>(&'a self, bytes: &'a [u8]) -> Key<'a> {

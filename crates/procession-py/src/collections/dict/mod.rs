@@ -14,7 +14,7 @@ use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use super::Arg;
+use super::{Arg, note_change};
 use crate::args::Given;
 use crate::codec::store::{self, Name, Value};
 use crate::codec::{self, Scratch};
@@ -82,7 +82,7 @@ impl PyDictBase {
         let mut scratch = Scratch::take();
         let name = Name::of(key, &mut scratch)?;
         let dict = self.dict.free(key.py())?;
-        match dict.contains(&name.key(&scratch.key)) {
+        match by_bytes(&name, || dict.contains(&name.key(&scratch.key))) {
             Ok(found) => Ok(found),
             Err(FindError::Unsure) => Ok(odd::find(dict, key, &name)?.1.is_some()),
             Err(error) => Err(error.raise()),
@@ -97,9 +97,9 @@ impl PyDictBase {
         let mut scratch = Scratch::take();
         let name = Name::of(key, &mut scratch)?;
         let value = Value::of(value, &mut scratch)?;
-        let dict = self.dict.free(key.py())?;
+        let dict = self.changing(key.py())?;
         let (key_there, value) = (name.key(&scratch.key), value.datum(&scratch.bytes));
-        match dict.insert(&key_there, &value, None) {
+        match by_bytes(&name, || dict.insert(&key_there, &value, None)) {
             Ok(_) => Ok(()),
             Err(FindError::Unsure) => odd::set(dict, key, &name, &key_there, &value),
             Err(error) => Err(error.raise()),
@@ -109,8 +109,8 @@ impl PyDictBase {
     fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut scratch = Scratch::take();
         let name = Name::of(key, &mut scratch)?;
-        let dict = self.dict.free(key.py())?;
-        let removed = match dict.remove(&name.key(&scratch.key)) {
+        let dict = self.changing(key.py())?;
+        let removed = match by_bytes(&name, || dict.remove(&name.key(&scratch.key))) {
             Err(FindError::Unsure) => odd::pop(dict, key, &name, &mut scratch.bytes)?.is_some(),
             removed => removed.map_err(Raise::raise)?,
         };
@@ -149,10 +149,12 @@ impl PyDictBase {
         let mut scratch = Scratch::take();
         whole::at_most_one("pop", default)?;
         let name = Name::of(key, &mut scratch)?;
-        let dict = self.dict.free(key.py())?;
+        let dict = self.changing(key.py())?;
         scratch.bytes.clear();
         let scratch_parts = &mut *scratch;
-        let popped = match dict.pop(&name.key(&scratch_parts.key), &mut scratch_parts.bytes) {
+        let popped = match by_bytes(&name, || {
+            dict.pop(&name.key(&scratch_parts.key), &mut scratch_parts.bytes)
+        }) {
             Err(FindError::Unsure) => odd::pop(dict, key, &name, &mut scratch.bytes)?,
             popped => popped.map_err(Raise::raise)?,
         };
@@ -165,7 +167,7 @@ impl PyDictBase {
 
     /// Removes the newest entry and returns it as (key, value).
     fn popitem<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let (dict, mut scratch) = (self.dict.free(py)?, Scratch::take());
+        let (dict, mut scratch) = (self.changing(py)?, Scratch::take());
         let parts = &mut *scratch;
         let popped = dict.pop_last(&mut parts.key, &mut parts.bytes).map_err(Raise::raise)?;
         let Some((key_kind, copied)) = popped else {
@@ -189,11 +191,12 @@ impl PyDictBase {
         let default = default.unwrap_or_else(|| py.None().into_bound(py));
         let mut scratch = Scratch::take();
         let name = Name::of(key, &mut scratch)?;
-        let dict = self.dict.free(key.py())?;
+        let dict = self.changing(key.py())?;
         let value = Value::of(&default, &mut scratch)?;
         let mut found = Scratch::take();
         let (key_there, value) = (name.key(&scratch.key), value.datum(&scratch.bytes));
-        let there = match dict.set_default(&key_there, &value, &mut found.bytes) {
+        let there = match by_bytes(&name, || dict.set_default(&key_there, &value, &mut found.bytes))
+        {
             Err(FindError::Unsure) => {
                 odd::set_default(dict, key, &name, &key_there, &value, &mut found.bytes)?
             }
@@ -211,12 +214,12 @@ impl PyDictBase {
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let new = whole::gather("update", args, kwargs)?;
-        whole::update(self.dict.free(args.py())?, &new)
+        whole::update(self.changing(args.py())?, &new)
     }
 
     /// Removes all entries.
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
-        self.dict.free(py)?.clear().map_err(Raise::raise)
+        self.changing(py)?.clear().map_err(Raise::raise)
     }
 
     /// A dict of this process's with the same entries, as they are at one moment.
@@ -246,7 +249,7 @@ impl PyDictBase {
         key: &Bound<'py, PyAny>,
         n: Given<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        special::increment(self.dict.free(key.py())?, key, n.0.as_deref())
+        special::increment(self.changing(key.py())?, key, n.0.as_deref())
     }
 
     /// Sets the value for key to new if it equals old, in one step. Whether it did.
@@ -256,7 +259,7 @@ impl PyDictBase {
         old: &Bound<'_, PyAny>,
         new: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        special::compare_exchange(self.dict.free(key.py())?, key, old, new)
+        special::compare_exchange(self.changing(key.py())?, key, old, new)
     }
 
     /// Waits until there is a value for key, at most timeout seconds, and returns it.
@@ -274,6 +277,14 @@ impl PyDictBase {
 }
 
 impl PyDictBase {
+    /// The dict, to be changed.
+    #[inline]
+    fn changing(&self, py: Python<'_>) -> PyResult<&RawDict> {
+        let dict = self.dict.free(py)?;
+        note_change(dict);
+        Ok(dict)
+    }
+
     /// The value for a key.
     #[inline]
     fn look_up<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -282,12 +293,18 @@ impl PyDictBase {
         let dict = self.dict.free(key.py())?;
         scratch.bytes.clear();
         let parts = &mut *scratch;
-        let found = match dict.get(&name.key(&parts.key), &mut parts.bytes) {
+        let found = match by_bytes(&name, || dict.get(&name.key(&parts.key), &mut parts.bytes)) {
             Err(FindError::Unsure) => odd::get(dict, key, &name, &mut scratch.bytes)?,
             found => found.map_err(Raise::raise)?,
         };
         load(key.py(), found, &mut scratch)
     }
+}
+
+/// What is done with a key that its bytes settle.
+#[inline]
+fn by_bytes<T>(name: &Name, act: impl FnOnce() -> Result<T, FindError>) -> Result<T, FindError> {
+    if name.is_plain() { act() } else { Err(FindError::Unsure) }
 }
 
 /// The value that was copied to `scratch.bytes`. What the handles in it name lives until it is there.

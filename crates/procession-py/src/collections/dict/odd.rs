@@ -7,7 +7,7 @@ use procession::RawDict;
 use procession::collections::{Copied, Datum, Key, OPAQUE};
 use pyo3::prelude::*;
 
-use super::super::settle;
+use super::super::{ready, settle};
 use crate::codec::Scratch;
 use crate::codec::store::{self, Name};
 use crate::error::Raise;
@@ -46,6 +46,7 @@ pub(super) fn get(
         let (version, Some(pos)) = find(dict, key, name)? else {
             return Ok(Some(None));
         };
+        ready(key.py(), dict)?;
         out.clear();
         Ok(dict.get_at(version, pos, out).map_err(Raise::raise)?.ok())
     })
@@ -61,6 +62,7 @@ pub(super) fn pop(
         let (version, Some(pos)) = find(dict, key, name)? else {
             return Ok(Some(None));
         };
+        ready(key.py(), dict)?;
         out.clear();
         Ok(dict.remove_at(version, pos, out).map_err(Raise::raise)?.ok())
     })
@@ -74,7 +76,9 @@ pub(super) fn set(
     value: &Datum<'_>,
 ) -> PyResult<()> {
     settle(key.py(), dict, || {
-        let done = match find(dict, key, name)? {
+        let found = find(dict, key, name)?;
+        ready(key.py(), dict)?;
+        let done = match found {
             (version, Some(pos)) => dict.replace_at(version, pos, value).map(|done| done.is_ok()),
             (version, None) => dict.insert_if(version, key_there, value).map(|done| done.is_ok()),
         };
@@ -90,14 +94,18 @@ pub(super) fn set_default(
     value: &Datum<'_>,
     out: &mut Vec<u8>,
 ) -> PyResult<Option<Copied>> {
-    settle(key.py(), dict, || match find(dict, key, name)? {
-        (version, Some(pos)) => {
-            out.clear();
-            Ok(dict.get_at(version, pos, out).map_err(Raise::raise)?.ok())
-        }
-        (version, None) => {
-            let done = dict.insert_if(version, key_there, value).map_err(Raise::raise)?;
-            Ok(done.is_ok().then_some(None))
+    settle(key.py(), dict, || {
+        let found = find(dict, key, name)?;
+        ready(key.py(), dict)?;
+        match found {
+            (version, Some(pos)) => {
+                out.clear();
+                Ok(dict.get_at(version, pos, out).map_err(Raise::raise)?.ok())
+            }
+            (version, None) => {
+                let done = dict.insert_if(version, key_there, value).map_err(Raise::raise)?;
+                Ok(done.is_ok().then_some(None))
+            }
         }
     })
 }

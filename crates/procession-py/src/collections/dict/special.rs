@@ -4,7 +4,7 @@ use procession::RawDict;
 use procession::collections::{AddError, Datum, FindError, Key};
 use pyo3::prelude::*;
 
-use super::super::{Arg, settle};
+use super::super::{Arg, ready, settle};
 use super::{PyDictBase, load, odd};
 use crate::blocking::{Patience, Waited};
 use crate::codec::Scratch;
@@ -22,7 +22,8 @@ pub(super) fn increment<'py>(
     let mut scratch = Scratch::take();
     let name = Name::of(key, &mut scratch)?;
     let key_there = name.key(&scratch.key);
-    if let Ok(whole) = n.extract::<i64>()
+    if name.is_plain()
+        && let Ok(whole) = n.extract::<i64>()
         && !n.is_instance_of::<pyo3::types::PyBool>()
     {
         match dict.add_to(&key_there, whole) {
@@ -49,7 +50,7 @@ pub(super) fn compare_exchange(
     let new_value = Value::of(new, &mut scratch)?;
     let old_value = Value::of(old, &mut expected)?;
     let key_there = name.key(&scratch.key);
-    if old_value.is_plain() {
+    if name.is_plain() && old_value.is_plain() {
         let (old, new) = (old_value.datum(&expected.bytes), new_value.datum(&scratch.bytes));
         match dict.compare_exchange(&key_there, Some(&old), Some(&new)) {
             Ok(true) => return Ok(true),
@@ -79,6 +80,9 @@ fn change<'py>(
     let py = key.py();
     settle(py, dict, || {
         let (mut there, mut scratch) = (Scratch::take(), Scratch::take());
+        if !name.is_plain() {
+            return change_odd(dict, key, name, key_there, &make);
+        }
         let found = match dict.get(key_there, &mut there.bytes) {
             Err(FindError::Unsure) => return change_odd(dict, key, name, key_there, &make),
             found => found.map_err(Raise::raise)?,
@@ -97,6 +101,7 @@ fn change<'py>(
             return Ok(Some(None));
         };
         let value = Value::of(&new, &mut scratch)?;
+        ready(py, dict)?;
         // It is the bytes that must be the same still: others may change other keys meanwhile.
         match dict.compare_exchange(key_there, old.as_ref(), Some(&value.datum(&scratch.bytes))) {
             Ok(true) => Ok(Some(Some(new))),
@@ -117,6 +122,7 @@ fn change_odd<'py>(
 ) -> PyResult<Option<Changed<'py>>> {
     let py = key.py();
     let (version, pos) = odd::find(dict, key, name)?;
+    ready(py, dict)?;
     let (mut there, mut scratch) = (Scratch::take(), Scratch::take());
     let object = match pos {
         Some(pos) => {
@@ -133,6 +139,7 @@ fn change_odd<'py>(
     };
     let value = Value::of(&new, &mut scratch)?;
     let value = value.datum(&scratch.bytes);
+    ready(py, dict)?;
     let done = match pos {
         Some(pos) => dict.replace_at(version, pos, &value).map(|done| done.is_ok()),
         None => dict.insert_if(version, key_there, &value).map(|done| done.is_ok()),

@@ -6,7 +6,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use super::super::settle;
+use super::super::{ready, settle};
 use super::{PyDictBase, odd};
 use crate::codec::Scratch;
 use crate::codec::store::{self, Name, Value};
@@ -84,6 +84,10 @@ pub(super) fn update(dict: &RawDict, new: &Bound<'_, PyDict>) -> PyResult<()> {
         entries.push(Entry { object, name, key, value, bytes });
     }
     let plain: Vec<_> = entries.iter().map(|entry| (entry.key(), entry.datum())).collect();
+    if !entries.iter().all(|entry| entry.name.is_plain()) {
+        return update_odd(new.py(), dict, &entries);
+    }
+    ready(new.py(), dict)?;
     match dict.insert_many(&plain) {
         Ok(()) => Ok(()),
         Err(FindError::Unsure) => update_odd(new.py(), dict, &entries),
@@ -104,6 +108,7 @@ fn update_odd(py: Python<'_>, dict: &RawDict, entries: &[Entry<'_>]) -> PyResult
             }
             changes.push((pos, entry.key(), entry.datum()));
         }
+        ready(py, dict)?;
         Ok(dict.update_if(version, &changes).map_err(Raise::raise)?.ok())
     })
 }

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple};
 
-use super::Arg;
+use super::{Arg, note_change};
 use crate::args::{self, Given};
 use crate::codec::store::{self, Value};
 use crate::codec::{self, Scratch};
@@ -86,12 +86,12 @@ impl PyListBase {
     }
 
     fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let list = self.list.free(index.py())?;
         if let Ok(slice) = index.cast_exact::<PySlice>() {
-            return slice::set(list, slice, value);
+            return slice::set(self.changing(index.py())?, slice, value);
         }
         let (at, mut scratch) = (args::subscript(index)?, Scratch::take());
         let value = Value::of(value, &mut scratch)?;
+        let list = self.changing(index.py())?;
         if list.set(at, &value.datum(&scratch.bytes)).map_err(Raise::raise)? {
             return Ok(());
         }
@@ -99,7 +99,7 @@ impl PyListBase {
     }
 
     fn __delitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<()> {
-        let list = self.list.free(index.py())?;
+        let list = self.changing(index.py())?;
         if let Ok(slice) = index.cast_exact::<PySlice>() {
             return slice::delete(list, slice);
         }
@@ -147,21 +147,21 @@ impl PyListBase {
     }
 
     fn __imul__(&self, n: &Bound<'_, PyAny>) -> PyResult<()> {
-        whole::repeat(self.list.free(n.py())?, n)
+        whole::repeat(self.changing(n.py())?, n)
     }
 
     /// Adds a value behind the others.
     fn append(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut scratch = Scratch::take();
         let stored = Value::of(value, &mut scratch)?;
-        let list = self.list.free(value.py())?;
+        let list = self.changing(value.py())?;
         list.push(&stored.datum(&scratch.bytes)).map_err(Raise::raise)
     }
 
     /// Adds all values of an iterable behind the others, in one step.
     fn extend(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
         let all = whole::Values::of(values)?;
-        self.list.free(values.py())?.extend(&all.data()).map_err(Raise::raise)
+        self.changing(values.py())?.extend(&all.data()).map_err(Raise::raise)
     }
 
     /// Puts a value before the one with this index.
@@ -169,14 +169,14 @@ impl PyListBase {
         let mut scratch = Scratch::take();
         let at = args::number(index)?;
         let stored = Value::of(value, &mut scratch)?;
-        let list = self.list.free(value.py())?;
+        let list = self.changing(value.py())?;
         list.insert(at, &stored.datum(&scratch.bytes)).map_err(Raise::raise)
     }
 
     /// Removes the value with this index, which is the last one's if none is given, and returns it.
     #[pyo3(signature = (index=Given(None), /), text_signature = "($self, index=-1, /)")]
     fn pop<'py>(&self, py: Python<'py>, index: Given<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (list, mut scratch) = (self.list.free(py)?, Scratch::take());
+        let (list, mut scratch) = (self.changing(py)?, Scratch::take());
         let at = index.0.map_or(Ok(-1), |index| args::number(&index))?;
         match list.pop(at, &mut scratch.bytes).map_err(Raise::raise)? {
             Some(copied) => Ok(store::load(py, copied.kind, &mut scratch)?),
@@ -189,7 +189,7 @@ impl PyListBase {
 
     /// Removes the first value that equals this one. ValueError if there is none.
     fn remove(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        whole::remove(self.list.free(value.py())?, value)
+        whole::remove(self.changing(value.py())?, value)
     }
 
     /// The index of the first value that equals this one, from start on and before stop. ValueError if
@@ -213,19 +213,19 @@ impl PyListBase {
 
     /// Turns the list round, in one step.
     fn reverse(&self, py: Python<'_>) -> PyResult<()> {
-        self.list.free(py)?.reverse().map_err(Raise::raise)
+        self.changing(py)?.reverse().map_err(Raise::raise)
     }
 
     /// Sorts the list, in one step: the smallest first, or the greatest if reverse is true, by what key
     /// makes of each value.
     #[pyo3(signature = (*, key=None, reverse=None), text_signature = "($self, *, key=None, reverse=False)")]
     fn sort(&self, py: Python<'_>, key: Arg, reverse: Arg) -> PyResult<()> {
-        whole::sort(py, self.list.free(py)?, key, reverse)
+        whole::sort(py, self.changing(py)?, key, reverse)
     }
 
     /// Removes all values.
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
-        self.list.free(py)?.clear().map_err(Raise::raise)
+        self.changing(py)?.clear().map_err(Raise::raise)
     }
 
     /// A list of this process's with the same values, as they are at one moment.
@@ -237,5 +237,15 @@ impl PyListBase {
     /// What is wrong in it, as sentences. For tests.
     fn _check(&self) -> PyResult<Vec<String>> {
         self.list.held()?.check().map_err(Raise::raise)
+    }
+}
+
+impl PyListBase {
+    /// The list, to be changed.
+    #[inline]
+    fn changing(&self, py: Python<'_>) -> PyResult<&RawList> {
+        let list = self.list.free(py)?;
+        note_change(list);
+        Ok(list)
     }
 }

@@ -7,7 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
 
-use super::super::settle;
+use super::super::{ready, settle};
 use super::whole;
 use crate::args;
 use crate::error::Raise;
@@ -98,6 +98,7 @@ pub(super) fn set(
     }
     let values = whole::Values::of(values)?;
     let data = values.data();
+    ready(py, list)?;
     if let Some((from, to)) = slice.bounds() {
         return list.splice(from, to, &data).map_err(Raise::raise);
     }

@@ -9,14 +9,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyRange};
 
-use super::super::{Arg, settle, settle_unless};
+use super::super::{Arg, ready, settle, settle_unless};
 use super::PyListBase;
 use crate::codec::Scratch;
 use crate::codec::store::{self, Value};
 use crate::error::Raise;
-
-/// So often a list may be changed while it is claimed and sorted.
-const IN_VAIN: u32 = 4;
 
 /// Values on their way in.
 pub(super) struct Values(Vec<(Value, Vec<u8>)>);
@@ -96,13 +93,20 @@ pub(super) fn count(list: &RawList, value: &Bound<'_, PyAny>) -> PyResult<usize>
 }
 
 pub(super) fn remove(list: &RawList, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    settle(value.py(), list, || {
+    let (py, mut last) = (value.py(), 0);
+    let remove = || {
         let (version, Some(index)) = find(list, value, 0..i64::MAX)? else {
             return Err(PyValueError::new_err("list.remove(x): x not in list"));
         };
-        let index = index.cast_signed();
-        Ok(list.splice_if(version, index, index + 1, &[]).map_err(Raise::raise)?.ok())
-    })
+        last = index.cast_signed();
+        ready(py, list)?;
+        Ok(list.splice_if(version, last, last + 1, &[]).map_err(Raise::raise)?.ok())
+    };
+    match settle_unless(py, list, remove, 1)? {
+        Some(()) => Ok(()),
+        // As CPython has it: the comparison has changed the list, and what has that index is removed.
+        None => list.splice(last, last + 1, &[]).map_err(Raise::raise),
+    }
 }
 
 /// `list *= n`.
@@ -112,6 +116,7 @@ pub(super) fn repeat(list: &RawList, n: &Bound<'_, PyAny>) -> PyResult<()> {
         let all = list.snapshot().map_err(Raise::raise)?;
         let repeated = objects(py, &all)?.into_any().mul(n)?;
         let data = Values::of(&repeated)?;
+        ready(py, list)?;
         Ok(list.replace_all(all.version, &data.data()).map_err(Raise::raise)?.ok())
     })
 }
@@ -134,9 +139,9 @@ pub(super) fn sort(py: Python<'_>, list: &RawList, key: Arg, reverse: Arg) -> Py
         }
         order.call_method(intern!(py, "sort"), (), Some(&how))?;
         let order: Vec<usize> = order.extract()?;
+        ready(py, list)?;
         Ok(list.reorder(all.version, &order).map_err(Raise::raise)?.ok())
     };
-    // Others wait while it is claimed: so it was the key, or a comparison.
-    let sorted = settle_unless(py, list, sort, IN_VAIN)?;
+    let sorted = settle_unless(py, list, sort, 1)?;
     sorted.ok_or_else(|| PyValueError::new_err("list modified during sort"))
 }
