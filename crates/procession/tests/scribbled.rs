@@ -156,11 +156,11 @@ fn scribbling() {
 }
 
 /// Names another life of the object whose handle is in a value.
-fn make_stale(family: Family, marker: &[u8; 8]) {
+fn make_stale(family: Family, marker: [u8; 8]) {
     let mut page = [0; 4096];
     for at in (DATA..DATA + (64 << 20)).step_by(4096) {
         rustix::io::pread(family.fd(), &mut page[..], at).unwrap();
-        if page.starts_with(marker) {
+        if page.starts_with(&marker) {
             let entry = u64::from_le_bytes(page[8..16].try_into().unwrap());
             assert_eq!(entry & 0xf, 1, "{entry:#x}");
             let stale = entry + (1 << 36);
@@ -183,7 +183,7 @@ alone!(a_handle_of_what_is_gone_is_an_error_and_no_endless_search {
         } else {
             list.push(&value).unwrap();
         }
-        make_stale(family, marker);
+        make_stale(family, *marker);
     }
     let mut out = Vec::new();
     assert_eq!(noticed(dict.get(&key, &mut out)), 1);

@@ -15,6 +15,7 @@
 //! what the emptier segments have is moved to the end, a little with each operation. Large ones have a
 //! block of their own, which may carry handles.
 
+use super::stock::Stock;
 use crate::arena::block::Block;
 use crate::arena::family::Inner;
 use crate::arena::lease::Lease;
@@ -397,6 +398,11 @@ pub(super) fn is_wasteful(step: &Step) -> bool {
 /// Bytes in use, as it is booked.
 pub(super) fn in_use(step: &Step) -> u64 {
     if step.root(TAIL) == 0 { 0 } else { step.root(LIVE) }
+}
+
+/// The same, without the lock: about so many.
+pub(super) fn peek_in_use(stock: &Stock) -> u64 {
+    if stock.peek(TAIL) == 0 { 0 } else { stock.peek(LIVE) }
 }
 
 /// Bytes of a segment that this one takes, and which.

@@ -151,9 +151,26 @@ impl Stock {
         Ok(Some(all))
     }
 
+    /// An empty vector with room for about `wanted` values, and never for more than the arena has bytes.
+    /// It is made, and its pages are asked for, before the lock is taken.
+    pub(super) fn room<T>(&self, wanted: u64) -> Vec<T> {
+        let backed = self.lease.inner.header().backed.load(Ordering::Relaxed);
+        let most = backed / (size_of::<T>() as u64).clamp(1, 8);
+        let mut room = Vec::new();
+        if room.try_reserve_exact(wanted.min(most) as usize).is_ok() {
+            crate::sys::memory::prefault(room.spare_capacity_mut());
+        }
+        room
+    }
+
     pub(super) fn user_lock(&self) -> Result<RawLock, ArenaError> {
         let make = || Ok(RawLock::create(self.lease.family(), true)?.lease());
         RawLock::of(self.lease.companion(make)?)
+    }
+
+    /// A root, as it is at the moment.
+    pub(super) fn peek(&self, root: usize) -> u64 {
+        self.slot.root(root).load(Ordering::Relaxed)
     }
 
     pub(super) fn version(&self) -> u64 {

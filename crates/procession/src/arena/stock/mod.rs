@@ -37,7 +37,7 @@ use crate::arena::pin::{Pin, left_by_object};
 use crate::arena::redo::{Change, set};
 use crate::error::ArenaError;
 use crate::lock::Held;
-use crate::sys::atomic::Ordering;
+use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::fault::crash_point;
 use crate::wait::Futex;
 
@@ -132,6 +132,19 @@ impl Step {
             return self.load_changed(at);
         }
         Ok(self.inner.map.word(at)?.load(Ordering::Relaxed))
+    }
+
+    /// Words that lie one behind the other, as this step has left them.
+    #[inline]
+    pub(crate) fn load_all<const N: usize>(&self, at: u64) -> Result<[u64; N], ArenaError> {
+        let words: &[AtomicU64; N] = self.inner.map.at(at)?;
+        let mut all = words.each_ref().map(|word| word.load(Ordering::Relaxed));
+        if self.count != 0 {
+            for (place, word) in (at..).step_by(8).zip(&mut all) {
+                *word = self.pending(place).unwrap_or(*word);
+            }
+        }
+        Ok(all)
     }
 
     fn load_changed(&self, at: u64) -> Result<u64, ArenaError> {
