@@ -262,8 +262,8 @@ macro_rules! common {
                 self.stock.user_lock()
             }
 
-            /// A number that moves with each change, and now and then without one. What is conditional
-            /// is done only while it is as it was.
+            /// A number that moves with each change, and without one only where a process was killed just
+            /// before a change. What is conditional is done only while it is as it was.
             #[must_use]
             pub fn version(&self) -> u64 {
                 self.stock.version()
