@@ -16,7 +16,7 @@
 //! block of their own, which may carry handles.
 
 use super::stock::Stock;
-use crate::arena::block::Block;
+use crate::arena::block::{Block, is_long_run};
 use crate::arena::family::Inner;
 use crate::arena::lease::Lease;
 use crate::arena::objects::ObjectId;
@@ -258,8 +258,12 @@ impl Ref {
                     && step.inner.map.equals(self.at() + 8, datum.bytes)?)
             }
             _ => {
-                if self.large_len(step)? != datum.bytes.len() as u64 {
+                let len = self.large_len(step)?;
+                if len != datum.bytes.len() as u64 {
                     return Ok(false);
+                }
+                if !is_long_run(len) {
+                    return step.inner.map.equals(self.at(), datum.bytes);
                 }
                 let mut bytes = Vec::new();
                 self.read(step, &mut bytes)?;

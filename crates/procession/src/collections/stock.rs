@@ -119,6 +119,9 @@ impl Stock {
         let step = self.begin()?;
         let (found, ids) = read(&step)?;
         drop(step);
+        if ids.is_empty() {
+            return Ok((found, Vec::new()));
+        }
         if let Some(holds) = self.lease_all(&ids)? {
             return Ok((found, holds));
         }
@@ -133,6 +136,9 @@ impl Stock {
     /// can't be counted, nothing is taken out.
     #[inline]
     pub(super) fn keep(&self, ids: &[ObjectId]) -> Result<Vec<Lease>, ArenaError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let gone = || corrupt(format!("object {}: a handle of a dead object", self.lease.id.index));
         self.lease_all(ids)?.ok_or_else(gone)
     }

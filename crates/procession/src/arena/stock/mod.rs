@@ -22,8 +22,9 @@
 
 mod commit;
 mod mend;
+mod places;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::mem::offset_of;
 
 use crate::arena::blocks::{STOCKED, owned};
@@ -40,6 +41,7 @@ use crate::lock::Held;
 use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::fault::crash_point;
 use crate::wait::Futex;
+use places::Places;
 
 /// The redo record's length when the changes stand in the journal.
 const JOURNAL: u64 = u64::MAX;
@@ -61,7 +63,7 @@ pub(crate) struct Step {
     /// How many changes there are; of a long step, not 0.
     count: usize,
     /// All changes of a long step.
-    long: Option<HashMap<u64, u64>>,
+    long: Option<Places>,
     /// The nursery's blocks, oldest first, and those of them that are of no use any more.
     fresh: Vec<u64>,
     discarded: Vec<u64>,
