@@ -323,9 +323,11 @@ fn everywhere(name: &str) {
             for pass in 1..=n.min(PASSES) {
                 let plan = format!("{point}:{pass}");
                 println!("{name} {index} {plan}");
-                let (killed, _) = run(index, &plan);
                 // How often a thread that receives or sends is woken is up to the scheduler.
                 let varies = matches!(s.meanwhile, Receives | Sends);
+                // And whether one sleeps at all, on a busy machine.
+                let tries = if varies { 1 } else { 5 };
+                let killed = (0..tries).any(|_| run(index, &plan).0);
                 assert!(killed || varies, "{plan} was not passed");
             }
         }

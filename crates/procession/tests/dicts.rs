@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use procession::collections::{AddError, Batch, Datum, FindError, Key};
 use procession::{ArenaError, Family, RawDict};
 use support::random::{Random, seed, some_bytes};
-use support::{alone, argument, fork, hex, role, say, start_with, unhex};
+use support::{Longest, alone, argument, fork, hex, role, say, start_with, unhex};
 
 fn bytes_of(batch: &Batch) -> Vec<(Vec<u8>, Vec<u8>)> {
     let part = |r: &std::ops::Range<usize>| batch.bytes[r.clone()].to_vec();
@@ -164,13 +164,8 @@ alone!(a_million_entries {
     const N: u64 = 1_000_000;
     let dict = RawDict::create(family).unwrap();
     let before = family.stats();
-    let (mut longest, mut all) = ([Duration::ZERO; 4], [Duration::ZERO; 4]);
-    let mut timed = |i: usize, act: &mut dyn FnMut()| {
-        let start = Instant::now();
-        act();
-        longest[i] = longest[i].max(start.elapsed());
-        all[i] += start.elapsed();
-    };
+    let mut longest = [Longest::default(); 5];
+    let mut timed = |i: usize, act: &mut dyn FnMut()| longest[i].of(act);
     let mut out = Vec::new();
     for n in 0..N {
         let (key, value) = (n.to_le_bytes(), [n as u8; 16]);
@@ -186,7 +181,15 @@ alone!(a_million_entries {
         timed(2, &mut || assert!(dict.get(&Key::plain(&key), &mut out).unwrap().is_some()));
         assert_eq!(out, [!n as u8; 20]);
     }
-    assert_eq!(dict.check().unwrap(), [""; 0]);
+    let (mut from, mut seen) = (Some(0), 0);
+    while let Some(at) = from {
+        timed(4, &mut || {
+            let batch = dict.batch(at, 64 << 10).unwrap();
+            seen += batch.items.len() as u64;
+            from = batch.next;
+        });
+    }
+    assert_eq!((seen, dict.check().unwrap()), (N, Vec::new()));
     let full = family.stats();
     // In no order: every other one of those that are left, again and again.
     let mut left: Vec<u64> = (0..N).collect();
@@ -201,8 +204,9 @@ alone!(a_million_entries {
         let in_use = (used.arena_bytes - used.idle_bytes) >> 10;
         say(&format!("{} left: {in_use} KiB in use", left.len()));
     }
-    for (what, i) in [("insert", 0), ("overwrite", 1), ("get", 2), ("remove", 3)] {
-        say(&format!("{what}: {:?} each, {:?} at most", all[i] / N as u32, longest[i]));
+    for (what, took) in ["insert", "overwrite", "get", "remove", "batch"].iter().zip(longest) {
+        say(&format!("{what}: {:?} each, {:?} at most", took.all / N as u32, took.one));
+        assert!(took.one < Duration::from_millis(50), "{what}: {took:?}");
     }
     let after = family.stats();
     let in_use = |s: &procession::Stats| s.arena_bytes - s.idle_bytes;

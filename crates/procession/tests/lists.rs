@@ -4,11 +4,12 @@
 mod support;
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use procession::collections::{Datum, Values};
 use procession::{Family, RawList};
 use support::random::{Random, seed, some_bytes};
-use support::{alone, argument, hex, role, say, start_with, unhex};
+use support::{Longest, alone, argument, hex, role, say, start_with, unhex};
 
 fn values_of(values: &Values) -> Vec<Vec<u8>> {
     values.items.iter().map(|(_, range)| values.bytes[range.clone()].to_vec()).collect()
@@ -263,4 +264,48 @@ alone!(a_long_list_that_changes_anywhere {
     }
     assert!(list.is_empty().unwrap());
     assert_eq!(list.family().check(), [""; 0]);
+});
+
+alone!(a_million_values {
+    const N: i64 = 1_000_000;
+    let list = RawList::create(Family::current().unwrap()).unwrap();
+    let (value, mut out) = (Datum::plain(&[7; 16]), Vec::new());
+    let mut longest = [Longest::default(); 9];
+    let [push, set, first, pop_first, slice, pop, anywhere, uneven, pop_anywhere] = &mut longest;
+    (0..N).for_each(|_| push.of(|| list.push(&value).unwrap()));
+    (0..N / 10).for_each(|i| assert!(set.of(|| list.set(i * 7919 % N, &value).unwrap())));
+    (0..N / 10).for_each(|_| first.of(|| list.insert(0, &value).unwrap()));
+    (0..N / 10).for_each(|_| drop(pop_first.of(|| list.pop(0, &mut out).unwrap().unwrap())));
+    (0..1000).for_each(|i| drop(slice.of(|| list.slice(i * 997, i * 997 + 100).unwrap())));
+    (0..N / 10).for_each(|_| drop(pop.of(|| list.pop(-1, &mut out).unwrap().unwrap())));
+    let len = N - N / 10;
+    (0..N / 100).for_each(|i| anywhere.of(|| list.insert(i * 7919 % len, &value).unwrap()));
+    out.clear();
+    (0..N / 100).for_each(|i| drop(uneven.of(|| list.get(i * 7919 % len, &mut out).unwrap())));
+    (0..N / 100).for_each(|i| drop(pop_anywhere.of(|| list.pop(i * 7919 % len, &mut out).unwrap())));
+    let names = [
+        "push", "set", "insert(0)", "pop(0)", "slice of 100", "pop(-1)", "insert anywhere",
+        "get, uneven", "pop anywhere",
+    ];
+    for (what, took) in names.iter().zip(longest) {
+        say(&format!("{what}: {:?} in all, {:?} at most", took.all, took.one));
+        assert!(took.one < Duration::from_millis(50), "{what}: {took:?}");
+    }
+    assert_eq!(list.check().unwrap(), [""; 0]);
+});
+
+alone!(many_collections_within_one_another {
+    let family = Family::current().unwrap();
+    let mut inner = RawList::create(family).unwrap();
+    for _ in 0..10_000 {
+        let outer = RawList::create(family).unwrap();
+        let holds = [inner.lease()];
+        outer.push(&Datum { holds: &holds, ..Datum::plain(&inner.handle()) }).unwrap();
+        inner = outer;
+    }
+    assert_eq!(family.stats().collections, 10_001);
+    // All but the outermost live by it alone.
+    drop(inner);
+    assert_eq!(family.stats().collections, 0);
+    assert_eq!(family.check(), [""; 0]);
 });

@@ -110,6 +110,30 @@ alone!(a_stopped_holder_is_waited_for_and_a_killed_one_is_not {
     }
 });
 
+/// Where the slot of an object lies: see docs/memory-layout.md.
+fn slot_at(handle: &[u8]) -> u64 {
+    0x10_4000 + 512 * u64::from(u32::from_le_bytes(handle[28..32].try_into().unwrap()))
+}
+
+alone!(one_damaged_collection_does_not_keep_what_the_dead_held {
+    let family = Family::current().unwrap();
+    let damaged = RawDict::create(family).unwrap();
+    damaged.insert(&Key::plain(b"first"), &Datum::plain(b"1"), None).unwrap();
+    let holder = stopped_at("step.committed", || {
+        let _other = RawDict::create(family).unwrap();
+        let _block = family.alloc(1 << 20, &[]).unwrap();
+        damaged.insert(&KEY, &Datum::plain(b"2"), None).unwrap();
+    });
+    assert_eq!(family.stats().collections, 2);
+    // More changes than the record has room for.
+    let redo_count = slot_at(&damaged.handle()) + 120;
+    rustix::io::pwrite(family.fd(), &99u64.to_le_bytes(), redo_count).unwrap();
+    holder.kill();
+    family.sweep().unwrap();
+    assert_eq!((family.stats().collections, family.stats().participants.len()), (1, 1));
+    assert!(damaged.len().is_err(), "who uses it is told");
+});
+
 alone!(children_forked_while_other_threads_work_go_on {
     let family = Family::current().unwrap();
     let (dict, list) = (RawDict::create(family).unwrap(), RawList::create(family).unwrap());

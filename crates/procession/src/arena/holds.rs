@@ -231,7 +231,7 @@ impl Inner {
                 let index = (word >> 4) as u32;
                 self.release_object(entry, index, (word >> 36) as u32, dying)
             }
-            TAG_BLOCK => self.release_block(entry, (word >> 4) * PAGE, dying),
+            TAG_BLOCK => self.release_block(entry, (word >> 4).saturating_mul(PAGE), dying),
             _ => Err(corrupt(format!("the hold entry at {entry:#x}"))),
         }
     }

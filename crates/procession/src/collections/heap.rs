@@ -15,7 +15,8 @@
 //! what the emptier segments have is moved to the end, a little with each operation. Large ones have a
 //! block of their own, which may carry handles.
 
-use crate::arena::block::Block;
+use super::stock::Stock;
+use crate::arena::block::{Block, is_long_run};
 use crate::arena::family::Inner;
 use crate::arena::lease::Lease;
 use crate::arena::objects::ObjectId;
@@ -257,8 +258,12 @@ impl Ref {
                     && step.inner.map.equals(self.at() + 8, datum.bytes)?)
             }
             _ => {
-                if self.large_len(step)? != datum.bytes.len() as u64 {
+                let len = self.large_len(step)?;
+                if len != datum.bytes.len() as u64 {
                     return Ok(false);
+                }
+                if !is_long_run(len) {
+                    return step.inner.map.equals(self.at(), datum.bytes);
                 }
                 let mut bytes = Vec::new();
                 self.read(step, &mut bytes)?;
@@ -397,6 +402,11 @@ pub(super) fn is_wasteful(step: &Step) -> bool {
 /// Bytes in use, as it is booked.
 pub(super) fn in_use(step: &Step) -> u64 {
     if step.root(TAIL) == 0 { 0 } else { step.root(LIVE) }
+}
+
+/// The same, without the lock: about so many.
+pub(super) fn peek_in_use(stock: &Stock) -> u64 {
+    if stock.peek(TAIL) == 0 { 0 } else { stock.peek(LIVE) }
 }
 
 /// Bytes of a segment that this one takes, and which.

@@ -12,7 +12,15 @@
 //!
 //! # Memory
 //! What is removed or replaced goes back to the arena. Nothing large is ever rebuilt at once: each
-//! operation does a little of it.
+//! operation does a little of it. The smallest dict that is not empty has 24 KiB, the smallest list 12.
+//! Collections that have handles of one another in a circle keep one another alive until the family
+//! ends.
+//!
+//! # Waiting
+//! A step of one entry takes less than a microsecond, one of many as long as they take; others wait for
+//! it. A long value is copied in and out while others work. Who is stopped in the middle of a step
+//! (SIGSTOP, a debugger) is waited for, who is killed is not. No operation may be called by a handler of
+//! a signal that has interrupted another one.
 
 mod claim;
 mod dict;

@@ -134,6 +134,9 @@ impl Stock {
         let step = self.begin()?;
         let (found, ids) = read(&step)?;
         drop(step);
+        if ids.is_empty() {
+            return Ok((found, Vec::new()));
+        }
         if let Some(holds) = self.lease_all(&ids)? {
             return Ok((found, holds));
         }
@@ -148,6 +151,9 @@ impl Stock {
     /// can't be counted, nothing is taken out.
     #[inline]
     pub(super) fn keep(&self, ids: &[ObjectId]) -> Result<Vec<Lease>, ArenaError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let gone = || corrupt(format!("object {}: a handle of a dead object", self.lease.id.index));
         self.lease_all(ids)?.ok_or_else(gone)
     }
@@ -166,6 +172,18 @@ impl Stock {
         Ok(Some(all))
     }
 
+    /// An empty vector with room for about `wanted` values, and never for more than the arena has bytes.
+    /// It is made, and its pages are asked for, before the lock is taken.
+    pub(super) fn room<T>(&self, wanted: u64) -> Vec<T> {
+        let backed = self.lease.inner.header().backed.load(Ordering::Relaxed);
+        let most = backed / (size_of::<T>() as u64).clamp(1, 8);
+        let mut room = Vec::new();
+        if room.try_reserve_exact(wanted.min(most) as usize).is_ok() {
+            crate::sys::memory::prefault(room.spare_capacity_mut());
+        }
+        room
+    }
+
     pub(super) fn user_lock(&self) -> Result<RawLock, ArenaError> {
         let make = || Ok(RawLock::create(self.lease.family(), true)?.lease());
         RawLock::of(self.lease.companion(make)?)
@@ -179,6 +197,11 @@ impl Stock {
     pub(super) fn settle(&self) -> Result<(), ArenaError> {
         claim::give_way(&self.lease, self.slot);
         self.begin().map(drop)
+    }
+
+    /// A root, as it is at the moment.
+    pub(super) fn peek(&self, root: usize) -> u64 {
+        self.slot.root(root).load(Ordering::Relaxed)
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -270,8 +293,8 @@ macro_rules! common {
                 self.stock.user_lock()
             }
 
-            /// A number that moves with each change, and now and then without one. What is conditional
-            /// is done only while it is as it was.
+            /// A number that moves with each change, and without one only where a process was killed just
+            /// before a change. What is conditional is done only while it is as it was.
             #[must_use]
             pub fn version(&self) -> u64 {
                 self.stock.version()

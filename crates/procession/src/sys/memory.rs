@@ -146,14 +146,15 @@ const PREFAULT_FROM: usize = 256 << 10;
 /// Asks for the pages of memory that is about to be written, if it is fresh: one call instead of a
 /// fault for each page, which takes more time than to fill it (MADV_POPULATE_WRITE, Linux 5.14). Memory
 /// in use costs a look at one page of it.
-pub(crate) fn prefault(memory: &mut [MaybeUninit<u8>]) {
-    if memory.len() < PREFAULT_FROM {
+pub(crate) fn prefault<T>(memory: &mut [MaybeUninit<T>]) {
+    let (len, first) = (size_of_val(memory), memory.as_mut_ptr().cast::<u8>());
+    if len < PREFAULT_FROM {
         return;
     }
     let page = PAGE as usize;
-    let start = memory.as_mut_ptr().map_addr(|at| at.next_multiple_of(page));
-    let middle = memory.as_mut_ptr().map_addr(|at| (at + memory.len() / 2) & !(page - 1));
-    let whole = memory.len().saturating_sub(2 * page) & !(page - 1);
+    let start = first.map_addr(|at| at.next_multiple_of(page));
+    let middle = first.map_addr(|at| (at + len / 2) & !(page - 1));
+    let whole = len.saturating_sub(2 * page) & !(page - 1);
     let mut present = 0;
     // SAFETY: whole pages within the slice; the first call only looks at one, the second changes no
     // contents. Both fail where the kernel does not know them, which is no loss.

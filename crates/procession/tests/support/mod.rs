@@ -194,6 +194,33 @@ macro_rules! alone {
 #[allow(unused_imports)]
 pub(crate) use alone;
 
+/// How long this thread has been working: whoever else uses the processors, too.
+pub fn cpu_time() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes the time to where it is told.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
+    Duration::from_secs(now.tv_sec.cast_unsigned())
+        + Duration::from_nanos(now.tv_nsec.cast_unsigned())
+}
+
+/// The longest of many, and all together.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Longest {
+    pub one: Duration,
+    pub all: Duration,
+}
+
+impl Longest {
+    pub fn of<R>(&mut self, act: impl FnOnce() -> R) -> R {
+        let start = cpu_time();
+        let done = act();
+        let took = cpu_time().saturating_sub(start);
+        self.one = self.one.max(took);
+        self.all += took;
+        done
+    }
+}
+
 /// A fork child of a test that plays alone.
 pub struct Forked(i32);
 

@@ -1,7 +1,8 @@
 //! How a step's changes are made: the record or the journal, the commit, the changes.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
+use super::places::Places;
 use super::{JOURNAL, PER_JOURNAL, Step, after, before};
 use crate::error::ArenaError;
 use crate::sys::atomic::{Ordering, fence};
@@ -76,7 +77,7 @@ impl Step {
     fn keep_nursery(&mut self) -> Result<(), ArenaError> {
         let (mut first, mut last) = (self.fresh[self.fresh.len() - 1], self.fresh[0]);
         if !self.discarded.is_empty() {
-            let discarded = std::mem::take(&mut self.discarded);
+            let discarded: HashSet<u64> = self.discarded.drain(..).collect();
             let kept: Vec<u64> =
                 self.fresh.iter().rev().copied().filter(|at| !discarded.contains(at)).collect();
             for pair in kept.windows(2) {
@@ -117,7 +118,7 @@ impl Step {
             self.set(before(self.inner, head), 0);
         }
         let mut journal = Vec::new();
-        let mut room = self.long.as_ref().map_or(0, HashMap::len) as u64 + 2;
+        let mut room = self.long.as_ref().map_or(0, Places::len) as u64 + 2;
         while room > 0 {
             let here = room.min(PER_JOURNAL);
             journal.push(self.alloc(16 * (here + 1))?);

@@ -145,13 +145,13 @@ impl Inner {
                 && let Some(held) = slot.lock.take_from(dead, self.me()?, self)
             {
                 let id = ObjectId { index, generation: self.object(index)?.life().0 };
-                let mended = self.mend_stock(&guard, slot, id, &mut loose);
+                // A damaged one must not keep what else the dead held; who uses it next is told.
+                let _ = self.mend_stock(&guard, slot, id, &mut loose);
                 drop(held);
                 drop(guard);
                 for at in loose {
                     self.free_block(at)?;
                 }
-                mended?;
             }
         }
         Ok(())

@@ -22,8 +22,9 @@
 
 mod commit;
 mod mend;
+mod places;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::mem::offset_of;
 
 use crate::arena::blocks::{STOCKED, owned};
@@ -37,9 +38,10 @@ use crate::arena::pin::{Pin, left_by_object};
 use crate::arena::redo::{Change, set};
 use crate::error::ArenaError;
 use crate::lock::Held;
-use crate::sys::atomic::Ordering;
+use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::fault::crash_point;
 use crate::wait::Futex;
+use places::Places;
 
 /// The redo record's length when the changes stand in the journal.
 const JOURNAL: u64 = u64::MAX;
@@ -61,7 +63,7 @@ pub(crate) struct Step {
     /// How many changes there are; of a long step, not 0.
     count: usize,
     /// All changes of a long step.
-    long: Option<HashMap<u64, u64>>,
+    long: Option<Places>,
     /// The nursery's blocks, oldest first, and those of them that are of no use any more.
     fresh: Vec<u64>,
     discarded: Vec<u64>,
@@ -132,6 +134,19 @@ impl Step {
             return self.load_changed(at);
         }
         Ok(self.inner.map.word(at)?.load(Ordering::Relaxed))
+    }
+
+    /// Words that lie one behind the other, as this step has left them.
+    #[inline]
+    pub(crate) fn load_all<const N: usize>(&self, at: u64) -> Result<[u64; N], ArenaError> {
+        let words: &[AtomicU64; N] = self.inner.map.at(at)?;
+        let mut all = words.each_ref().map(|word| word.load(Ordering::Relaxed));
+        if self.count != 0 {
+            for (place, word) in (at..).step_by(8).zip(&mut all) {
+                *word = self.pending(place).unwrap_or(*word);
+            }
+        }
+        Ok(all)
     }
 
     fn load_changed(&self, at: u64) -> Result<u64, ArenaError> {

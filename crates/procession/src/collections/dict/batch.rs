@@ -1,8 +1,10 @@
 //! Entries copied out, many at once, and what is done with several of them.
 
 use std::collections::BTreeMap;
+use std::mem::take;
 use std::ops::Range;
 
+use super::super::heap;
 use super::table::{self, Found, PER_SEGMENT};
 use super::{LEN, RawDict, SHAPE, index};
 use crate::arena::lease::Lease;
@@ -114,6 +116,9 @@ struct Left {
     bytes: usize,
 }
 
+/// A batch of more bytes has its room made beforehand.
+const MANY: usize = 1 << 20;
+
 /// What is copied out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -155,8 +160,10 @@ impl RawDict {
     }
 
     fn copy_from(&self, from: u64, bytes: usize, part: Part) -> Result<Batch, ArenaError> {
+        let mut room = self.room(bytes);
         self.batch_of(|step| {
             let mut batch = Batch::of(step);
+            (batch.bytes, batch.items) = take(&mut room);
             let end = table::end(step)?;
             let (mut pos, mut left) = (from, Left::default());
             while pos < end && (batch.items.is_empty() || batch.bytes.len() + left.bytes < bytes) {
@@ -172,6 +179,16 @@ impl RawDict {
             batch.next = (pos < end).then_some(pos);
             Ok((batch, left))
         })
+    }
+
+    /// Room for so many bytes and their items, if they are many.
+    fn room(&self, bytes: usize) -> (Vec<u8>, Vec<Item>) {
+        if bytes <= MANY {
+            return <_>::default();
+        }
+        let (len, bytes) = (self.stock.peek(LEN), bytes as u64);
+        let all = heap::peek_in_use(&self.stock).saturating_add(len.saturating_mul(8));
+        (self.stock.room(all.min(bytes)), self.stock.room(len.min(bytes)))
     }
 
     fn batch_of(

@@ -62,12 +62,12 @@ pub(super) fn read(step: &Step, pos: u64) -> Result<Option<Found>, ArenaError> {
     let Some(at) = entry_at(step, pos)? else {
         return Ok(None);
     };
-    let key = Ref(step.load(at.wrapping_add(8))?);
-    if key.is_none() || pos >= step.root(END) {
+    let [hash, key, value] = step.load_all(at)?;
+    let entry = Entry { hash, key: Ref(key), value: Ref(value) };
+    if entry.key.is_none() || pos >= step.root(END) {
         return Ok(None);
     }
-    let (hash, value) = (step.load(at)?, Ref(step.load(at.wrapping_add(16))?));
-    Ok(Some(Found { pos, at, entry: Entry { hash, key, value } }))
+    Ok(Some(Found { pos, at, entry }))
 }
 
 /// Writes an entry behind the last one, where it counts when `END` does.

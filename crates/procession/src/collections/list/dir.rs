@@ -15,6 +15,7 @@ use crate::arena::stock::Step;
 use crate::error::ArenaError;
 
 const MIN_LOG2: u32 = 9;
+const MAX_LOG2: u32 = 36;
 const GROUP_LOG2: u32 = 6;
 
 /// The directory as the roots have it: where it lies, the places of the first chunk and behind the last.
@@ -34,10 +35,15 @@ impl Dir {
             return Ok(None);
         }
         let dir = Dir { at: dir >> 8, log2: dir as u32 & 63, first, end: first.wrapping_add(n) };
-        let sound = dir.log2 >= MIN_LOG2
+        let sound = (MIN_LOG2..=MAX_LOG2).contains(&dir.log2)
             && (Dir::begin(dir.log2)..=dir.end).contains(&first)
             && dir.end <= dir.places();
         if sound { Ok(Some(dir)) } else { Err(step.corrupt("the number of chunks")) }
+    }
+
+    /// Before all of it is gone through: it is as long as it says, so that comes to an end.
+    fn check(self, step: &Step) -> Result<(), ArenaError> {
+        step.inner.stocked_words(self.at, self.places(), step.id)
     }
 
     /// In a list with values.
@@ -84,8 +90,7 @@ impl Dir {
         mut index: u64,
     ) -> Result<(u64, Chunk, u64), ArenaError> {
         let dir = self;
-        // It is as long as it says, so a search comes to an end.
-        step.inner.stocked_words(dir.at, dir.places(), step.id)?;
+        dir.check(step)?;
         let mut place = dir.first;
         while place < dir.end {
             let sum = step.load(dir.tally_at(place))?;
@@ -142,6 +147,7 @@ pub(super) fn words(step: &Step, range: Range<u64>) -> Result<Vec<u64>, ArenaErr
     let Some(dir) = Dir::of(step)? else {
         return Ok(Vec::new());
     };
+    dir.check(step)?;
     let places =
         dir.first.wrapping_add(range.start)..dir.end.min(dir.first.wrapping_add(range.end));
     places.map(|place| step.load(dir.word_at(place))).collect()
@@ -162,6 +168,7 @@ pub(super) fn set_even(step: &mut Step, even: bool) -> Result<(), ArenaError> {
 #[cold]
 fn make_tallies(step: &mut Step) -> Result<(), ArenaError> {
     let dir = Dir::there(step)?;
+    dir.check(step)?;
     let mut sums = vec![0; Dir::begin(dir.log2) as usize];
     for (place, word) in (dir.first..).zip(words(step, 0..dir.len())?) {
         sums[(place >> GROUP_LOG2) as usize] += Chunk::of(word).count;
@@ -270,6 +277,7 @@ pub(super) fn differences(step: &Step) -> Result<Vec<String>, ArenaError> {
     let Some(dir) = Dir::of(step)?.filter(|_| step.root(EVEN) == 0) else {
         return Ok(Vec::new());
     };
+    dir.check(step)?;
     let mut sums = vec![0; Dir::begin(dir.log2) as usize];
     for place in dir.first..dir.end {
         sums[(place >> GROUP_LOG2) as usize] += dir.chunk(step, place - dir.first)?.count;

@@ -1,8 +1,9 @@
 //! Values copied out, many at once, and lists changed as a whole.
 
+use std::mem::take;
 use std::ops::Range;
 
-use super::super::heap::{Datum, Ref};
+use super::super::heap::{self, Datum, Ref};
 use super::super::stock::Outdated;
 use super::dir::{self, Dir};
 use super::{LEN, RawList, chunks, empty, range_of};
@@ -41,17 +42,22 @@ pub struct Values {
     pub holds: Vec<Lease>,
 }
 
+/// A slice of more values has its room made beforehand.
+const MANY: u64 = 1 << 14;
+
 impl RawList {
     /// Copies the values of a slice out, in one step.
     ///
     /// # Errors
     /// As [`RawList::get`].
     pub fn slice(&self, from: i64, to: i64) -> Result<Values, ArenaError> {
+        let mut room = self.room(from, to);
         let ((mut values, pins), holds) = self.stock.read(|step| {
             let len = step.root(LEN);
             let range = range_of(from, to, len);
             let mut values =
                 Values { from: range.start, len, version: step.version(), ..Values::default() };
+            (values.bytes, values.items) = take(&mut room);
             let (mut ids, mut pins) = (Vec::new(), Vec::new());
             let mut index = range.start;
             let mut spot = (index < range.end).then(|| chunks::locate(step, index)).transpose()?;
@@ -79,6 +85,18 @@ impl RawList {
             values.items[i].1 = start..values.bytes.len();
         }
         Ok(values)
+    }
+
+    /// Room for the values of a slice, if they are many.
+    fn room(&self, from: i64, to: i64) -> (Vec<u8>, Vec<(u8, Range<usize>)>) {
+        let len = self.stock.peek(LEN);
+        let range = range_of(from, to, len);
+        let n = range.end - range.start;
+        if n <= MANY {
+            return <_>::default();
+        }
+        let each = heap::peek_in_use(&self.stock) / len + 8;
+        (self.stock.room(n.saturating_mul(each)), self.stock.room(n))
     }
 
     /// Copies all values out, as they are at one moment.
