@@ -58,11 +58,18 @@ procession.install()
 from procession import _std
 import procession._std.managers
 from multiprocessing import managers
-assert managers is _std.managers is sys.modules["procession._std.managers"]
-assert [managers.util, managers.process, managers.pool] == real
+assert managers is procession.managers
+their = _std.managers
+assert their is sys.modules["procession._std.managers"]
+assert [their.util, their.process, their.pool] == real
 assert _std.util is util is sys.modules["multiprocessing.util"] is sys.modules["procession.util"]
 assert procession.current_process() is process.current_process()
-assert managers.__name__ == "multiprocessing.managers" == managers.SyncManager.__module__
+assert their.__name__ == "multiprocessing.managers"
+assert their.SyncManager.__module__ == "procession._std.managers"
+# What goes to servers and clients that know nothing of Procession is called as it is there.
+assert their.Token.__module__ == "multiprocessing.managers" and managers.Token is their.Token
+assert their.RebuildProxy.__module__ == "multiprocessing.managers"
+assert managers.RebuildProxy is their.RebuildProxy
 import multiprocessing.synchronize, procession._std.synchronize, procession._std.queues
 names = [name for name in sys.modules if name.startswith(("procession._std.", "multiprocessing."))]
 files = {}

@@ -12,6 +12,7 @@ OWN = (
     "dummy",
     "forkserver",
     "heap",
+    "managers",
     "pool",
     "popen_fork",
     "popen_forkserver",

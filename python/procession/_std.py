@@ -22,6 +22,10 @@ _HERE = f"{__name__}."
 _ModuleSpec = type(__spec__)
 __path__: list = []  # a package: its modules are found by _Finder
 
+# Of a module of which all but these is the same in Procession's: found there under its own name.
+# What a manager's server and its clients write to one another names it so, whoever they are.
+_REPLACED = {"managers": ("BaseManager", "SharedMemoryManager", "SyncManager")}
+
 _own: tuple = ()  # the modules of which Procession has its own
 _displaced = False
 
@@ -131,7 +135,9 @@ def _name_anew(module):
     short = module.__name__[len(STANDARD) + 1 :]
     if short not in _own:
         return
-    for thing in list(vars(module).values()):
+    for name, thing in list(vars(module).items()):
+        if name not in _REPLACED.get(short, (name,)):
+            continue
         if isinstance(thing, type | _FunctionType) and thing.__module__ == module.__name__:
             thing.__module__ = _HERE + short
 

@@ -167,8 +167,12 @@ class _Factories(BaseContext):
     Pool.__doc__ = _docs.POOL
 
     def Manager(self):
-        """Returns a started manager: the standard library's, whose server belongs to the family."""
-        return BaseContext.Manager(_inner_contexts[self.get_context()._name])
+        """Returns a started `SyncManager`: what it makes lies in shared memory."""
+        from .managers import SyncManager
+
+        manager = SyncManager(ctx=self.get_context())
+        manager.start()
+        return manager
 
     def freeze_support(self):
         """Runs the child's part and exits, if this is a child of a frozen program."""
@@ -298,45 +302,9 @@ class DefaultContext(_std.DefaultContext, _Factories):
         self._default_context = context
 
 
-class _Inner(_Factories):
-    """For the standard library's Manager: their own queues, pipes and locks, but
-    Procession's processes, which are members of the family and so can be handed a Procession queue
-    in any way.
-    """
-
-    Queue = BaseContext.Queue
-    JoinableQueue = BaseContext.JoinableQueue
-    SimpleQueue = BaseContext.SimpleQueue
-    Pipe = BaseContext.Pipe
-    Lock = BaseContext.Lock
-    RLock = BaseContext.RLock
-    Condition = BaseContext.Condition
-    Semaphore = BaseContext.Semaphore
-    BoundedSemaphore = BaseContext.BoundedSemaphore
-    Event = BaseContext.Event
-    Barrier = BaseContext.Barrier
-
-
-class _InnerFork(_Inner, ForkContext):
-    pass
-
-
-class _InnerSpawn(_Inner, SpawnContext):
-    pass
-
-
-class _InnerForkServer(_Inner, ForkServerContext):
-    pass
-
-
 _concrete_contexts = {
     "fork": ForkContext(),
     "spawn": SpawnContext(),
     "forkserver": ForkServerContext(),
-}
-_inner_contexts = {
-    "fork": _InnerFork(),
-    "spawn": _InnerSpawn(),
-    "forkserver": _InnerForkServer(),
 }
 _default_context = DefaultContext(_concrete_contexts[_std._default_context._default_context._name])

@@ -43,6 +43,16 @@ loads = pickle.loads
 # The very table that ForkingPickler.register writes into.
 _reducers = ForkingPickler._extra_reducers
 
+# What the picklers here write stays in the family; of which classes they make something else there.
+_kin_classes: tuple = ()
+_reduce_kin = None
+
+
+def reduce_within_family(kind, reduce):
+    """Has `reduce` pickle what is of this class, or of one derived from it."""
+    global _kin_classes, _reduce_kin
+    _kin_classes, _reduce_kin = (kind,), reduce
+
 
 class Pickler(ForkingPickler):
     """ForkingPickler that sends by value what cannot be found by name.
@@ -65,6 +75,8 @@ class Pickler(ForkingPickler):
             return reduce(obj)
         if kind is FunctionType or issubclass(kind, type):
             return _byvalue.reduce(self, obj)
+        if issubclass(kind, _kin_classes):
+            return _reduce_kin(obj)
         if self._taking_apart is not None:
             reduce = self._taking_apart.dispatch_table.get(kind)
             if reduce is not None:
@@ -79,7 +91,9 @@ class _ByReference(ForkingPickler):
 
     def reducer_override(self, obj):
         reduce = _reducers.get(type(obj))
-        return NotImplemented if reduce is None else reduce(obj)
+        if reduce is not None:
+            return reduce(obj)
+        return _reduce_kin(obj) if issubclass(type(obj), _kin_classes) else NotImplemented
 
 
 def dump(obj, file, protocol=None):

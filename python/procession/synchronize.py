@@ -248,14 +248,19 @@ class Event(Travels, EventBase):
         return f"<{type(self).__qualname__} at {id(self):#x} {state}>"
 
 
+def check_parties(parties):
+    """ValueError if so many cannot meet at a barrier."""
+    if parties < 1:
+        raise ValueError("parties must be > 0")
+    if parties > 65535:
+        raise ValueError("parties must be < 65536: so many can meet at a barrier")
+
+
 class Barrier(Travels, BarrierBase, threading.Barrier):
     __doc__ = _docs.BARRIER
 
     def __init__(self, parties, action=None, timeout=None, *, ctx):
-        if parties < 1:
-            raise ValueError("parties must be > 0")
-        if parties > 65535:
-            raise ValueError("parties must be < 65536: so many can meet at a barrier")
+        check_parties(parties)
         self._create(parties)
         self._action = action
         self._timeout = timeout

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use procession::pool::{RawPool, RawWorker};
-use procession::{ArenaError, End, RawConnection, RawQueue, Wait};
+use procession::{ArenaError, End, RawConnection, RawDict, RawList, RawQueue, Wait};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 
@@ -37,6 +37,28 @@ impl Patience {
         }
         match timeout {
             None => Ok(Self::Until(None)),
+            Some(timeout) => Self::from_timeout(timeout),
+        }
+    }
+
+    /// From `blocking=True, timeout=-1` as `threading`'s locks have them; a time-out of None is none.
+    pub(crate) fn as_threading(
+        blocking: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let blocking = blocking.map_or(Ok(true), PyAnyMethods::is_truthy)?;
+        let is_some =
+            |timeout: &Bound<'_, PyAny>| PyResult::Ok(!timeout.is_none() && timeout.ne(-1)?);
+        let given = timeout.map_or(PyResult::Ok(false), is_some)?;
+        match timeout.filter(|_| given) {
+            None if blocking => Ok(Self::Until(None)),
+            None => Ok(Self::None),
+            Some(_) if !blocking => {
+                Err(PyValueError::new_err("can't specify a timeout for a non-blocking call"))
+            }
+            Some(timeout) if timeout.lt(0)? => {
+                Err(PyValueError::new_err("timeout value must be a non-negative number"))
+            }
             Some(timeout) => Self::from_timeout(timeout),
         }
     }
@@ -144,6 +166,28 @@ impl Ends for RawConnection {
 
     fn settle(&self, end: End) -> Result<(), ArenaError> {
         self.settle(end)
+    }
+}
+
+impl Ends for RawDict {
+    #[inline]
+    fn is_stuck(&self, _end: End) -> bool {
+        self.is_stuck()
+    }
+
+    fn settle(&self, _end: End) -> Result<(), ArenaError> {
+        self.settle()
+    }
+}
+
+impl Ends for RawList {
+    #[inline]
+    fn is_stuck(&self, _end: End) -> bool {
+        self.is_stuck()
+    }
+
+    fn settle(&self, _end: End) -> Result<(), ArenaError> {
+        self.settle()
     }
 }
 

@@ -10,10 +10,13 @@
 //! | `TooManyDone` | `ValueError` |
 //! | a queue that is full, empty, closed | `queue.Full`, `queue.Empty`, `ValueError` |
 //! | a pipe whose other end is gone, to send and to receive | `BrokenPipeError`, `EOFError` |
+//! | a queue that was shut down, for all processes | `queue.ShutDown` |
+//! | an object of a manager that was shut down | `BrokenPipeError` |
 //! | a message too long for its buffer | `multiprocessing.BufferTooShort` |
 
 use std::io;
 
+use procession::collections::FindError;
 use procession::{ArenaError, FamilyError, HandleError, PipeError, TooManyDone};
 use pyo3::exceptions::{PyBrokenPipeError, PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -148,10 +151,11 @@ pub(crate) fn timed_out(py: Python<'_>) -> PyErr {
     }
 }
 
+const EPIPE: i32 = 32;
+
 /// Nobody has the other end any more.
 #[cold]
 pub(crate) fn broken_pipe() -> PyErr {
-    const EPIPE: i32 = 32;
     PyBrokenPipeError::new_err((EPIPE, "Broken pipe"))
 }
 
@@ -165,11 +169,40 @@ pub(crate) fn buffer_too_short(message: &Bound<'_, PyBytes>) -> PyErr {
     }
 }
 
+/// `queue.ShutDown`; a `ValueError` where Python has none yet.
+#[cold]
+pub(crate) fn queue_shut_down(py: Python<'_>) -> PyErr {
+    const TEXT: &str = "the queue was shut down";
+    let known = || py.import("queue")?.getattr_opt("ShutDown");
+    match known() {
+        Ok(Some(kind)) => PyErr::from_value(kind.call0().unwrap_or(kind)),
+        Ok(None) => PyValueError::new_err(TEXT),
+        Err(error) => error,
+    }
+}
+
+/// The manager that the object belongs to was shut down.
+#[cold]
+pub(crate) fn shut_down() -> PyErr {
+    PyBrokenPipeError::new_err((EPIPE, "the manager was shut down"))
+}
+
 /// What the standard library says about a queue that this process has closed.
 #[cold]
 pub(crate) fn closed(queue: &Bound<'_, PyAny>) -> PyErr {
     match queue.repr() {
         Ok(name) => PyValueError::new_err(format!("Queue {name} is closed")),
         Err(error) => error,
+    }
+}
+
+impl Raise for FindError {
+    /// [`FindError::Unsure`] must not come here: it asks for a comparison.
+    #[cold]
+    fn raise(self) -> PyErr {
+        match self {
+            FindError::Arena(error) => error.raise(),
+            other => PyRuntimeError::new_err(other.to_string()),
+        }
     }
 }

@@ -6,17 +6,21 @@
 //! - [`queue`]: `QueueBase`, the base of `procession.queues`' classes; [`connection`]:
 //!   `ConnectionBase`, the base of `procession.connection`'s; [`sync`]: the bases of
 //!   `procession.synchronize`'s and `sharedctypes`'; [`lease`]: what keeps them alive;
+//! - [`collections`]: `DictBase` and `ListBase`, the bases of the proxies of `procession.managers`;
+//!   [`scope`]: what the objects of one manager belong to;
 //! - [`pool`]: `PoolBase`, `WorkerBase` and `JobBase`, what `procession.pool` is made of;
 //! - [`family`]: the functions about the process's family and its memory;
 //! - [`codec`]: Python objects ⇄ messages; [`memory`]: memory that is shared with Python objects;
-//! - [`blocking`]: the one way to wait; [`error`]: the one table from core errors to exceptions.
+//! - [`args`]: arguments; [`blocking`]: the one way to wait; [`error`]: the one table from core errors to exceptions.
 //!
 //! `unsafe` is at home in `codec`, `memory` and `sync::fast`, and nowhere else.
 
 #![deny(unsafe_code)]
 
+mod args;
 mod blocking;
 mod codec;
+mod collections;
 mod connection;
 mod error;
 mod family;
@@ -24,6 +28,7 @@ mod lease;
 mod memory;
 mod pool;
 mod queue;
+mod scope;
 mod sync;
 
 /// The native part of Procession. Use `procession`; this module's names are its own business.
@@ -31,6 +36,8 @@ mod sync;
 mod _core {
     #[pymodule_export]
     use crate::codec::python::{decode, encode};
+    #[pymodule_export]
+    use crate::collections::{PyDictBase, PyDictIterator, PyListBase, PyListIterator};
     #[pymodule_export]
     use crate::connection::PyConnectionBase;
     #[pymodule_export]
@@ -48,6 +55,8 @@ mod _core {
     use crate::pool::{PyCall, PyJobBase, PyPoolBase, PyWorkerBase};
     #[pymodule_export]
     use crate::queue::PyQueueBase;
+    #[pymodule_export]
+    use crate::scope::PyScope;
     #[pymodule_export]
     use crate::sync::{
         PyBarrierBase, PyConditionBase, PyEventBase, PyLockBase, PyLockedAttribute,

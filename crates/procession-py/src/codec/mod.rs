@@ -20,6 +20,8 @@
 //! A message that carries handles has a block in any case, if of no bytes: the block counts them.
 //! So *an empty inline part* says that the body is in the block, and not the block's presence.
 //!
+//! What a dict or a list stores ([`store`]) has the same kinds, and is in one piece.
+//!
 //! Encoding has two steps: [`prepare`] may run Python code, and its errors are the object's;
 //! [`Prepared::pack`] runs none, and its errors are the arena's. Nothing of the core is locked in
 //! either.
@@ -33,6 +35,7 @@ mod plain;
 pub(crate) mod python;
 mod scratch;
 mod seen;
+pub(crate) mod store;
 mod text;
 mod whole;
 mod writer;

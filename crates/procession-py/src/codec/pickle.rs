@@ -140,6 +140,11 @@ impl<'py> Pickled<'py> {
         }
     }
 
+    /// What the handles in it name.
+    pub(super) fn into_handles(self) -> Vec<Lease> {
+        self.handles
+    }
+
     /// The pickle, if it is all there is.
     pub(super) fn only_stream(&self) -> Option<&[u8]> {
         self.buffers.is_empty().then(|| self.stream.as_bytes())

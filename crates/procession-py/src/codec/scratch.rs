@@ -22,6 +22,8 @@ thread_local! {
 pub(crate) struct Buffers {
     /// The message's inline part.
     pub(crate) bytes: Vec<u8>,
+    /// Of a dict's entry: the key.
+    pub(crate) key: Vec<u8>,
     /// What the message leaves out of `bytes`.
     pub(super) large: Vec<Large>,
     pub(super) seen: Seen,
@@ -39,6 +41,7 @@ impl Scratch {
         let spare = SPARE.try_with(Cell::take).ok().flatten();
         let mut buffers = spare.unwrap_or_default();
         buffers.bytes.clear();
+        buffers.key.clear();
         Self(Some(buffers))
     }
 }
@@ -67,6 +70,11 @@ impl Drop for Scratch {
             && buffers.bytes.capacity() > KEEP
         {
             buffers.bytes = Vec::new();
+        }
+        if let Some(buffers) = &mut buffers
+            && buffers.key.capacity() > KEEP
+        {
+            buffers.key = Vec::new();
         }
         let _ = SPARE.try_with(|spare| spare.set(buffers));
     }

@@ -5,16 +5,17 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 
-use super::{Arg, Once, family, handle};
-use crate::blocking::{self, Patience, Waited};
+use super::{Arg, family, handle};
+use crate::blocking::{Patience, Waited};
 use crate::error::Raise;
 use crate::lease::PyLease;
+use crate::scope::{PyScope, Scoped};
 
 /// The native part of a barrier. Use `procession.Barrier`.
 #[pyclass(frozen, subclass, weakref, name = "BarrierBase", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyBarrierBase {
-    barrier: Once<RawBarrier>,
+    barrier: Scoped<RawBarrier>,
 }
 
 #[pymethods]
@@ -22,7 +23,7 @@ impl PyBarrierBase {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { barrier: Once::new() }
+        Self { barrier: Scoped::new() }
     }
 
     /// Makes a new barrier for so many.
@@ -37,13 +38,18 @@ impl PyBarrierBase {
 
     /// A few bytes that name the barrier anywhere in its family.
     fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let barrier = self.barrier.held()?;
+        let barrier = self.barrier.still()?;
         Ok(handle(py, &barrier.handle(), || barrier.lease()))
     }
 
     /// An object that keeps the barrier alive while it is referenced.
     fn _lease(&self) -> PyResult<PyLease> {
-        Ok(PyLease::of(vec![self.barrier.held()?.lease()]))
+        Ok(PyLease::of(vec![self.barrier.still()?.lease()]))
+    }
+
+    /// Makes it one of a manager's.
+    fn _belong(&self, scope: &PyScope) -> PyResult<()> {
+        self.barrier.join(scope)
     }
 
     /// Waits for the others, at most timeout seconds; the last one runs the action, if it is not
@@ -63,9 +69,9 @@ impl PyBarrierBase {
         // would be for a round that has not begun.
         let arrival = match arrive()? {
             Some(arrival) => Waited::Done(arrival),
-            None => {
-                blocking::wait(py, Patience::Until(None), arrive, |d| barrier.wait_while_busy(d))?
-            }
+            None => self
+                .barrier
+                .wait(py, Patience::Until(None), arrive, |d| barrier.wait_while_busy(d))?,
         };
         let waiter = match arrival.done() {
             Some(Arrival::Wait(waiter)) => waiter,
@@ -78,8 +84,12 @@ impl PyBarrierBase {
             }
             _ => return Err(broken(py)),
         };
-        let waited =
-            blocking::wait(py, patience, || Ok(waiter.outcome()), |deadline| waiter.wait(deadline));
+        let waited = self.barrier.wait(
+            py,
+            patience,
+            || Ok(waiter.outcome()),
+            |deadline| waiter.wait(deadline),
+        );
         // An exception (Ctrl-C) or a time-out breaks it for all, unless it was decided before.
         match waited.map(Waited::done) {
             Ok(Some(outcome)) => outcome.map_err(|_| broken(py)),

@@ -1,22 +1,23 @@
 //! `ConditionBase`: the list of those who wait. The lock beside it is `procession.synchronize`'s
 //! business.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use procession::sync::{RawCondition, Waiter};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use super::{Arg, Once, family, handle};
-use crate::blocking::{self, Patience};
+use super::{Arg, family, handle};
+use crate::blocking::Patience;
 use crate::error::Raise;
 use crate::lease::PyLease;
+use crate::scope::{PyScope, Scoped};
 
 /// The native part of a condition. Use `procession.Condition`.
 #[pyclass(frozen, subclass, weakref, name = "ConditionBase", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyConditionBase {
-    condition: Once<RawCondition>,
+    condition: Scoped<RawCondition>,
 }
 
 #[pymethods]
@@ -24,7 +25,7 @@ impl PyConditionBase {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { condition: Once::new() }
+        Self { condition: Scoped::new() }
     }
 
     /// Makes a new condition.
@@ -39,19 +40,24 @@ impl PyConditionBase {
 
     /// A few bytes that name the condition anywhere in its family.
     fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let condition = self.condition.held()?;
+        let condition = self.condition.still()?;
         Ok(handle(py, &condition.handle(), || condition.lease()))
     }
 
     /// An object that keeps the condition alive while it is referenced.
     fn _lease(&self) -> PyResult<PyLease> {
-        Ok(PyLease::of(vec![self.condition.held()?.lease()]))
+        Ok(PyLease::of(vec![self.condition.still()?.lease()]))
+    }
+
+    /// Makes it one of a manager's.
+    fn _belong(&self, scope: &PyScope) -> PyResult<()> {
+        self.condition.join(scope)
     }
 
     /// Puts this thread on the list of those who wait: from now on it can be notified.
     fn _enlist(&self) -> PyResult<PyWaiter> {
         let waiter = self.condition.held()?.enlist().map_err(Raise::raise)?;
-        Ok(PyWaiter { waiter: Mutex::new(Some(waiter)) })
+        Ok(PyWaiter { waiter: self.condition.beside(Mutex::new(Some(waiter))) })
     }
 
     /// Notifies up to n of those who wait; how many it were.
@@ -70,7 +76,7 @@ impl PyConditionBase {
 #[pyclass(frozen, name = "Waiter", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyWaiter {
-    waiter: Mutex<Option<Waiter>>,
+    waiter: Scoped<Mutex<Option<Waiter>>>,
 }
 
 #[pymethods]
@@ -82,13 +88,13 @@ impl PyWaiter {
         let Some(waiter) = self.take() else {
             return Ok(());
         };
-        let waited = blocking::wait(
+        let waited = self.waiter.wait(
             py,
             patience,
             || Ok(waiter.is_notified().then_some(())),
             |deadline| waiter.wait(deadline),
         );
-        *self.waiter.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiter);
+        *self.slot()? = Some(waiter);
         waited.map(drop)
     }
 
@@ -104,7 +110,11 @@ impl PyWaiter {
 }
 
 impl PyWaiter {
+    fn slot(&self) -> PyResult<MutexGuard<'_, Option<Waiter>>> {
+        Ok(self.waiter.still()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn take(&self) -> Option<Waiter> {
-        self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.slot().ok()?.take()
     }
 }

@@ -4,16 +4,17 @@ use procession::sync::RawEvent;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use super::{Arg, Once, family, handle};
-use crate::blocking::{self, Patience};
+use super::{Arg, family, handle};
+use crate::blocking::Patience;
 use crate::error::Raise;
 use crate::lease::PyLease;
+use crate::scope::{PyScope, Scoped};
 
 /// The native part of an event. Use `procession.Event`.
 #[pyclass(frozen, subclass, weakref, name = "EventBase", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyEventBase {
-    event: Once<RawEvent>,
+    event: Scoped<RawEvent>,
 }
 
 #[pymethods]
@@ -21,7 +22,7 @@ impl PyEventBase {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { event: Once::new() }
+        Self { event: Scoped::new() }
     }
 
     /// Makes a new event, not set.
@@ -36,13 +37,18 @@ impl PyEventBase {
 
     /// A few bytes that name the event anywhere in its family.
     fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let event = self.event.held()?;
+        let event = self.event.still()?;
         Ok(handle(py, &event.handle(), || event.lease()))
     }
 
     /// An object that keeps the event alive while it is referenced.
     fn _lease(&self) -> PyResult<PyLease> {
-        Ok(PyLease::of(vec![self.event.held()?.lease()]))
+        Ok(PyLease::of(vec![self.event.still()?.lease()]))
+    }
+
+    /// Makes it one of a manager's.
+    fn _belong(&self, scope: &PyScope) -> PyResult<()> {
+        self.event.join(scope)
     }
 
     /// Whether it is set.
@@ -70,7 +76,7 @@ impl PyEventBase {
         let patience = Patience::from_args(None, timeout)?;
         let event = self.event.held()?;
         let since = event.epoch();
-        let waited = blocking::wait(
+        let waited = self.event.wait(
             py,
             patience,
             || Ok((event.is_set() || event.epoch() != since).then_some(())),

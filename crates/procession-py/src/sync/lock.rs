@@ -4,23 +4,24 @@
 //! of that, the lock goes back as it was found, since who gets an exception does not have the lock.
 
 use procession::sync::{Abandoned, Acquired, Ended, RawLock, ReleaseError};
-use pyo3::exceptions::PyAssertionError;
+use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use super::semaphore::too_many;
-use super::{Arg, Once, family, handle};
-use crate::blocking::{self, Patience};
+use super::{Arg, family, handle};
+use crate::blocking::Patience;
 use crate::error::Raise;
 use crate::family::introduce;
 use crate::lease::PyLease;
+use crate::scope::{PyScope, Scoped};
 
 /// The native part of a lock. Use `procession.Lock` and `procession.RLock`.
 #[pyclass(frozen, subclass, weakref, name = "LockBase", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyLockBase {
-    lock: Once<RawLock>,
+    lock: Scoped<RawLock>,
 }
 
 #[pymethods]
@@ -28,7 +29,7 @@ impl PyLockBase {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { lock: Once::new() }
+        Self { lock: Scoped::new() }
     }
 
     /// Makes a new lock.
@@ -43,21 +44,33 @@ impl PyLockBase {
 
     /// A few bytes that name the lock anywhere in its family.
     fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let lock = self.lock.held()?;
+        let lock = self.lock.still()?;
         Ok(handle(py, &lock.handle(), || lock.lease()))
     }
 
     /// An object that keeps the lock alive while it is referenced.
     fn _lease(&self) -> PyResult<PyLease> {
-        Ok(PyLease::of(vec![self.lock.held()?.lease()]))
+        Ok(PyLease::of(vec![self.lock.still()?.lease()]))
+    }
+
+    /// Makes it one of a manager's.
+    fn _belong(&self, scope: &PyScope) -> PyResult<()> {
+        self.lock.join(scope)
     }
 
     /// Takes the lock; waits for it if block is true, at most timeout seconds. Whether it was had.
     ///
     /// AbandonedLockWarning if the one who held it was killed.
-    #[pyo3(signature = (block=None, timeout=None), text_signature = "($self, block=True, timeout=None)")]
-    fn _acquire(slf: &Bound<'_, Self>, block: Arg, timeout: Arg) -> PyResult<bool> {
-        let patience = Patience::from_args(block, timeout)?;
+    #[pyo3(signature = (block=None, timeout=None, *, blocking=None), text_signature = "($self, block=True, timeout=None)")]
+    fn _acquire(slf: &Bound<'_, Self>, block: Arg, timeout: Arg, blocking: Arg) -> PyResult<bool> {
+        let patience = if slf.get().lock.is_scoped() {
+            Patience::as_threading(block.or(blocking), timeout)?
+        } else if blocking.is_some() {
+            let text = "acquire() got an unexpected keyword argument 'blocking'";
+            return Err(PyTypeError::new_err(text));
+        } else {
+            Patience::from_args(block, timeout)?
+        };
         Self::take(slf, patience)
     }
 
@@ -108,7 +121,7 @@ impl PyLockBase {
     /// The lock, if it was made.
     #[inline]
     pub(super) fn raw(&self) -> Option<&RawLock> {
-        self.lock.0.get()
+        self.lock.raw()
     }
 
     /// Takes the lock, however long that takes.
@@ -120,7 +133,24 @@ impl PyLockBase {
     /// Releases it.
     #[inline]
     pub(super) fn give_back(&self) -> PyResult<()> {
-        self.lock.held()?.release().map_err(unreleased)
+        let lock = self.lock.held()?;
+        lock.release().map_err(|error| self.unreleased(lock, error))
+    }
+
+    /// A manager's locks are `threading`'s in what they raise.
+    #[cold]
+    fn unreleased(&self, lock: &RawLock, error: ReleaseError) -> PyErr {
+        match error {
+            _ if self.lock.is_scoped() => PyRuntimeError::new_err(if lock.is_reentrant() {
+                "cannot release un-acquired lock"
+            } else {
+                "release unlocked lock"
+            }),
+            ReleaseError::NotOwner => {
+                PyAssertionError::new_err("attempt to release recursive lock not owned by thread")
+            }
+            _ => too_many(),
+        }
     }
 
     #[inline]
@@ -142,13 +172,16 @@ impl PyLockBase {
     ) -> PyResult<bool> {
         let acquired = match acquired {
             Some(acquired) => Some(acquired),
-            None => blocking::wait(
-                slf.py(),
-                patience,
-                || lock.try_acquire().map_err(Raise::raise),
-                |deadline| lock.wait(deadline),
-            )?
-            .done(),
+            None => slf
+                .get()
+                .lock
+                .wait(
+                    slf.py(),
+                    patience,
+                    || lock.try_acquire().map_err(Raise::raise),
+                    |deadline| lock.wait(deadline),
+                )?
+                .done(),
         };
         match acquired {
             None => Ok(false),
@@ -172,14 +205,4 @@ fn tell(lock: &Bound<'_, PyLockBase>, by: &Abandoned) -> PyResult<()> {
     });
     warn.call1((lock, by.pid, &by.name, code))?;
     Ok(())
-}
-
-#[cold]
-fn unreleased(error: ReleaseError) -> PyErr {
-    match error {
-        ReleaseError::NotOwner => {
-            PyAssertionError::new_err("attempt to release recursive lock not owned by thread")
-        }
-        _ => too_many(),
-    }
 }

@@ -12,10 +12,7 @@ mod lock;
 mod semaphore;
 mod synchronized;
 
-use std::sync::OnceLock;
-
 use procession::{Family, Lease};
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -32,31 +29,6 @@ pub(crate) use synchronized::{PyLockedAttribute, PySynchronizedBase};
 
 /// An optional argument.
 type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
-
-/// Where a class keeps its primitive.
-#[derive(Debug)]
-struct Once<T>(OnceLock<T>);
-
-impl<T> Once<T> {
-    const fn new() -> Self {
-        Self(OnceLock::new())
-    }
-
-    fn begin(&self, primitive: T) -> PyResult<()> {
-        let again = |_| PyRuntimeError::new_err("the object was made already");
-        self.0.set(primitive).map_err(again)
-    }
-
-    #[inline]
-    fn held(&self) -> PyResult<&T> {
-        self.0.get().ok_or_else(unmade)
-    }
-}
-
-#[cold]
-fn unmade() -> PyErr {
-    PyRuntimeError::new_err("__init__() of the object was not called")
-}
 
 fn family() -> PyResult<Family> {
     Family::current().map_err(Raise::raise)

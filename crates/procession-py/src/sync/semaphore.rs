@@ -7,16 +7,17 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use super::{Arg, Once, family, handle};
-use crate::blocking::{self, Patience};
+use super::{Arg, family, handle};
+use crate::blocking::Patience;
 use crate::error::Raise;
 use crate::lease::PyLease;
+use crate::scope::{PyScope, Scoped};
 
 /// The native part of a semaphore. Use `procession.Semaphore`.
 #[pyclass(frozen, subclass, weakref, name = "SemaphoreBase", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PySemaphoreBase {
-    semaphore: Once<RawSemaphore>,
+    semaphore: Scoped<RawSemaphore>,
     /// Permits taken less those given back, through this object.
     taken: AtomicI32,
 }
@@ -26,7 +27,7 @@ impl PySemaphoreBase {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { semaphore: Once::new(), taken: AtomicI32::new(0) }
+        Self { semaphore: Scoped::new(), taken: AtomicI32::new(0) }
     }
 
     /// Makes a new semaphore; its value never passes max.
@@ -46,13 +47,18 @@ impl PySemaphoreBase {
 
     /// A few bytes that name the semaphore anywhere in its family.
     fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let semaphore = self.semaphore.held()?;
+        let semaphore = self.semaphore.still()?;
         Ok(handle(py, &semaphore.handle(), || semaphore.lease()))
     }
 
     /// An object that keeps the semaphore alive while it is referenced.
     fn _lease(&self) -> PyResult<PyLease> {
-        Ok(PyLease::of(vec![self.semaphore.held()?.lease()]))
+        Ok(PyLease::of(vec![self.semaphore.still()?.lease()]))
+    }
+
+    /// Makes it one of a manager's.
+    fn _belong(&self, scope: &PyScope) -> PyResult<()> {
+        self.semaphore.join(scope)
     }
 
     /// Takes a permit; waits for one if block is true, at most timeout seconds. Whether it was had.
@@ -61,14 +67,16 @@ impl PySemaphoreBase {
         let patience = Patience::from_args(block, timeout)?;
         let semaphore = self.semaphore.held()?;
         let had = semaphore.try_acquire()
-            || blocking::wait(
-                py,
-                patience,
-                || Ok(semaphore.try_acquire().then_some(())),
-                |deadline| semaphore.wait(deadline),
-            )?
-            .done()
-            .is_some();
+            || self
+                .semaphore
+                .wait(
+                    py,
+                    patience,
+                    || Ok(semaphore.try_acquire().then_some(())),
+                    |deadline| semaphore.wait(deadline),
+                )?
+                .done()
+                .is_some();
         if had {
             self.taken.fetch_add(1, Ordering::Relaxed);
         }
@@ -81,6 +89,13 @@ impl PySemaphoreBase {
     fn release(&self) -> PyResult<()> {
         self.semaphore.held()?.release(1).map_err(|_| too_many())?;
         self.taken.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives n permits back, or none if there were too many then.
+    fn _give(&self, n: u32) -> PyResult<()> {
+        self.semaphore.held()?.release(n).map_err(|_| too_many())?;
+        self.taken.fetch_sub(n.cast_signed(), Ordering::Relaxed);
         Ok(())
     }
 

@@ -99,7 +99,7 @@ impl PySynchronizedBase {
 impl PySynchronizedBase {
     #[inline]
     fn pair(&self) -> PyResult<&Pair> {
-        self.pair.get().ok_or_else(super::unmade)
+        self.pair.get().ok_or_else(crate::scope::unmade)
     }
 
     /// Calls `access` with the object, under the lock.

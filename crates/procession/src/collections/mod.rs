@@ -22,15 +22,17 @@
 //! (SIGSTOP, a debugger) is waited for, who is killed is not. No operation may be called by a handler of
 //! a signal that has interrupted another one.
 
+mod claim;
 mod dict;
 mod heap;
 mod list;
 mod stock;
 mod typed;
 
+pub use claim::Claim;
 pub use dict::{AddError, Batch, FindError, Glimpse, Item, Key, OPAQUE, RawDict};
 pub use heap::Datum;
-pub use list::{RawList, Values};
+pub use list::{Part, RawList, Values};
 pub use stock::{Copied, Outdated};
 pub use typed::{CollectionError, NewValueError, SharedDict, SharedList, SharedValue};
 

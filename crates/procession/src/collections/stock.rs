@@ -1,6 +1,8 @@
 //! What dicts and lists have in common: a counted handle, and how a step is tried.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use super::claim::{self, Claim};
 
 use crate::arena::family::Family;
 use crate::arena::layout::stock::StockSlot;
@@ -48,6 +50,8 @@ impl Refusal for ArenaError {
 pub(super) struct Stock {
     pub(super) lease: Lease,
     pub(super) slot: &'static StockSlot,
+    /// Each step waits while another has a claim.
+    heeds: bool,
 }
 
 impl Stock {
@@ -56,7 +60,7 @@ impl Stock {
     }
 
     fn over(lease: Lease) -> Result<Stock, ArenaError> {
-        Ok(Stock { slot: lease.inner.overlay(lease.id.index)?, lease })
+        Ok(Stock { slot: lease.inner.overlay(lease.id.index)?, lease, heeds: true })
     }
 
     pub(super) fn from_handle(bytes: &[u8], kind: Kind) -> Result<Stock, HandleError> {
@@ -69,7 +73,18 @@ impl Stock {
 
     #[inline]
     pub(super) fn begin(&self) -> Result<Step, ArenaError> {
+        if self.heeds && self.slot.claim.load(Ordering::Relaxed) != 0 {
+            claim::give_way(&self.lease, self.slot);
+        }
         Step::begin(&self.lease, self.slot)
+    }
+
+    pub(super) fn heedless(self) -> Stock {
+        Stock { heeds: false, ..self }
+    }
+
+    pub(super) fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError> {
+        Claim::stake(&self.lease, self.slot, patience)
     }
 
     /// Tries again, once, when there was no memory, after what lies about was gathered.
@@ -179,6 +194,16 @@ impl Stock {
         self.slot.root(root).load(Ordering::Relaxed)
     }
 
+    #[inline]
+    pub(super) fn is_stuck(&self) -> bool {
+        self.slot.lock.is_stuck() || claim::is_anothers(&self.lease, self.slot)
+    }
+
+    pub(super) fn settle(&self) -> Result<(), ArenaError> {
+        claim::give_way(&self.lease, self.slot);
+        self.begin().map(drop)
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.slot.version.load(Ordering::Acquire)
     }
@@ -273,6 +298,70 @@ macro_rules! common {
             #[must_use]
             pub fn version(&self) -> u64 {
                 self.stock.version()
+            }
+
+            /// Whether a process is in the middle of an operation, and stays there for more than some
+            /// microseconds, since it was stopped perhaps, or has claimed the whole. The next operation sleeps until it goes on, or
+            /// is dead.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("assert!(!", stringify!($type), "::create(Family::current()?)?.is_stuck());")]
+            /// # Ok(()) }
+            /// ```
+            #[inline]
+            #[must_use]
+            pub fn is_stuck(&self) -> bool {
+                self.stock.is_stuck()
+            }
+
+            /// Asks the others to wait with their operations, for `patience` (10 s at most), while this thread
+            /// does something in several: to be used when an operation that depends on the version has
+            /// failed again and again. `None`: another one has done so.
+            ///
+            /// # Errors
+            /// [`ArenaError`](crate::ArenaError) if the arena is damaged.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("let one = ", stringify!($type), "::create(Family::current()?)?;")]
+            /// let claim = one.claim(std::time::Duration::from_millis(10))?;
+            /// assert!(claim.is_some() && one.len()? == 0);
+            /// # Ok(()) }
+            /// ```
+            pub fn claim(
+                &self,
+                patience: std::time::Duration,
+            ) -> Result<Option<$crate::collections::Claim>, crate::error::ArenaError> {
+                self.stock.claim(patience)
+            }
+
+            /// For who asks `is_stuck` before each operation, and calls `settle` where a wait does no harm:
+            /// operations by this handle begin at once, whatever another has claimed.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("let one = ", stringify!($type), "::create(Family::current()?)?.heedless();")]
+            /// assert_eq!(one.len()?, 0);
+            /// # Ok(()) }
+            /// ```
+            #[must_use]
+            pub fn heedless(self) -> $type {
+                $type { stock: self.stock.heedless() }
+            }
+
+            /// Sleeps until nobody is in the middle of an operation.
+            ///
+            /// # Errors
+            /// [`ArenaError`](crate::ArenaError) if the arena is damaged.
+            pub fn settle(&self) -> Result<(), crate::error::ArenaError> {
+                self.stock.settle()
             }
 
             /// Waits until something may have changed since the version was `since`.

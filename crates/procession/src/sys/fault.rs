@@ -134,6 +134,7 @@ pub const POINTS: &[&str] = &[
     "list.splicing",
     "list.clearing",
     "list.replacing",
+    "list.assembling",
     "list.rearranging",
     "list.chunks_written",
     "list.bytes_moved",

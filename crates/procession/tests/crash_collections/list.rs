@@ -1,6 +1,6 @@
 //! Lists.
 
-use procession::collections::Datum;
+use procession::collections::{Datum, Part};
 use procession::{Family, RawList};
 
 use super::harness::{Given, Scenario, State, Subject, nothing, take_and_release, value_of};
@@ -20,6 +20,8 @@ pub(super) enum Op {
     Splice(i64, i64, u64, usize),
     Reverse,
     ReplaceAll(u64, usize),
+    /// Every value with an even index, the last first, and one new one, of a length, behind each.
+    Assemble(usize),
     Clear,
     /// Takes and releases the lock for its users.
     Lock,
@@ -80,6 +82,12 @@ impl Subject for RawList {
             ReplaceAll(n, size) => {
                 *state = values(n, size).into_iter().map(|value| (0, value)).collect();
             }
+            Assemble(size) => {
+                let old = std::mem::take(state);
+                for (i, value) in old.into_iter().enumerate().step_by(2).rev() {
+                    state.extend([value, (0, value_of(i as u64, size))]);
+                }
+            }
             Clear => state.clear(),
             Get(_) | Lock | Sweep => {}
         }
@@ -105,6 +113,16 @@ impl Subject for RawList {
                 }
             }
             Reverse => self.reverse().unwrap(),
+            Assemble(size) => {
+                let (version, len) = self.glance().unwrap();
+                let new: Vec<_> = (0..len).map(|i| value_of(i, size)).collect();
+                let parts: Vec<_> = (0..len)
+                    .rev()
+                    .filter(|i| i % 2 == 0)
+                    .flat_map(|i| [Part::Old(i), Part::New(Datum::plain(&new[i as usize]))])
+                    .collect();
+                self.assemble(version, &parts).unwrap().unwrap();
+            }
             Get(i) => drop(self.get(i, &mut Vec::new()).unwrap()),
             Clear => self.clear().unwrap(),
             Lock => take_and_release(&self.user_lock().unwrap()),
@@ -213,6 +231,12 @@ const SCENARIOS: &[Scenario<Op>] = &[
         name: "all at once",
         before: || [pushes(0, 600, 20), pushes(0, 6, 5000), vec![PushHolding]].concat(),
         played: || vec![Reverse, ReplaceAll(700, 30), Reverse, Splice(9, 9, 4, 5000), Clear],
+        ..PLAIN
+    },
+    Scenario {
+        name: "assembled",
+        before: || [pushes(0, 600, 20), pushes(0, 4, 5000), vec![PushHolding]].concat(),
+        played: || vec![Assemble(3), Assemble(30), Assemble(4500), Clear, Assemble(1), Push(1, 3)],
         ..PLAIN
     },
     Scenario {

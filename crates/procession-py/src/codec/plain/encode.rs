@@ -47,6 +47,25 @@ pub(in crate::codec) fn encode(
     result
 }
 
+/// Appends a key that is equal to another one just if its bytes are: a string, bytes, an int, None,
+/// a float that no int equals, or a tuple of these. Others are `Unplain::Other`.
+#[inline]
+pub(in crate::codec) fn encode_key(
+    obj: &Bound<'_, PyAny>,
+    out: &mut Vec<u8>,
+) -> Result<(), Unplain> {
+    let mut encoder = Encoder {
+        py: obj.py(),
+        out: Writer(out),
+        large: &mut Vec::new(),
+        large_len: 0,
+        seen: &mut Seen::default(),
+        depth: 0,
+    };
+    // SAFETY: `obj` is alive and the interpreter attached; see `Encoder`.
+    unsafe { encoder.key(obj.as_ptr()) }
+}
+
 /// A large bytes object or string of ASCII, which goes from its own memory straight into the
 /// message's block.
 pub(in crate::codec) struct Large {
@@ -141,6 +160,51 @@ impl Encoder<'_, '_> {
                 self.container(obj, kind)
             }
         }
+    }
+
+    /// The same value as `value` writes, but in one form only, and in one piece.
+    #[inline]
+    unsafe fn key(&mut self, obj: *mut ffi::PyObject) -> Result<(), Unplain> {
+        // SAFETY: as in `value`.
+        unsafe {
+            let kind = ffi::Py_TYPE(obj);
+            if kind == &raw mut ffi::PyUnicode_Type {
+                text::write(&mut self.out, obj)
+            } else if kind == &raw mut ffi::PyLong_Type {
+                self.int(obj)
+            } else if kind == &raw mut ffi::PyTuple_Type {
+                self.key_tuple(obj)
+            } else if kind == &raw mut ffi::PyBytes_Type {
+                let bytes = self.bytes_header(obj)?;
+                self.out.slice(bytes)
+            } else if kind == &raw mut ffi::PyFloat_Type
+                && ffi::PyFloat_AS_DOUBLE(obj).fract().abs() > 0.0
+            {
+                self.value(obj)
+            } else if obj == ffi::Py_None() {
+                self.out.array([0xc0])
+            } else {
+                Err(Unplain::Other)
+            }
+        }
+    }
+
+    unsafe fn key_tuple(&mut self, obj: *mut ffi::PyObject) -> Result<(), Unplain> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Unplain::Other);
+        }
+        let body = self.extension(TUPLE)?;
+        // SAFETY: a tuple never changes.
+        unsafe {
+            let len = ffi::PyTuple_GET_SIZE(obj);
+            self.array_header(len.cast_unsigned())?;
+            for index in 0..len {
+                self.key(ffi::PyTuple_GET_ITEM(obj, index))?;
+            }
+        }
+        self.depth -= 1;
+        self.end_extension(&body)
     }
 
     unsafe fn container(
@@ -255,12 +319,25 @@ impl Encoder<'_, '_> {
     }
 
     unsafe fn bytes(&mut self, obj: *mut ffi::PyObject) -> Result<(), Unplain> {
-        // SAFETY: an exact bytes object's memory does not change while it lives.
+        // SAFETY: the caller's promise.
         let bytes = unsafe {
-            let len = ffi::PyBytes_Size(obj).cast_unsigned();
-            if len >= LONG {
+            if ffi::PyBytes_Size(obj).cast_unsigned() >= LONG {
                 self.first_time(obj)?;
             }
+            self.bytes_header(obj)?
+        };
+        if bytes.len() >= LARGE {
+            // SAFETY: as this function's own.
+            return unsafe { self.leave_out(obj, bytes.len()) };
+        }
+        self.out.slice(bytes)
+    }
+
+    /// Writes the header, and gives the bytes.
+    unsafe fn bytes_header<'b>(&mut self, obj: *mut ffi::PyObject) -> Result<&'b [u8], Unplain> {
+        // SAFETY: an exact bytes object's memory does not change while it lives.
+        let bytes: &[u8] = unsafe {
+            let len = ffi::PyBytes_Size(obj).cast_unsigned();
             std::slice::from_raw_parts(ffi::PyBytes_AS_STRING(obj).cast(), len)
         };
         match bytes.len() {
@@ -268,11 +345,7 @@ impl Encoder<'_, '_> {
             len @ 0x100..0x1_0000 => self.out.marked(0xc5, (len as u16).to_be_bytes())?,
             len => self.out.marked(0xc6, u32_of(len)?.to_be_bytes())?,
         }
-        if bytes.len() >= LARGE {
-            // SAFETY: as this function's own.
-            return unsafe { self.leave_out(obj, bytes.len()) };
-        }
-        self.out.slice(bytes)
+        Ok(bytes)
     }
 
     /// Notes that the contents of `obj` belong here.

@@ -29,7 +29,7 @@ mod encode;
 mod window;
 
 pub(super) use decode::{decode, decode_all, decode_block};
-pub(super) use encode::{Large, encode, pack, pieces};
+pub(super) use encode::{Large, encode, encode_key, pack, pieces};
 
 /// Deeper nesting is left to pickle; the decoder refuses it.
 const MAX_DEPTH: u32 = 64;

@@ -11,7 +11,7 @@ use crate::wait::WaitWord;
 /// Words that are the kind's own.
 pub(crate) const ROOTS: usize = 16;
 /// Changes that the slot's redo record has room for.
-pub(crate) const REDO: usize = 15;
+pub(crate) const REDO: usize = 14;
 
 #[derive(Debug)]
 #[repr(C)]
@@ -38,6 +38,9 @@ pub(crate) struct StockSlot {
     head_lock: AtomicU64,
     /// Place and value.
     pub(crate) redo: [[AtomicU64; 2]; REDO],
+    /// Who has claimed the object, and until when; 0: nobody.
+    pub(crate) claim: AtomicU64,
+    spare: AtomicU64,
     last_root: AtomicU64,
 }
 // SAFETY: atomics only, `repr(C)`.

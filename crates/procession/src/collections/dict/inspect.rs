@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::heap::{self, Ref};
-use super::steps::lookup_pos;
+use super::steps::is_found;
 use super::{LEN, RawDict, index, table};
 use crate::error::ArenaError;
 
@@ -40,7 +40,7 @@ impl RawDict {
             if index::find(&step, found.entry.hash, |p| Ok(p == pos))?.is_none() {
                 wrong.push(format!("the entry at {pos} is not in the index"));
             }
-            if lookup_pos(&step, &found)? != Some(pos) {
+            if !is_found(&step, &found)? {
                 wrong.push(format!("another entry has the key of the one at {pos}"));
             }
         }

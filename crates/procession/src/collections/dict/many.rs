@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::heap::{Datum, Ready};
 use super::super::stock::Outdated;
 use super::seek::{FindError, seek};
-use super::steps::{append, lookup, make_way, replace};
+use super::steps::{append, lookup_plain, make_way, replace};
 use super::table::{self, Found};
 use super::{Key, RawDict, SHAPE, index, upkeep};
 use crate::arena::family::Inner;
@@ -80,7 +80,7 @@ impl RawDict {
             let there = |step: &Step, i: usize| {
                 let (pos, key, _) = &entries[i];
                 let there = pos.map_or(Ok(None), |pos| table::read(step, pos))?;
-                if there.is_some() { Ok(there) } else { lookup(step, key) }
+                if there.is_some() { Ok(there) } else { lookup_plain(step, key) }
             };
             set_all(&mut step, &mut ready, there).map(Ok)
         })

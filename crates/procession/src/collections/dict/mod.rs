@@ -29,7 +29,7 @@ use crate::arena::stock::Step;
 use crate::error::ArenaError;
 use crate::sys::fault::crash_point;
 use seek::seek;
-use steps::{add, empty, last, lookup, remove, replace};
+use steps::{add, empty, last, lookup_plain, remove, replace};
 use table::{Entry, Found};
 
 const LEN: usize = 5;
@@ -161,7 +161,7 @@ impl RawDict {
         key: &Key<'_>,
         value: &Datum<'_>,
     ) -> Result<Result<Option<Copied>, Outdated>, ArenaError> {
-        self.set(key, value, None, |step| step.version() == version, lookup)
+        self.set(key, value, None, |step| step.version() == version, lookup_plain)
     }
 
     fn set<E: Refusal>(

@@ -1,9 +1,10 @@
 //! What the operations are made of: changes of a step that is under way.
 
-use super::super::heap::{self, Datum, MOVING, Ready, TAIL};
+use super::super::heap::{self, MOVING, Ready, TAIL};
 use super::table::{self, Entry, Found};
 use super::{DIR, DST, END, INDEX, Key, LEN, OLD, SHAPE, SRC, index, upkeep};
 use crate::arena::stock::Step;
+use crate::codec::PLAIN;
 use crate::error::ArenaError;
 use crate::sys::fault::crash_point;
 
@@ -41,12 +42,16 @@ pub(super) fn search(
     Ok(found)
 }
 
-/// The position at which this entry's key is found.
-pub(super) fn lookup_pos(step: &Step, entry: &Found) -> Result<Option<u64>, ArenaError> {
-    let mut bytes = Vec::new();
-    entry.entry.key.read(step, &mut bytes)?;
-    let datum = Datum { kind: entry.entry.key.kind(), bytes: &bytes, holds: &[] };
-    Ok(lookup(step, &Key { hash: entry.entry.hash, datum })?.map(|found| found.pos))
+/// The same of a key of plain data. Any other one is not the same for having the same bytes: two
+/// objects that are equal to nobody else are pickled alike.
+pub(super) fn lookup_plain(step: &Step, key: &Key<'_>) -> Result<Option<Found>, ArenaError> {
+    if key.datum.kind == PLAIN { lookup(step, key) } else { Ok(None) }
+}
+
+/// Whether the index leads to this entry.
+pub(super) fn is_found(step: &Step, entry: &Found) -> Result<bool, ArenaError> {
+    let found = index::find(step, entry.entry.hash, |pos| Ok(pos == entry.pos))?;
+    Ok(found.is_some())
 }
 
 /// Adds an entry behind the others.

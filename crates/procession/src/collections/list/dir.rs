@@ -63,7 +63,7 @@ impl Dir {
         if k >= self.len() {
             return Err(step.corrupt("the number of chunks"));
         }
-        let chunk = Chunk::of(step.load(self.word_at(self.first + k))?);
+        let chunk = Chunk::of(step.load(self.word_at(self.first.wrapping_add(k)))?);
         if chunk.is_sound() { Ok(chunk) } else { Err(step.corrupt("a chunk")) }
     }
 
@@ -77,9 +77,9 @@ impl Dir {
         new: Chunk,
     ) -> Result<(), ArenaError> {
         if step.root(EVEN) == 0 {
-            tally(step, self, self.first + k, old.count, new.count)?;
+            tally(step, self, self.first.wrapping_add(k), old.count, new.count)?;
         }
-        step.set(self.word_at(self.first + k), new.word());
+        step.set(self.word_at(self.first.wrapping_add(k)), new.word());
         Ok(())
     }
 
@@ -120,7 +120,7 @@ impl Dir {
     }
 
     fn word_at(self, place: u64) -> u64 {
-        self.at.wrapping_add(8 * place)
+        self.at.wrapping_add(place.wrapping_mul(8))
     }
 
     fn tally_at(self, place: u64) -> u64 {

@@ -3,6 +3,7 @@
 //! Roots, beside the heap's: the length, the directory of chunks, where in it the first chunk stands, how
 //! many there are, and whether they are even (see `dir.rs`).
 
+mod assemble;
 mod chunks;
 mod dir;
 mod inspect;
@@ -12,6 +13,7 @@ mod whole;
 use std::fmt;
 use std::ops::Range;
 
+pub use assemble::Part;
 pub use whole::Values;
 
 use super::heap::{self, Datum, MOVING, Ready, Ref, TAIL};

@@ -4,22 +4,27 @@
 //! code ever runs while the core holds anything. The common path neither releases the interpreter
 //! nor allocates.
 
+mod args;
+
 use std::num::NonZeroU64;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use procession::{Block, End, Family, RawQueue, Received, TryPutError};
-use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
+use args::{capacity, feeder_error};
+
+use crate::args::Given;
 use crate::blocking::{self, Patience};
 use crate::codec::{self, Kind, Prepared, Scratch};
 use crate::error::{self, Raise};
 use crate::lease::PyLease;
 use crate::memory::{Held, Shelf};
+use crate::scope::{PyScope, Scoped};
 
 /// The native part of a queue. Use `procession.Queue`.
 #[pyclass(frozen, subclass, weakref, name = "QueueBase", module = "procession._core")]
@@ -27,6 +32,8 @@ use crate::memory::{Held, Shelf};
 pub(crate) struct PyQueueBase {
     queue: Shelf<RawQueue>,
     closed: AtomicBool,
+    /// The manager's that it belongs to, if it does to one.
+    scope: Scoped<()>,
 }
 
 /// An optional argument.
@@ -37,7 +44,7 @@ impl PyQueueBase {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { queue: Shelf::new(), closed: AtomicBool::new(false) }
+        Self { queue: Shelf::new(), closed: AtomicBool::new(false), scope: Scoped::new() }
     }
 
     /// Makes a new queue in this process's family; a maxsize of zero or less is no bound.
@@ -53,10 +60,15 @@ impl PyQueueBase {
         self.begin(py, RawQueue::from_handle(handle).map_err(Raise::raise)?)
     }
 
+    /// Makes it one of a manager's.
+    fn _belong(&self, scope: &PyScope) -> PyResult<()> {
+        self.scope.join(scope)
+    }
+
     /// A few bytes that name the queue anywhere in its family. A message under way in this thread
     /// counts it.
     fn _handle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let queue = self.held(py)?;
+        let queue = self.still_held(py)?;
         codec::handles::note(|| [queue.lease()]);
         Ok(PyBytes::new(py, &queue.handle()))
     }
@@ -65,16 +77,18 @@ impl PyQueueBase {
     ///
     /// If the queue is full and block is true, waits for room, at most timeout seconds; then raises
     /// queue.Full.
-    #[pyo3(signature = (obj, block=None, timeout=None), text_signature = "($self, obj, block=True, timeout=None)")]
+    #[pyo3(signature = (obj=Given(None), block=None, timeout=None, *, item=Given(None)), text_signature = "($self, obj, block=True, timeout=None)")]
     fn put(
         slf: &Bound<'_, Self>,
-        obj: &Bound<'_, PyAny>,
+        obj: Given<'_, '_>,
         block: Arg,
         timeout: Arg,
+        item: Given<'_, '_>,
     ) -> PyResult<()> {
         let queue = Self::open(slf)?;
-        let patience = Patience::from_args(block, timeout)?;
-        if Self::put_one(slf, &queue, obj, patience)? {
+        let patience = slf.get().patience(block, timeout)?;
+        let obj = args::the_one(obj, item, slf.get().scope.is_scoped())?;
+        if Self::put_one(slf, &queue, &obj, patience)? {
             Ok(())
         } else {
             Err(error::full(slf.py(), None))
@@ -88,7 +102,7 @@ impl PyQueueBase {
     #[pyo3(signature = (block=None, timeout=None), text_signature = "($self, block=True, timeout=None)")]
     fn get<'py>(slf: &Bound<'py, Self>, block: Arg, timeout: Arg) -> PyResult<Bound<'py, PyAny>> {
         let queue = Self::open(slf)?;
-        let patience = Patience::from_args(block, timeout)?;
+        let patience = slf.get().patience(block, timeout)?;
         match Self::get_one(slf, &queue, patience)? {
             Some(object) => Ok(object),
             None => Err(error::empty(slf.py())),
@@ -210,7 +224,7 @@ impl PyQueueBase {
     fn _join(&self, py: Python<'_>, timeout: Arg) -> PyResult<bool> {
         let queue = self.held(py)?;
         let queue = &*queue;
-        let done = blocking::wait(
+        let done = self.scope.wait(
             py,
             Patience::from_args(None, timeout)?,
             || Ok((queue.unfinished() == 0).then_some(())),
@@ -229,9 +243,22 @@ impl PyQueueBase {
         Ok(())
     }
 
+    /// From now on nobody can put, and who gets finds what is left, or at once nothing.
+    fn _shut_down(&self, py: Python<'_>, immediate: bool) -> PyResult<()> {
+        let queue = self.held(py)?;
+        queue.close();
+        let mut left = Vec::new();
+        while immediate && queue.try_get(&mut left).map_err(Raise::raise)?.is_some() {
+            // Those that nobody will get are not waited for.
+            let _ = queue.done();
+            left.clear();
+        }
+        Ok(())
+    }
+
     /// An object that keeps the queue alive while it is referenced.
     fn _lease(&self, py: Python<'_>) -> PyResult<PyLease> {
-        Ok(PyLease::of(vec![self.held(py)?.lease()]))
+        Ok(PyLease::of(vec![self.still_held(py)?.lease()]))
     }
 }
 
@@ -242,6 +269,20 @@ impl PyQueueBase {
             .map_err(|_| PyRuntimeError::new_err("the queue has begun already"))
     }
 
+    /// A manager's queue is `queue.Queue` in what it takes.
+    #[inline]
+    fn patience(&self, block: Arg, timeout: Arg) -> PyResult<Patience> {
+        if let Some(seconds) = timeout
+            && self.scope.is_scoped()
+            && block.map_or(Ok(true), PyAnyMethods::is_truthy)?
+            && !seconds.is_none()
+            && seconds.lt(0)?
+        {
+            return Err(PyValueError::new_err("'timeout' must be a non-negative number"));
+        }
+        Patience::from_args(block, timeout)
+    }
+
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -249,6 +290,12 @@ impl PyQueueBase {
     /// The queue, whether closed or not.
     #[inline]
     fn held<'a>(&'a self, py: Python<'a>) -> PyResult<Held<'a, RawQueue>> {
+        self.scope.check()?;
+        self.still_held(py)
+    }
+
+    /// The same, also if its manager was shut down.
+    fn still_held<'a>(&'a self, py: Python<'a>) -> PyResult<Held<'a, RawQueue>> {
         self.queue.enter(py).ok_or_else(|| self.missing())
     }
 
@@ -273,6 +320,7 @@ impl PyQueueBase {
 
     /// Whether another thread has closed the queue or given its handle back while this one waited.
     fn still_open(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().scope.check()?;
         if slf.get().is_closed() {
             return Err(error::closed(slf));
         }
@@ -355,7 +403,7 @@ impl PyQueueBase {
     fn refused(slf: &Bound<'_, Self>, error: TryPutError) -> PyResult<Option<Block>> {
         match error {
             TryPutError::Full(block) => Ok(block),
-            TryPutError::Closed(_) => Err(error::closed(slf)),
+            TryPutError::Closed(_) => Err(error::queue_shut_down(slf.py())),
             TryPutError::Arena(error, _) => Err(error.raise()),
         }
     }
@@ -389,14 +437,20 @@ impl PyQueueBase {
         patience: Patience,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if received.is_none() {
+            let attempt = |scratch: &mut Scratch| {
+                Self::still_open(slf)?;
+                blocking::settle(slf.py(), queue, End::Head)?;
+                // Asked first: what was put before it was shut down is there by then.
+                let shut_down = queue.is_closed();
+                match queue.try_get(&mut scratch.bytes).map_err(Raise::raise)? {
+                    None if shut_down => Err(error::queue_shut_down(slf.py())),
+                    received => Ok(received),
+                }
+            };
             received = blocking::wait(
                 slf.py(),
                 patience,
-                || {
-                    Self::still_open(slf)?;
-                    blocking::settle(slf.py(), queue, End::Head)?;
-                    queue.try_get(&mut scratch.bytes).map_err(Raise::raise)
-                },
+                || attempt(scratch),
                 |deadline| queue.wait_for_item(deadline),
             )?
             .done();
@@ -406,48 +460,4 @@ impl PyQueueBase {
             None => Ok(None),
         }
     }
-}
-
-/// `maxsize` as the core has it.
-fn capacity(maxsize: &Bound<'_, PyAny>) -> PyResult<Option<NonZeroU64>> {
-    let index = maxsize.call_method0(intern!(maxsize.py(), "__index__"));
-    let Ok(index) = index else {
-        let kind = maxsize.get_type();
-        return Err(PyTypeError::new_err(format!(
-            "'{}' object cannot be interpreted as an integer",
-            kind.name()?
-        )));
-    };
-    if index.le(0)? {
-        return Ok(None);
-    }
-    Ok(NonZeroU64::new(index.extract()?))
-}
-
-/// The object cannot be pickled. A class that overrides the standard library's hook for that hears
-/// of it there.
-#[cold]
-fn feeder_error(
-    slf: &Bound<'_, PyQueueBase>,
-    obj: &Bound<'_, PyAny>,
-    error: PyErr,
-) -> PyResult<()> {
-    static USUAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = slf.py();
-    let name = intern!(py, "_on_queue_feeder_error");
-    if !error.is_instance_of::<PyException>(py) {
-        return Err(error);
-    }
-    let Some(hook) = slf.get_type().getattr_opt(name)? else {
-        return Err(error);
-    };
-    let usual = USUAL.get_or_try_init(py, || {
-        let class = py.import("procession.queues")?.getattr("Queue")?;
-        class.getattr(name).map(Bound::unbind)
-    })?;
-    if hook.is(usual) {
-        return Err(error);
-    }
-    slf.call_method1(name, (error.into_value(py), obj))?;
-    Ok(())
 }
