@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use procession::collections::{Datum, FindError, Key, OPAQUE};
+use procession::collections::{Datum, FindError, Key, OPAQUE, Part};
 use procession::{ArenaError, Family, RawDict, RawList};
 use support::random::{Random, seed, some_bytes};
 use support::{alone, argument, role, say, start};
@@ -63,7 +63,21 @@ fn with_dict(dict: &RawDict, random: &mut Random) -> u64 {
     }
 }
 
-fn with_list(list: &RawList, random: &mut Random) -> u64 {
+fn reordered(list: &RawList) -> Result<(), ArenaError> {
+    let (version, len) = (list.version(), list.len()?);
+    if len > 100_000 {
+        return Ok(()); // so long it never was
+    }
+    let order: Vec<usize> = (0..len as usize).rev().collect();
+    let parts: Vec<_> = order.iter().map(|i| Part::Old(*i as u64)).collect();
+    list.reorder(version, &order)?.unwrap();
+    list.assemble(list.version(), &parts)?.unwrap();
+    Ok(())
+}
+
+/// `calm`: nobody scribbles meanwhile. An order for another length than the list has is the caller's
+/// mistake.
+fn with_list(list: &RawList, random: &mut Random, calm: bool) -> u64 {
     let value = some_bytes(random, 1);
     let (value, mut out) = (Datum::plain(&value), Vec::new());
     let i = i64::from(random.below(1200) as u32);
@@ -75,6 +89,7 @@ fn with_list(list: &RawList, random: &mut Random) -> u64 {
         30..=34 => noticed(list.pop(i, &mut out)),
         35 => noticed(list.splice(i, i + 300, &[value; 20])),
         36 => noticed(list.snapshot()),
+        37 if calm && random.below(2) == 0 => noticed(reordered(list)),
         37 => noticed(list.reverse()),
         38 => noticed(list.check()),
         _ if random.below(20) == 0 => noticed(list.clear()),
@@ -101,10 +116,10 @@ fn scribbled() {
         }
     } else {
         let list = RawList::create(family).unwrap();
-        (0..3000).for_each(|_| assert_eq!(with_list(&list, &mut random), 0));
+        (0..3000).for_each(|_| assert_eq!(with_list(&list, &mut random, true), 0));
         for _ in 0..40 {
             scribble(family, &mut random, 0);
-            errors += (0..40).map(|_| with_list(&list, &mut random)).sum::<u64>();
+            errors += (0..40).map(|_| with_list(&list, &mut random, true)).sum::<u64>();
         }
     }
     let _ = family.check();
@@ -134,7 +149,7 @@ fn scribbling() {
     let (dict, list) = (RawDict::create(family).unwrap(), RawList::create(family).unwrap());
     let is_dict = random.below(2) == 0;
     let one = |random: &mut Random| {
-        if is_dict { with_dict(&dict, random) } else { with_list(&list, random) }
+        if is_dict { with_dict(&dict, random) } else { with_list(&list, random, false) }
     };
     (0..3000).for_each(|_| assert_eq!(one(&mut random), 0));
     let done = AtomicBool::new(false);

@@ -189,6 +189,11 @@ impl Stock {
         RawLock::of(self.lease.companion(make)?)
     }
 
+    /// A root, as it is at the moment.
+    pub(super) fn peek(&self, root: usize) -> u64 {
+        self.slot.root(root).load(Ordering::Relaxed)
+    }
+
     #[inline]
     pub(super) fn is_stuck(&self) -> bool {
         self.slot.lock.is_stuck() || claim::is_anothers(&self.lease, self.slot)
@@ -197,11 +202,6 @@ impl Stock {
     pub(super) fn settle(&self) -> Result<(), ArenaError> {
         claim::give_way(&self.lease, self.slot);
         self.begin().map(drop)
-    }
-
-    /// A root, as it is at the moment.
-    pub(super) fn peek(&self, root: usize) -> u64 {
-        self.slot.root(root).load(Ordering::Relaxed)
     }
 
     pub(super) fn version(&self) -> u64 {

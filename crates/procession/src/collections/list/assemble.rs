@@ -77,7 +77,7 @@ impl RawList {
         self.stock.attempt(|| {
             let sources: Result<Vec<_>, _> =
                 parts.iter().map(|part| Source::of(inner, part)).collect();
-            let sources = sources?;
+            let mut sources = sources?;
             let mut step = self.stock.begin()?;
             if step.version() != version {
                 return Ok(Err(Outdated));
@@ -93,11 +93,14 @@ impl RawList {
                 old.extend(chunk.refs(&step, 0..chunk.count)?.into_iter().map(Some));
                 step.free(chunk.block)?;
             }
+            if old.len() as u64 != step.root(LEN) {
+                return Err(step.corrupt("the chunks' counts"));
+            }
             let mut new = Vec::with_capacity(sources.len());
-            for source in sources {
+            for source in &mut sources {
                 new.push(match source {
-                    Source::Old(i) => old[i].take().expect("a part names a value once"),
-                    Source::New(mut ready) => ready.put(&mut step)?,
+                    Source::Old(i) => old[*i].take().expect("a part names a value once"),
+                    Source::New(ready) => ready.put(&mut step)?,
                 });
             }
             old.into_iter().flatten().try_for_each(|gone| gone.drop(&mut step))?;

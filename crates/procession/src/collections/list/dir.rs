@@ -52,6 +52,12 @@ impl Dir {
         Dir::of(step)?.ok_or_else(|| step.corrupt("the directory of chunks"))
     }
 
+    /// All chunks' words.
+    fn words(self, step: &Step) -> Result<Vec<u64>, ArenaError> {
+        self.check(step)?;
+        (self.first..self.end).map(|place| step.load(self.word_at(place))).collect()
+    }
+
     /// How many chunks there are.
     #[inline]
     pub(super) fn len(self) -> u64 {
@@ -134,23 +140,16 @@ pub(super) fn count(step: &Step) -> Result<u64, ArenaError> {
     Ok(Dir::of(step)?.map_or(0, Dir::len))
 }
 
+fn all_words(step: &Step) -> Result<Vec<u64>, ArenaError> {
+    Dir::of(step)?.map_or(Ok(Vec::new()), |dir| dir.words(step))
+}
+
 /// A chunk has `new` refs instead of `old`.
 fn tally(step: &mut Step, dir: Dir, place: u64, old: u64, new: u64) -> Result<(), ArenaError> {
     let at = dir.tally_at(place);
     let sum = step.load(at)?.wrapping_sub(old).wrapping_add(new);
     step.set(at, sum);
     Ok(())
-}
-
-/// The words of these chunks.
-pub(super) fn words(step: &Step, range: Range<u64>) -> Result<Vec<u64>, ArenaError> {
-    let Some(dir) = Dir::of(step)? else {
-        return Ok(Vec::new());
-    };
-    dir.check(step)?;
-    let places =
-        dir.first.wrapping_add(range.start)..dir.end.min(dir.first.wrapping_add(range.end));
-    places.map(|place| step.load(dir.word_at(place))).collect()
 }
 
 /// Whether all chunks but the ends are full. After all that changes them.
@@ -168,9 +167,9 @@ pub(super) fn set_even(step: &mut Step, even: bool) -> Result<(), ArenaError> {
 #[cold]
 fn make_tallies(step: &mut Step) -> Result<(), ArenaError> {
     let dir = Dir::there(step)?;
-    dir.check(step)?;
+    let words = dir.words(step)?;
     let mut sums = vec![0; Dir::begin(dir.log2) as usize];
-    for (place, word) in (dir.first..).zip(words(step, 0..dir.len())?) {
+    for (place, word) in (dir.first..).zip(words) {
         sums[(place >> GROUP_LOG2) as usize] += Chunk::of(word).count;
     }
     // In a list that is even, or in a new directory, nobody looks at them.
@@ -206,7 +205,7 @@ pub(super) fn add(step: &mut Step, new: Chunk, front: bool) -> Result<(), ArenaE
             tally(step, dir, place, 0, new.count)?;
         }
     } else {
-        let mut all = words(step, 0..n)?;
+        let mut all = all_words(step)?;
         all.insert(if front { 0 } else { all.len() }, new.word());
         renew(step, &all, front)?;
     }
@@ -245,7 +244,10 @@ pub(super) fn replace(step: &mut Step, range: Range<u64>, new: &[Chunk]) -> Resu
             dir.set(step, k, old, *c)?;
         }
     } else {
-        let mut words = words(step, 0..all)?;
+        let mut words = all_words(step)?;
+        if range.end > words.len() as u64 {
+            return Err(step.corrupt("the number of chunks"));
+        }
         words.splice(range.start as usize..range.end as usize, new.iter().map(|c| c.word()));
         renew(step, &words, false)?;
     }

@@ -194,6 +194,9 @@ impl RawList {
                 refs.extend(chunk.refs(&step, 0..chunk.count)?);
                 step.free(chunk.block)?;
             }
+            if refs.len() as u64 != step.root(LEN) {
+                return Err(step.corrupt("the chunks' counts"));
+            }
             if n > 0 {
                 let new = chunks::full(&mut step, &arrange(&refs))?;
                 dir::replace(&mut step, 0..n, &new)?;
