@@ -32,6 +32,12 @@ const SPINS: u32 = 200;
 const SPINS: u32 = 0;
 
 /// The first look at whether the owner lives comes after this long, later ones after `PATIENCE`.
+/// How often one asks for a lock that is had in turn, and how long one waits in between: some
+/// microseconds. Four processes that append to one list do 3.6 million a second so, and 1.2 without.
+#[cfg(not(loom))]
+const TURNS: u32 = 4;
+#[cfg(not(loom))]
+const TURN: u32 = 400;
 const FIRST_DOUBT: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -91,6 +97,28 @@ impl Lock {
     #[inline]
     pub(crate) fn is_stuck(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0 && self.stays_held()
+    }
+
+    /// The same of a lock under which much is written: whoever has it gets on a little, while its
+    /// processor has all that in its cache, before another one asks again.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn is_stuck_in_turn(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0 && self.is_still_held()
+    }
+
+    #[cfg(not(loom))]
+    #[cold]
+    fn is_still_held(&self) -> bool {
+        for _ in 0..TURNS {
+            for _ in 0..TURN {
+                spin_hint();
+            }
+            if self.0.load(Ordering::Relaxed) == 0 {
+                return false;
+            }
+        }
+        true
     }
 
     #[cfg(not(loom))]

@@ -196,7 +196,7 @@ impl Stock {
 
     #[inline]
     pub(super) fn is_stuck(&self) -> bool {
-        self.slot.lock.is_stuck() || claim::is_anothers(&self.lease, self.slot)
+        self.slot.lock.is_stuck_in_turn() || claim::is_anothers(&self.lease, self.slot)
     }
 
     pub(super) fn settle(&self) -> Result<(), ArenaError> {

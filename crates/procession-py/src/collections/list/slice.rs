@@ -92,8 +92,8 @@ pub(super) fn set(
     let (py, slice) = (slice.py(), Slice::of(slice)?);
     if values.try_iter().is_err() {
         return Err(PyTypeError::new_err(match slice.bounds() {
-            Some(_) => "can only assign an iterable",
-            None => "must assign iterable to extended slice",
+            Some(_) if py.version_info() < (3, 13) => "can only assign an iterable",
+            _ => "must assign iterable to extended slice",
         }));
     }
     let values = whole::Values::of(values)?;

@@ -90,6 +90,8 @@ impl Step {
         id: ObjectId,
         slot: &'static StockSlot,
     ) -> Result<Step, ArenaError> {
+        // It is only waited for here in any case.
+        let _ = slot.lock.is_stuck_in_turn();
         let held = slot.lock.lock(inner.me()?, inner);
         let inherited = held.inherited;
         let at = inner.map.layout.object(u64::from(id.index));
