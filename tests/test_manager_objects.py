@@ -204,7 +204,7 @@ SAME = {
         d = m.dict(a=1); d._callmethod('__repr__'), d._callmethod('__str__'), d._callmethod('#GETVALUE')
         l = m.list([3, 1]); l._callmethod('sort', (), {'reverse': True}), l._callmethod('__getitem__', (0,)), str(l)
         l = m.list([3, 1]); l._callmethod('__getitem__', (9,))
-        m.dict() == {}, m.list() == [], hash(m.dict()) == hash(m.dict())
+        d, e = m.dict(), m.dict(); d == {}, m.list() == [], hash(d) == hash(e)
         m.nosuch
     """,
 }
