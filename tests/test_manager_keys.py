@@ -93,19 +93,16 @@ GROUPS = [
     [2**63 - 1],
     [2**63, 2.0**63, F(2**63)],
     [-(2**63), -(2.0**63)],
-    [2**64 - 1],
     [2**64, 2.0**64, D(2**64), Int(2**64)],
     [-(2**64), -(2.0**64)],
     [2**200, 2.0**200],
     [10**400],
-    [-(10**400)],
     [2**61 - 1, Int(2**61 - 1)],  # its hash is 0
     [0.1],
     [D("0.1"), F(1, 10)],
     [0.5, D("0.5"), F(1, 2), Like(0.5)],
     [1e300, int(1e300)],
     [F(1, 3)],
-    [1 / 3],
     [float("inf"), D("inf")],
     [float("-inf"), D("-inf")],
     [2j],
@@ -117,7 +114,6 @@ GROUPS = [
     ["a" * 5, Folded("AAAAA")],
     [Folded("B"), "b"],
     ["B"],
-    [b""],
     [b"x" * 5000],
     [None],
     [()],
@@ -138,7 +134,6 @@ GROUPS = [
     [datetime.date(2020, 1, 1)],
     [datetime.datetime(2020, 1, 1)],
     [datetime.datetime(2020, 1, 1, 12, tzinfo=UTC), datetime.datetime(2020, 1, 1, 13, tzinfo=LATER)],
-    [datetime.time(1)],
     [datetime.timedelta(1), datetime.timedelta(hours=24)],
     [LATER],
     [uuid.UUID(int=5)],
@@ -265,16 +260,18 @@ def test_processes_that_add_equal_keys_at_once(manager, method, monkeypatch):
     sound(shared)
 
 
-def test_nan_is_found_if_it_is_the_same(manager):
-    # A dict finds the very same object, though it is not equal to itself; here it is the same bytes.
-    nan, shared, plain = float("nan"), manager.dict(), {}
-    pair, number = (nan, 1), D("nan")
+def test_nan_is_not_equal_to_itself(manager):
+    # A dict finds the very same object. What comes out of a manager is another one, also the standard
+    # library's.
+    nan, shared = float("nan"), manager.dict()
     for value in range(3):
-        for key in (nan, pair, number):
-            shared[key] = plain[key] = value
-    assert len(shared) == len(plain) == 3 and nan in shared and -nan not in shared
-    assert shared.pop(pair) == plain.pop(pair) == 2 and pair not in shared
-    assert shared.pop(nan) == plain.pop(nan) == 2 and nan not in shared
+        shared[nan] = shared[nan, 1] = shared[D("nan")] = value
+    assert (
+        len(shared) == 9
+        and nan not in shared
+        and outcome("d[k]", d=shared, k=nan) == "KeyError: nan"
+    )
+    assert shared.pop(nan, "none") == "none" and shared.values() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert shared._check() == []
 
 
@@ -467,22 +464,27 @@ def test_an_error_of_a_value_is_the_callers(manager, monkeypatch, code):
     assert row._check() == []
 
 
-def test_a_comparison_that_changes_the_list(manager, monkeypatch):
-    row, turns = manager.list([Spoilt("a"), Spoilt("b")]), iter(range(3))
+@pytest.mark.parametrize("code", ["row.count(b)", "b in row", "row.sort(key=meddle)"])
+def test_a_comparison_that_changes_the_list(manager, monkeypatch, code):
+    def play(row):
+        turns = iter(range(2))
 
-    def meddles(one, other):
-        for turn in turns:
-            row.insert(0, Spoilt(f"turn {turn}"))
-            break
-        return one.name == getattr(other, "name", None)
+        def meddle(value):
+            for turn in turns:
+                row.insert(0, Spoilt(f"turn {turn}"))
+                break
+            return value.name
 
-    monkeypatch.setattr(Spoilt, "eq", staticmethod(meddles))
-    row.remove(Spoilt("b"))
-    assert str(row) == "[Spoilt('turn 2'), Spoilt('turn 1'), Spoilt('turn 0'), Spoilt('a')]"
-    assert row._check() == []
-    turns = iter(range(2))
-    row.sort(key=lambda value: [row.append(value) for _ in turns][:0] or value.name)
-    assert len(row) == 6 and [value.name for value in row] == sorted(value.name for value in row)
+        equal = lambda one, other: meddle(one) == other.name  # noqa: E731
+        monkeypatch.setattr(Spoilt, "eq", staticmethod(equal))
+        return outcome(code, row=row, b=Spoilt("b"), meddle=meddle).partition(":")[0]
+
+    plain = [Spoilt("a"), Spoilt("b"), Spoilt("c")]
+    shared = manager.list(plain)
+    assert play(shared) == play(plain)
+    if "sort" not in code:  # a list gives up what was done to it while it was sorted
+        assert str(shared) == str(plain)
+    assert shared._check() == []
 
 
 def test_many_keys_that_only_eq_tells_apart(manager):

@@ -17,7 +17,7 @@ import procession as mp
 from procession import _core
 from procession.synchronize import AbandonedLockWarning
 
-ROUNDS = 3000 if LONG else 100
+ROUNDS = 3000 if LONG else 60
 SEED = int(os.environ.get("PROCESSION_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 WORKERS, ACCOUNTS, TOKENS, KEPT = 4, 12, 60, 20
 STAMPED = [f"stamped {number}" for number in range(60)]

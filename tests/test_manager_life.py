@@ -9,10 +9,9 @@ import threading
 import pytest
 from conftest import descendants
 from manager_support import given_back, sound, used
-from support import METHODS, PATIENCE, each_method, ended, until
+from support import METHODS, PATIENCE, each_method, ended, run, until
 
 import procession as mp
-from procession import _core
 
 MAKERS = {
     "dict": lambda m: m.dict(a=1),
@@ -374,35 +373,43 @@ def test_overwriting_takes_no_more_and_more(manager):
     sound(shared, row)
 
 
-def test_a_full_arena_is_a_memory_error_and_all_is_as_before(manager):
-    shared, row = manager.dict(a=1), manager.list([1])
-    limit, stats = _core.memory_limit(), _core.stats()
-    _core.set_memory_limit(stats["arena_bytes"] + (1 << 20))
+FULL = """
+import procession as mp
+from procession import _core
+
+manager = mp.Manager()
+shared, row = manager.dict(a=1), manager.list([1])
+limit = _core.memory_limit()
+_core.set_memory_limit(2 << 20)
+big, parts = bytes(3 << 20), [bytes(100_000)] * 30
+for step in (
+    lambda: shared.__setitem__("a", big),
+    lambda: shared.__setitem__(big, 1),
+    lambda: shared.update(enumerate(parts)),
+    lambda: shared.setdefault("b", big),
+    lambda: shared.compare_exchange("a", 1, big),
+    lambda: row.append(big),
+    lambda: row.extend(parts),
+    lambda: row.insert(0, big),
+    lambda: row.__setitem__(0, big),
+    lambda: row.__setitem__(slice(0, 1), parts),
+    lambda: row.__imul__(10**6),
+    lambda: manager.list([big]),
+    lambda: manager.Value("O", big),
+):
     try:
-        big = bytes(stats["idle_bytes"] + (4 << 20))
-        parts = [big[: len(big) // 40]] * 40
-        steps = [
-            lambda: shared.__setitem__("a", big),
-            lambda: shared.__setitem__(big, 1),
-            lambda: shared.update(enumerate(parts)),
-            lambda: shared.setdefault("b", big),
-            lambda: shared.compare_exchange("a", 1, big),
-            lambda: row.append(big),
-            lambda: row.extend(parts),
-            lambda: row.insert(0, big),
-            lambda: row.__setitem__(0, big),
-            lambda: row.__setitem__(slice(0, 1), parts),
-            lambda: row.__imul__(len(big)),
-            lambda: manager.list([big]),
-            lambda: manager.Value("O", big),
-        ]
-        for step in steps:
-            with pytest.raises(MemoryError):
-                step()
-            assert str(shared) == "{'a': 1}" and str(row) == "[1]"
-            sound(shared, row)
-    finally:
-        _core.set_memory_limit(limit)
-    shared["a"] = big
-    row.append(big)
-    assert shared["a"] == row[1] == big
+        step()
+    except MemoryError:
+        assert str(shared) == "{'a': 1}" and str(row) == "[1]"
+        assert shared._check() == row._check() == []
+    else:
+        raise AssertionError("there is no room for it")
+_core.set_memory_limit(limit)
+shared["a"] = big
+row.append(big)
+assert shared["a"] == row[1] == big
+"""
+
+
+def test_a_full_arena_is_a_memory_error_and_all_is_as_before():
+    assert run("-c", FULL) == ""
