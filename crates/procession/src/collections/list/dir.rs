@@ -55,7 +55,7 @@ impl Dir {
     /// All chunks' words.
     fn words(self, step: &Step) -> Result<Vec<u64>, ArenaError> {
         self.check(step)?;
-        (self.first..self.end).map(|place| step.load(self.word_at(place))).collect()
+        step.load_many(self.word_at(self.first), self.len())
     }
 
     /// How many chunks there are.
@@ -261,9 +261,7 @@ fn renew(step: &mut Step, words: &[u64], front: bool) -> Result<(), ArenaError> 
     let spare = (1 << log2) - Dir::begin(log2) - n;
     let first = Dir::begin(log2) + if front { spare / 4 * 3 } else { spare / 8 };
     let new = Dir { at: step.alloc(8 << log2)?, log2, first, end: first + n };
-    for (place, word) in (first..).zip(words) {
-        step.write(new.word_at(place), *word)?;
-    }
+    step.write_many(new.word_at(first), words)?;
     let old = step.root(DIR);
     if old != 0 {
         step.free(old >> 8)?;
