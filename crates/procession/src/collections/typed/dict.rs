@@ -80,7 +80,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// The value of a key.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn get<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<Option<V>> {
         let (key, mut out) = (encode(key)?, Vec::new());
         let found = self.raw.get(&Key::plain(&key), &mut out)?;
@@ -90,7 +90,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// Whether there is such a key.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn contains<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<bool> {
         Ok(self.raw.contains(&Key::plain(&encode(key)?))?)
     }
@@ -98,7 +98,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// Sets the value of a key, and says whether that is a new one.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn insert<Q: Serialize + ?Sized>(&self, key: &Q, value: &V) -> Result<bool> {
         let (key, value) = (encode(key)?, encode(value)?);
         Ok(self.raw.insert(&Key::plain(&key), &Datum::plain(&value), None)?.is_none())
@@ -107,7 +107,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// The value of a key, which is set to `value` if there is none.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn get_or_insert<Q: Serialize + ?Sized>(&self, key: &Q, value: V) -> Result<V> {
         let (key, bytes, mut out) = (encode(key)?, encode(&value)?, Vec::new());
         let found = self.raw.set_default(&Key::plain(&key), &Datum::plain(&bytes), &mut out)?;
@@ -147,7 +147,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// Sets a key's value to `new` if it is `old`, where `None` is no value at all. Says whether it was.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     ///
     /// # Examples
     /// ```
@@ -191,7 +191,7 @@ impl<K: DeserializeOwned, V: DeserializeOwned> SharedDict<K, V> {
     /// All entries, as they are at one moment.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     ///
     /// # Examples
     /// ```
@@ -213,7 +213,7 @@ impl<K: DeserializeOwned, V: DeserializeOwned> SharedDict<K, V> {
     /// Removes the entry that was added last.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn pop_last(&self) -> Result<Option<(K, V)>> {
         let (mut key, mut value) = (Vec::new(), Vec::new());
         let popped = self.raw.pop_last(&mut key, &mut value)?;

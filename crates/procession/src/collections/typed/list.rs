@@ -84,7 +84,7 @@ impl<T: Serialize> SharedList<T> {
     /// Adds a value behind the others.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn push(&self, value: &T) -> Result<()> {
         Ok(self.raw.push(&Datum::plain(&encode(value)?))?)
     }
@@ -109,7 +109,7 @@ impl<T: Serialize> SharedList<T> {
     /// Puts a value before the one with this index.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn insert(&self, index: i64, value: &T) -> Result<()> {
         Ok(self.raw.insert(index, &Datum::plain(&encode(value)?))?)
     }
@@ -117,7 +117,7 @@ impl<T: Serialize> SharedList<T> {
     /// Replaces the values from one index to another, not included, by these, in one step.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     ///
     /// # Examples
     /// ```
@@ -139,7 +139,7 @@ impl<T: DeserializeOwned> SharedList<T> {
     /// The value with this index.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn get(&self, index: i64) -> Result<Option<T>> {
         let mut out = Vec::new();
         let found = self.raw.get(index, &mut out)?;
@@ -149,7 +149,7 @@ impl<T: DeserializeOwned> SharedList<T> {
     /// Removes the value with this index, and gives it.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn pop(&self, index: i64) -> Result<Option<T>> {
         let mut out = Vec::new();
         let found = self.raw.pop(index, &mut out)?;
@@ -159,7 +159,7 @@ impl<T: DeserializeOwned> SharedList<T> {
     /// All values, as they are at one moment.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn values(&self) -> Result<Vec<T>> {
         decode_all(&self.raw.snapshot()?)
     }
@@ -167,7 +167,7 @@ impl<T: DeserializeOwned> SharedList<T> {
     /// Sorts it by a key, stably. Where another process changes it meanwhile it is sorted again.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     ///
     /// # Examples
     /// ```

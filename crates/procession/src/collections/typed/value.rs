@@ -53,7 +53,7 @@ impl<T: Serialize + DeserializeOwned> SharedValue<T> {
     /// The value.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn get(&self) -> Result<T> {
         let mut out = Vec::new();
         let found = self.raw.get(0, &mut out)?;
@@ -63,7 +63,7 @@ impl<T: Serialize + DeserializeOwned> SharedValue<T> {
     /// Sets it.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn set(&self, value: &T) -> Result<()> {
         let done = self.raw.set(0, &Datum::plain(&encode(value)?))?;
         if done { Ok(()) } else { Err(CollectionError::NoIndex) }
@@ -73,7 +73,7 @@ impl<T: Serialize + DeserializeOwned> SharedValue<T> {
     /// that value; so `change` must have no effect of its own. Gives the new value.
     ///
     /// # Errors
-    /// [`CollectionError`].
+    /// [`CollectionError`](crate::collections::CollectionError).
     pub fn update(&self, mut change: impl FnMut(T) -> T) -> Result<T> {
         loop {
             let now = self.raw.snapshot()?;
