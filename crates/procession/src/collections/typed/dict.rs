@@ -117,7 +117,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// Removes an entry, and gives its value.
     ///
     /// # Errors
-    /// [`CollectionError`]; a value that does not decode is removed all the same.
+    /// [`CollectionError`](crate::collections::CollectionError); a value that does not decode is removed all the same.
     pub fn remove<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<Option<V>> {
         let (key, mut out) = (encode(key)?, Vec::new());
         let found = self.raw.pop(&Key::plain(&key), &mut out)?;
@@ -127,7 +127,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// Sets many values in one step.
     ///
     /// # Errors
-    /// [`CollectionError`]; then none is set.
+    /// [`CollectionError`](crate::collections::CollectionError); then none is set.
     ///
     /// # Examples
     /// ```
@@ -172,7 +172,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// Adds to an integer, which is 0 if the key is not there, and says what it is then.
     ///
     /// # Errors
-    /// [`CollectionError::Add`] if it is no integer of 64 bits, or would not be one.
+    /// [`CollectionError::Add`](crate::collections::CollectionError::Add) if it is no integer of 64 bits, or would not be one.
     ///
     /// # Examples
     /// ```

@@ -92,7 +92,7 @@ impl<T: Serialize> SharedList<T> {
     /// Adds values behind the others, in one step.
     ///
     /// # Errors
-    /// [`CollectionError`]; then none is added.
+    /// [`CollectionError`](crate::collections::CollectionError); then none is added.
     pub fn extend(&self, values: impl IntoIterator<Item = T>) -> Result<()> {
         self.splice(i64::MAX, i64::MAX, values)
     }
@@ -100,7 +100,7 @@ impl<T: Serialize> SharedList<T> {
     /// Replaces the value with this index.
     ///
     /// # Errors
-    /// [`CollectionError::NoIndex`] if there is none.
+    /// [`CollectionError::NoIndex`](crate::collections::CollectionError::NoIndex) if there is none.
     pub fn set(&self, index: i64, value: &T) -> Result<()> {
         let done = self.raw.set(index, &Datum::plain(&encode(value)?))?;
         if done { Ok(()) } else { Err(CollectionError::NoIndex) }
