@@ -197,3 +197,64 @@ def test_numbers_of_numpy_are_keys(manager):
     assert names[(numpy.int8(1), 2)] == "tuple" and numpy.int64(3) not in names
     names[numpy.uint8(7)] = "byte"
     assert names[7] == names[7.0] == "byte" and len(names) == 4
+
+
+@pytest.mark.parametrize("kind", ["dict", "list"])
+def test_threads_share_an_iterator(manager, kind):
+    """Each value goes to one of them, also if it takes Python code to make it."""
+    values = [complex(number, 1) for number in range(500)]
+    shared = manager.list(values) if kind == "list" else manager.dict(dict.fromkeys(values))
+    common, got = iter(shared), [[] for _ in range(4)]
+    threads = [threading.Thread(target=mine.extend, args=(common,)) for mine in got]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sorted(value.real for mine in got for value in mine) == list(range(500))
+
+
+def test_an_iterator_says_again_that_the_dict_has_changed(manager):
+    names = manager.dict(a=1, b=2)
+    keys = iter(names)
+    names["c"] = 3
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="changed size"):
+            next(keys)
+
+
+def test_only_what_can_be_added_is_an_increment(manager):
+    names = manager.dict()
+    with pytest.raises(TypeError):
+        names.increment("n", object())
+    assert names.increment("n", 2.5) == 2.5 and names.increment("t", True) == 1
+    assert names.keys() == ["n", "t"]
+
+
+def test_a_list_that_no_arena_could_hold(manager):
+    values = manager.list([1, 2])
+    for times in (2**40, 2**63 - 1):
+        with pytest.raises(MemoryError):
+            values *= times
+    values *= 2
+    assert values[:] == [1, 2, 1, 2]
+    values *= -1
+    assert values[:] == []
+
+
+def make_after_the_end(manager, ended, told):
+    assert ended.wait(PATIENCE)
+    try:
+        manager.list()
+    except BrokenPipeError as error:
+        told.put(str(error))
+
+
+def test_a_forked_child_makes_nothing_after_the_end():
+    context = mp.get_context("fork")
+    manager, over, told = context.Manager(), context.Event(), context.Queue()
+    child = context.Process(target=make_after_the_end, args=(manager, over, told))
+    child.start()
+    manager.shutdown()
+    over.set()
+    assert "shut down" in told.get(timeout=PATIENCE)
+    ended(child)

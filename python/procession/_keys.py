@@ -16,8 +16,6 @@ class _NoneSuch:
 
 
 NONE_SUCH = _NoneSuch()
-
-
 _NUMBERS = ("b", "i", "u", "f", "c")  # kinds of numpy's types
 
 
@@ -36,12 +34,7 @@ def plain_key(key):
         return of(key)
     if getattr(function, "__qualname__", None) in ("PurePath.__hash__", "PureWindowsPath.__hash__"):
         return "path", key.as_posix().lower()  # on some systems case does not matter
-    if (
-        type(key).__module__ == "numpy"
-        and getattr(getattr(key, "dtype", None), "kind", "") in _NUMBERS
-    ):
-        return _numpy(key)
-    return NONE_SUCH
+    return _numpy(key) if type(key).__module__ == "numpy" else NONE_SUCH
 
 
 def _hash_function(key):
@@ -105,9 +98,7 @@ def _frozenset(key):
 
 
 def _part(part):
-    if type(part) in (str, bytes, int, type(None)):
-        return part if type(part) is not int else _number(part)
-    return plain_key(part)
+    return part if type(part) in (str, bytes, type(None)) else plain_key(part)
 
 
 def _identity(key):

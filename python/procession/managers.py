@@ -7,6 +7,7 @@ an address, to which other programs can connect. Within the family the protocol 
 _managing.py).
 """
 
+import errno
 import functools
 import os
 import threading
@@ -127,12 +128,14 @@ class SyncManager(BaseManager, _std.SyncManager):
                 return
             self._state.value = _std.State.SHUTDOWN
         self._scope.end()
-        members = self._scope._members()
-        for handle, typeid in members:
-            _empty(typeid, handle)
-        self._scope._forget([handle for handle, _ in members])
-        if self._desk is not None:
-            self._desk.shutdown()
+        try:
+            members = self._scope._members()
+            for handle, typeid in members:
+                _empty(typeid, handle)
+            self._scope._forget([handle for handle, _ in members])
+        finally:
+            if self._desk is not None:
+                self._desk.shutdown()
 
     # ------------------------------------------------------------ the server
 
@@ -196,6 +199,8 @@ class SyncManager(BaseManager, _std.SyncManager):
         if self._in_server:
             return getattr(super(), typeid)(*args, **kwds)
         assert self._state.value == _std.State.STARTED, "server not yet started"
+        if self._scope.ended:  # by another process
+            raise BrokenPipeError(errno.EPIPE, "the manager was shut down")
         util.debug("making a shared %r object", typeid)
         proxy = _proxies.make(self._scope, typeid, *args, **kwds)
         if len(self._scope) >= self._prune_at:

@@ -1,5 +1,7 @@
 //! Iteration over a dict's keys, some fetched at a time.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use procession::RawDict;
 use procession::collections::Batch;
 use pyo3::PyTraverseError;
@@ -16,47 +18,55 @@ use crate::error::Raise;
 const FETCH: usize = 16 << 10;
 
 /// An iterator over the keys of a shared dict. RuntimeError if a key is added or removed meanwhile.
-#[pyclass(name = "DictIterator", module = "procession._core")]
+#[pyclass(frozen, name = "DictIterator", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyDictIterator {
-    /// None: at the end.
-    dict: Option<Py<PyDictBase>>,
+    dict: Py<PyDictBase>,
     shape: u64,
-    batch: Batch,
+    /// Held for a step of the core's at most: no Python code runs meanwhile.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    batch: Arc<Batch>,
     at: usize,
+    at_end: bool,
 }
 
 impl PyDictIterator {
     pub(super) fn over(dict: &Bound<'_, PyDictBase>, raw: &RawDict) -> PyResult<Self> {
         let shape = raw.shape().map_err(Raise::raise)?;
-        let dict = Some(dict.clone().unbind());
         let mut batch = Batch::default();
         batch.next = Some(0);
-        Ok(Self { dict, shape, batch, at: 0 })
+        let state = State { batch: Arc::new(batch), at: 0, at_end: false };
+        Ok(Self { dict: dict.clone().unbind(), shape, state: Mutex::new(state) })
     }
 
-    fn advance<'py>(
-        &mut self,
-        py: Python<'py>,
-        raw: &RawDict,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    /// Where the next key is.
+    fn advance(&self, raw: &RawDict) -> PyResult<Option<(Arc<Batch>, usize)>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.at_end {
+            return Ok(None);
+        }
         let same = raw.shape().map_err(Raise::raise)? == self.shape;
-        if same && self.at == self.batch.items.len() {
-            let Some(next) = self.batch.next else {
+        if same && state.at == state.batch.items.len() {
+            let Some(next) = state.batch.next else {
+                state.at_end = true;
                 return Ok(None);
             };
-            self.batch = raw.key_batch(next, FETCH).map_err(Raise::raise)?;
-            self.at = 0;
+            state.batch = Arc::new(raw.key_batch(next, FETCH).map_err(Raise::raise)?);
+            state.at = 0;
         }
-        if !same || self.batch.shape != self.shape {
+        if !same || state.batch.shape != self.shape {
             return Err(PyRuntimeError::new_err("dictionary changed size during iteration"));
         }
-        let Some(item) = self.batch.items.get(self.at) else {
+        if state.batch.items.is_empty() {
+            state.at_end = true;
             return Ok(None);
-        };
-        self.at += 1;
-        let key = &self.batch.bytes[item.key.clone()];
-        Ok(Some(store::load_from(py, item.key_kind, key, &mut Scratch::take())?))
+        }
+        state.at += 1;
+        Ok(Some((Arc::clone(&state.batch), state.at - 1)))
     }
 }
 
@@ -66,23 +76,16 @@ impl PyDictIterator {
         visit.call(&self.dict)
     }
 
-    fn __clear__(&mut self) {
-        self.dict = None;
-    }
-
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
     }
 
-    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(dict) = &self.dict else {
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some((batch, i)) = self.advance(self.dict.get().dict.free(py)?)? else {
             return Ok(None);
         };
-        let dict = dict.clone_ref(py);
-        let next = self.advance(py, dict.get().dict.free(py)?);
-        if !matches!(next, Ok(Some(_))) {
-            self.dict = None;
-        }
-        next
+        let item = &batch.items[i];
+        let key = &batch.bytes[item.key.clone()];
+        Ok(Some(store::load_from(py, item.key_kind, key, &mut Scratch::take())?))
     }
 }

@@ -3,8 +3,8 @@
 //! What is done with the one that was found is done if nothing was changed meanwhile; else all is done
 //! again.
 
-use procession::RawDict;
-use procession::collections::{Copied, Datum, Key, OPAQUE};
+use procession::collections::{Copied, Datum, Key, OPAQUE, Outdated};
+use procession::{ArenaError, RawDict};
 use pyo3::prelude::*;
 
 use super::super::{ready, settle};
@@ -42,13 +42,9 @@ pub(super) fn get(
     name: &Name,
     out: &mut Vec<u8>,
 ) -> PyResult<Option<Copied>> {
-    settle(key.py(), dict, || {
-        let (version, Some(pos)) = find(dict, key, name)? else {
-            return Ok(Some(None));
-        };
-        ready(key.py(), dict)?;
+    take(dict, key, name, |version, pos| {
         out.clear();
-        Ok(dict.get_at(version, pos, out).map_err(Raise::raise)?.ok())
+        dict.get_at(version, pos, out)
     })
 }
 
@@ -58,13 +54,25 @@ pub(super) fn pop(
     name: &Name,
     out: &mut Vec<u8>,
 ) -> PyResult<Option<Copied>> {
+    take(dict, key, name, |version, pos| {
+        out.clear();
+        dict.remove_at(version, pos, out)
+    })
+}
+
+/// What `step` takes from where the key is.
+fn take(
+    dict: &RawDict,
+    key: &Bound<'_, PyAny>,
+    name: &Name,
+    mut step: impl FnMut(u64, u64) -> Result<Result<Option<Copied>, Outdated>, ArenaError>,
+) -> PyResult<Option<Copied>> {
     settle(key.py(), dict, || {
         let (version, Some(pos)) = find(dict, key, name)? else {
             return Ok(Some(None));
         };
         ready(key.py(), dict)?;
-        out.clear();
-        Ok(dict.remove_at(version, pos, out).map_err(Raise::raise)?.ok())
+        Ok(step(version, pos).map_err(Raise::raise)?.ok())
     })
 }
 

@@ -32,11 +32,10 @@ pub(super) fn increment<'py>(
             Err(_) => {}
         }
     }
-    let add = |old: Option<&Bound<'py, PyAny>>| match old {
-        Some(old) => old.add(n).map(Some),
-        None => Ok(Some(n.clone())),
-    };
-    Ok(change(dict, key, &name, &key_there, add)?.unwrap_or_else(|| n.clone()))
+    let zero = 0i64.into_pyobject(py)?.into_any();
+    let add = |old: Option<&Bound<'py, PyAny>>| old.unwrap_or(&zero).add(n).map(Some);
+    // There always is a sum.
+    Ok(change(dict, key, &name, &key_there, add)?.unwrap_or(zero.clone()))
 }
 
 pub(super) fn compare_exchange(

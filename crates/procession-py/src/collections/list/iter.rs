@@ -1,5 +1,8 @@
 //! Iteration over a list, some values fetched at a time.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use procession::RawList;
 use procession::collections::Values;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -13,40 +16,47 @@ const FETCH: i64 = 32;
 const LARGE: usize = 64 << 10;
 
 /// An iterator over a shared list: by index, up to the end that there is when it comes there.
-#[pyclass(name = "ListIterator", module = "procession._core")]
+#[pyclass(frozen, name = "ListIterator", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyListIterator {
-    /// None: at the end.
-    list: Option<Py<PyListBase>>,
+    list: Py<PyListBase>,
+    /// Held for a step of the core's at most: no Python code runs meanwhile.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
     index: u64,
     /// Taken as they are only while the list is as it was.
-    fetched: Values,
+    fetched: Arc<Values>,
+    at_end: bool,
 }
 
 impl PyListIterator {
     pub(super) fn over(list: &Bound<'_, PyListBase>) -> Self {
-        Self { list: Some(list.clone().unbind()), index: 0, fetched: Values::default() }
+        Self { list: list.clone().unbind(), state: Mutex::default() }
     }
 
-    fn advance<'py>(
-        &mut self,
-        py: Python<'py>,
-        list: &PyListBase,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let raw = list.list.free(py)?;
-        let mut i = (self.index - self.fetched.from) as usize;
-        if raw.version() != self.fetched.version || i >= self.fetched.items.len() {
-            let from = self.index.cast_signed();
-            let large = self.fetched.bytes.len() > LARGE;
-            let to = from.saturating_add(if large { 1 } else { FETCH });
-            self.fetched = raw.slice(from, to).map_err(Raise::raise)?;
-            i = 0;
-        }
-        if i >= self.fetched.items.len() {
+    /// Where the next value is.
+    fn advance(&self, raw: &RawList) -> PyResult<Option<(Arc<Values>, usize)>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.at_end {
             return Ok(None);
         }
-        self.index += 1;
-        whole::object(py, &self.fetched, i).map(Some)
+        let mut i = (state.index - state.fetched.from) as usize;
+        if raw.version() != state.fetched.version || i >= state.fetched.items.len() {
+            let from = state.index.cast_signed();
+            let large = state.fetched.bytes.len() > LARGE;
+            let to = from.saturating_add(if large { 1 } else { FETCH });
+            state.fetched = Arc::new(raw.slice(from, to).map_err(Raise::raise)?);
+            i = 0;
+        }
+        if i >= state.fetched.items.len() {
+            state.at_end = true;
+            return Ok(None);
+        }
+        state.index += 1;
+        Ok(Some((Arc::clone(&state.fetched), i)))
     }
 }
 
@@ -56,23 +66,14 @@ impl PyListIterator {
         visit.call(&self.list)
     }
 
-    fn __clear__(&mut self) {
-        self.list = None;
-    }
-
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
     }
 
-    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(list) = &self.list else {
-            return Ok(None);
-        };
-        let list = list.clone_ref(py);
-        let next = self.advance(py, list.get());
-        if matches!(next, Ok(None)) {
-            self.list = None;
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.advance(self.list.get().list.free(py)?)? {
+            Some((values, i)) => whole::object(py, &values, i).map(Some),
+            None => Ok(None),
         }
-        next
     }
 }

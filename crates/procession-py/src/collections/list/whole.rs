@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use procession::RawList;
 use procession::collections::{Datum, Values as Copied};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyRange};
 
 use super::super::{Arg, ready, settle, settle_unless};
 use super::PyListBase;
+use crate::args;
 use crate::codec::Scratch;
 use crate::codec::store::{self, Value};
 use crate::error::Raise;
@@ -111,13 +112,21 @@ pub(super) fn remove(list: &RawList, value: &Bound<'_, PyAny>) -> PyResult<()> {
 
 /// `list *= n`.
 pub(super) fn repeat(list: &RawList, n: &Bound<'_, PyAny>) -> PyResult<()> {
+    const REF: u64 = size_of::<u64>() as u64;
     let py = n.py();
+    PyList::empty(py).into_any().mul(n)?; // says what is wrong with n
+    let times = args::number(n)?.max(0).cast_unsigned();
     settle(py, list, || {
         let all = list.snapshot().map_err(Raise::raise)?;
-        let repeated = objects(py, &all)?.into_any().mul(n)?;
-        let data = Values::of(&repeated)?;
+        // More than the arena could ever have is not even gathered.
+        let most = list.family().memory_limit() / REF;
+        if all.len.checked_mul(times).is_none_or(|len| len > most) {
+            return Err(PyMemoryError::new_err(()));
+        }
+        let values = Values::of(objects(py, &all)?.as_any())?;
+        let data = values.data().repeat(times as usize);
         ready(py, list)?;
-        Ok(list.replace_all(all.version, &data.data()).map_err(Raise::raise)?.ok())
+        Ok(list.replace_all(all.version, &data).map_err(Raise::raise)?.ok())
     })
 }
 
