@@ -12,17 +12,49 @@ from . import _core
 from ._std.context import get_spawning_popen
 from ._std.reduction import DupFd
 
+# The exit code of a child whose end nobody can know any more.
+UNKNOWN = 255
+
 
 class Reporter:
     """Mixed into the Popen classes: the family learns how the child ended, for those who take over
     a lock from it."""
 
+    def __init__(self, process_obj):
+        self._parent = os.getpid()
+        self._unreaped = [None]
+        super().__init__(process_obj)
+
     def poll(self, flag=os.WNOHANG):
-        known = self.returncode is not None
-        code = super().poll(flag)
-        if code is not None and not known:
+        if self.returncode is None:
+            code = self._ask(flag)
+            if code is None:
+                return self.returncode
+            # The kernel forgets the status only when it is stored here: an exception that a signal
+            # handler raises in between, or another thread that asks as well, loses nothing.
             self._has_ended(code)
-        return code
+            self.returncode = code
+        self._reap()
+        return self.returncode
+
+    def _ask(self, flag):
+        """How the child ended, which the kernel goes on to know; None if it has not."""
+        try:
+            end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | flag)
+        except ChildProcessError:
+            # Taken by `os.wait` or a handler of SIGCHLD, or by the kernel if SIGCHLD is ignored;
+            # or this process is not its parent.
+            return UNKNOWN if self.returncode is None and self._parent == os.getpid() else None
+        if end is None:
+            return None
+        return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+
+    def _reap(self):
+        try:
+            self._unreaped.pop()  # one thread only, as the pid may have a new owner after it
+            os.waitpid(self.pid, os.WNOHANG)
+        except (IndexError, ChildProcessError):
+            pass
 
     def _has_ended(self, code):
         if code is not None:

@@ -2,14 +2,16 @@ from typing import Any
 
 from ._core import Lease
 
+UNKNOWN: int
+
 class Reporter:
     pid: int
     returncode: int | None
+    def __init__(self, process_obj: Any) -> None: ...
     def poll(self, flag: int = 1) -> int | None: ...
 
 class LeaseHolder(Reporter):
     _leases: list[Lease]
-    def __init__(self, process_obj: Any) -> None: ...
     def close(self) -> None: ...
 
 class Travels:

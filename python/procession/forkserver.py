@@ -307,6 +307,11 @@ def read_signed(fd):
         if not part:
             raise EOFError("unexpected EOF")
         data += part
+    return signed(data)
+
+
+def signed(data):
+    """The number that `write_signed` wrote as these bytes."""
     return _SIGNED.unpack(data)[0]
 
 

@@ -4,11 +4,14 @@ import os
 import threading
 
 from . import forkserver, spawn
-from ._family import LeaseHolder
+from ._family import UNKNOWN, LeaseHolder
 from ._std import popen_forkserver, util
 from ._std.connection import wait
 
 __all__ = ["Popen"]
+
+# No exit code has these bytes.
+_UNREAD = b"\x80" * 8
 
 
 class _Inherited:
@@ -27,10 +30,10 @@ class Popen(LeaseHolder, popen_forkserver.Popen):
     DupFd = _Inherited
 
     def __init__(self, process_obj):
-        # The exit code can be read once only: another thread, or a signal handler in the midst of
-        # it, must not take the end of the pipe for a killed server.
+        # The exit code can be read once only: into a place where it stays if a signal handler
+        # raises in the midst of it.
         self._reading = threading.RLock()
-        self._busy = False
+        self._code = bytearray(_UNREAD)
         super().__init__(process_obj)
 
     def _launch(self, process_obj):
@@ -49,18 +52,16 @@ class Popen(LeaseHolder, popen_forkserver.Popen):
             if not wait([self.sentinel], 0 if flag == os.WNOHANG else None):
                 return None
             with self._reading:
-                if self.returncode is None and not self._busy:
+                if self.returncode is None:
                     self._read_code()
         return self.returncode
 
     def _read_code(self):
-        self._busy = True
         try:
-            code = forkserver.read_signed(self.sentinel)
-        except (OSError, EOFError):
-            code = None  # the server was killed, and nobody else can know
-        finally:
-            self._busy = False
-        if self.returncode is None:
-            self.returncode = 255 if code is None else code
+            os.readv(self.sentinel, [self._code])  # written in one piece
+        except OSError:
+            pass
+        # Unread at the end of the pipe: the server was killed, and nobody else can know.
+        code = None if self._code == _UNREAD else forkserver.signed(self._code)
         self._has_ended(code)
+        self.returncode = UNKNOWN if code is None else code
