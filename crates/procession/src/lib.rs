@@ -62,6 +62,8 @@ pub use arena::{
 #[cfg(not(loom))]
 pub use channel::{End, Received};
 #[cfg(not(loom))]
+pub use codec::Value;
+#[cfg(not(loom))]
 pub use collections::{RawDict, RawList, SharedDict, SharedList, SharedValue};
 #[cfg(not(loom))]
 pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutError, TooManyDone};
