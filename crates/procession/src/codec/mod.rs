@@ -9,6 +9,15 @@ use serde::de::DeserializeOwned;
 /// The kind of plain data.
 pub const PLAIN: u8 = 1;
 
+/// The kind of bytes that stand for nothing but themselves: what a Python process sends as bytes, and
+/// receives as what was pickled.
+#[cfg(feature = "bytemuck")]
+pub(crate) const BYTES: u8 = 5;
+
+/// The kind of values as they lie in memory, one after the other.
+#[cfg(feature = "bytemuck")]
+pub(crate) const DATA: u8 = 6;
+
 /// A value as MessagePack.
 ///
 /// # Errors
@@ -20,6 +29,12 @@ pub const PLAIN: u8 = 1;
 /// ```
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
     rmp_serde::to_vec_named(value).map_err(|e| e.to_string())
+}
+
+/// Appends a value as MessagePack.
+#[inline]
+pub(crate) fn encode_to<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
+    rmp_serde::encode::write_named(out, value).map_err(|e| e.to_string())
 }
 
 /// The value that MessagePack bytes say.
@@ -40,4 +55,18 @@ pub(crate) fn decode_integer(bytes: &[u8]) -> Option<i64> {
     let mut rest = bytes;
     let n = rmp_serde::from_read(&mut rest).ok()?;
     rest.is_empty().then_some(n)
+}
+
+/// The bytes that a MessagePack message of nothing but bytes has, and how many stand before them.
+#[cfg(feature = "bytemuck")]
+pub(crate) fn bytes_in(message: &[u8]) -> Option<(usize, &[u8])> {
+    let lead = match message.first()? {
+        0xc4 => 2,
+        0xc5 => 3,
+        0xc6 => 5,
+        _ => return None,
+    };
+    let len = message.get(1..lead)?.iter().fold(0, |n, &byte| n << 8 | usize::from(byte));
+    let bytes = message.get(lead..)?;
+    (bytes.len() == len).then_some((lead, bytes))
 }
