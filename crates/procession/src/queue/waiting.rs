@@ -76,6 +76,7 @@ impl RawQueue {
     /// ```
     #[must_use]
     pub fn wait_for_room(&self, deadline: Option<Instant>) -> Wait {
+        self.channel.let_drain(0);
         let ready = || self.has_room() || self.is_closed();
         self.channel.wait_for_room(deadline, SLICE, ready)
     }
