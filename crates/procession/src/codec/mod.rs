@@ -28,6 +28,15 @@ use serde::de::DeserializeOwned;
 /// The kind of plain data.
 pub const PLAIN: u8 = 1;
 
+/// The kind of bytes that stand for nothing but themselves: what a Python process sends as bytes, and
+/// receives as what was pickled.
+#[cfg(feature = "bytemuck")]
+pub(crate) const BYTES: u8 = 5;
+
+/// The kind of values as they lie in memory, one after the other.
+#[cfg(feature = "bytemuck")]
+pub(crate) const DATA: u8 = 6;
+
 /// Extension types: a container of Python's that is no list, around one array.
 const TUPLE: i8 = 1;
 const SET: i8 = 2;
@@ -82,4 +91,18 @@ pub(crate) fn decode_integer(bytes: &[u8]) -> Option<i64> {
     let mut rest = bytes;
     let n = rmp_serde::from_read(&mut rest).ok()?;
     rest.is_empty().then_some(n)
+}
+
+/// The bytes that a MessagePack message of nothing but bytes has, and how many stand before them.
+#[cfg(feature = "bytemuck")]
+pub(crate) fn bytes_in(message: &[u8]) -> Option<(usize, &[u8])> {
+    let lead = match message.first()? {
+        0xc4 => 2,
+        0xc5 => 3,
+        0xc6 => 5,
+        _ => return None,
+    };
+    let len = message.get(1..lead)?.iter().fold(0, |n, &byte| n << 8 | usize::from(byte));
+    let bytes = message.get(lead..)?;
+    (bytes.len() == len).then_some((lead, bytes))
 }
