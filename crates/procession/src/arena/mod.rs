@@ -18,6 +18,7 @@ pub(crate) mod map;
 pub(crate) mod objects;
 pub(crate) mod participants;
 pub(crate) mod pin;
+pub(crate) mod recent;
 pub(crate) mod redo;
 pub(crate) mod runs;
 pub(crate) mod segments;

@@ -246,7 +246,7 @@ impl Channel {
         };
         crash_point!("get.block_owned");
         if self.is_bounded() {
-            slot.room.wake_one(&Futex);
+            slot.room.wake_one_unlocked(&Futex);
         }
         if popped.left.is_some() {
             inner.free_left(&popped)?;
