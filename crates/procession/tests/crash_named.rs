@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use procession::{Family, fault};
 use support::folder::{Folder, Player, open, stay};
-use support::{killed, role, say};
+use support::{killed, role, say, stopped};
 
 /// In what the victim comes to: nobody is there; a killed family's file is; a living one.
 const SCENES: [&str; 3] = ["alone", "stale", "in company"];
@@ -38,6 +38,18 @@ fn plays() {
             family.sweep().unwrap();
             say(&format!("{:?}", family.check()));
             say(&format!("{:?}", family.names().unwrap().len()));
+        }
+        Some("slow") => {
+            let family = open().unwrap();
+            let queue = family.queue::<i32>("queue", None).unwrap();
+            say(&format!("{:?}", queue.try_get().ok()));
+            stay();
+        }
+        Some("quick") => {
+            let family = open().unwrap();
+            family.queue::<i32>("queue", None).unwrap().put(7).unwrap();
+            say("put");
+            stay();
         }
         Some("member") => {
             open();
@@ -114,4 +126,51 @@ fn killed_everywhere() {
     // A crash point that nothing passes proves nothing.
     let missing: Vec<_> = ours().filter(|p| !seen.contains(*p)).collect();
     assert!(missing.is_empty(), "no scene passes {missing:?}");
+}
+
+/// A process that is stopped at this point, and goes on when it is told to.
+fn stopped_at(folder: &Folder, point: &str) -> Player {
+    let plan = [("PROCESSION_CRASH_AT", format!("{point}:1:stop"))];
+    let slow = folder.start("plays", "slow", "it", &plan);
+    while !stopped(slow.pid()) {
+        std::thread::yield_now();
+    }
+    slow
+}
+
+fn go_on(player: &Player) {
+    // SAFETY: no memory is involved; the child is this process's own and not reaped yet.
+    assert_eq!(unsafe { libc::kill(player.pid().cast_signed(), libc::SIGCONT) }, 0);
+}
+
+#[test]
+fn of_two_objects_the_first_to_be_named_is_taken() {
+    let folder = Folder::new();
+    let mut slow = stopped_at(&folder, "named.created");
+    let id = slow.hear();
+    let mut quick = folder.start("plays", "quick", "it", &[]);
+    assert_eq!((quick.hear(), quick.hear()), (id, "put".into()));
+    go_on(&slow);
+    assert_eq!(slow.hear(), "Some(7)");
+    let heard = folder.start("plays", "survivor", "it", &[]).release();
+    assert_eq!(heard[1], "[]", "what nobody uses is freed");
+    quick.release();
+    slow.release();
+}
+
+#[test]
+fn a_lock_on_a_file_that_was_replaced_is_none() {
+    let folder = Folder::new();
+    let mut first = folder.start("plays", "member", "it", &[]);
+    let id = first.hear();
+    let mut slow = stopped_at(&folder, "family.opened");
+    first.release();
+    let mut second = folder.start("plays", "member", "it", &[]);
+    let new = second.hear();
+    assert_ne!(new, id);
+    go_on(&slow);
+    assert_eq!(slow.hear(), new);
+    slow.release();
+    second.release();
+    assert_eq!(folder.entries(), [""; 0]);
 }

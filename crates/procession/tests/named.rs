@@ -222,6 +222,20 @@ fn who_came_by_a_handle_is_a_member_and_found_by_the_name() {
 }
 
 #[test]
+fn who_comes_by_a_handle_makes_a_lost_file_again() {
+    let folder = Folder::new();
+    let mut host = folder.start("plays", "host", "inn", &[]);
+    let (id, handle) = (host.hear(), host.hear());
+    std::fs::remove_file(folder.file("inn")).unwrap();
+    let mut guest = folder.start("plays", "guest", "inn", &[("HANDLE", handle)]);
+    guest.hear();
+    host.kill();
+    assert_eq!(visit(&folder, "inn"), id);
+    guest.release();
+    assert_eq!(folder.entries(), [""; 0]);
+}
+
+#[test]
 fn a_family_goes_on_when_its_file_was_removed() {
     let folder = Folder::new();
     let path = folder.0.to_str().unwrap().to_owned();
