@@ -77,6 +77,11 @@ fn plays() {
                 done.store(true, Ordering::Relaxed);
             });
         }
+        Some("ordinary user") => {
+            become_ordinary(argument("SHY").is_empty());
+            open();
+            stay();
+        }
         Some("names") => {
             let family = open().unwrap();
             names_of_all(family);
@@ -85,6 +90,15 @@ fn plays() {
         _ => return,
     }
     std::process::exit(0);
+}
+
+/// Becomes a process without privileges, which others of its user may look at or not.
+fn become_ordinary(may_be_seen: bool) {
+    // SAFETY: no memory is involved.
+    unsafe {
+        assert!(user() != 0 || libc::setuid(65534) == 0);
+        assert_eq!(libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(may_be_seen)), 0);
+    }
 }
 
 /// What this process has open in a folder.
@@ -182,9 +196,10 @@ fn who_makes_a_family_removes_what_the_killed_have_left() {
     std::fs::write(folder.file("foreign"), "not ours").unwrap();
     std::fs::write(folder.0.join("procession-4294967295.d"), "another user's").unwrap();
     visit(&folder, "f");
-    let left = ["e", "foreign"].map(|name| format!("procession-{}.{name}", user()));
-    assert_eq!(folder.entries()[..2], left);
-    assert_eq!(folder.entries().len(), 3);
+    let mut left = ["e", "foreign"].map(|name| format!("procession-{}.{name}", user())).to_vec();
+    left.push("procession-4294967295.d".into());
+    left.sort();
+    assert_eq!(folder.entries(), left);
     living.release();
 }
 
@@ -363,6 +378,31 @@ fn another_pid_namespace_is_out_of_reach() {
     assert_error(&visit(&folder, "far"), &["another pid namespace", "remove it"]);
     assert_eq!(folder.text("far"), before);
     one.kill();
+}
+
+#[test]
+fn what_the_system_refuses_is_named_and_nothing_is_destroyed() {
+    let folder = Folder::new();
+    std::fs::set_permissions(&folder.0, PermissionsExt::from_mode(0o777)).unwrap();
+    let ordinary =
+        |shy: &str| folder.start("plays", "ordinary user", "shy", &[("SHY", shy.to_owned())]);
+    let mut one = ordinary("yes");
+    one.hear();
+    let [file] = &folder.entries()[..] else { panic!("{:?}", folder.entries()) };
+    let before = std::fs::read_to_string(folder.0.join(file)).unwrap();
+    let pid = format!("/proc/{}/fd/", one.pid());
+    let mut two = ordinary("");
+    assert_error(&two.hear(), &[&pid, "Permission denied", "PR_SET_DUMPABLE", "hidepid"]);
+    two.release();
+    assert_eq!(std::fs::read_to_string(folder.0.join(file)).unwrap(), before);
+    one.kill();
+    let mut open_one = ordinary("");
+    let id = open_one.hear();
+    let mut other = ordinary("");
+    assert_eq!(other.hear(), id);
+    other.release();
+    open_one.release();
+    assert_eq!(folder.entries(), [""; 0]);
 }
 
 #[test]
