@@ -39,6 +39,7 @@ LAYERS = {
     "plain": 8,
     "pool": 8,
     "manager": 8,
+    "named": 9,
 }
 SHARED = {"error"}
 MAY_BE_UNSAFE = [
