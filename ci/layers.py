@@ -45,6 +45,7 @@ MAY_BE_UNSAFE = [
     CORE / "sys",
     CORE / "arena",
     CORE / "ring",
+    CORE / "process/fork",  # declares the unsafe function that users call
     BINDINGS / "codec",
     BINDINGS / "memory",
     BINDINGS / "sync/fast",

@@ -45,6 +45,8 @@ pub mod pipe;
 #[cfg(not(loom))]
 pub mod pool;
 #[cfg(not(loom))]
+pub mod process;
+#[cfg(not(loom))]
 pub mod queue;
 #[cfg(not(loom))]
 pub mod sync;
@@ -66,11 +68,16 @@ pub use channel::{End, Received};
 #[cfg(not(loom))]
 pub use collections::{RawDict, RawList, SharedDict, SharedList, SharedValue};
 #[cfg(not(loom))]
-pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutError, TooManyDone};
+pub use error::{
+    ArenaError, FamilyError, GetError, HandleError, JoinError, PipeError, PutError, SpawnError,
+    TooManyDone,
+};
 #[cfg(not(loom))]
 pub use memory::RawMemory;
 #[cfg(not(loom))]
 pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
+#[cfg(not(loom))]
+pub use process::{Fork, Process, ProcessBuilder, fork, init};
 #[cfg(not(loom))]
 pub use queue::{Queue, RawQueue, TryPutError};
 #[cfg(not(loom))]

@@ -12,11 +12,15 @@ pub(crate) mod fault;
 #[cfg(not(loom))]
 pub(crate) mod bell;
 #[cfg(not(loom))]
+pub(crate) mod child;
+#[cfg(not(loom))]
 pub(crate) mod clock;
 #[cfg(not(loom))]
 pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod futex;
+#[cfg(not(loom))]
+pub(crate) mod image;
 #[cfg(not(loom))]
 pub(crate) mod limits;
 #[cfg(not(loom))]
@@ -25,5 +29,7 @@ pub(crate) mod memory;
 pub(crate) mod process;
 #[cfg(not(loom))]
 pub(crate) mod socket;
+#[cfg(not(loom))]
+pub(crate) mod spawn;
 #[cfg(not(loom))]
 pub(crate) mod thread;
