@@ -15,13 +15,22 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 pub(crate) struct Child {
     pub(crate) pid: u32,
     fd: OwnedFd,
+    /// It had gone before it could be opened; the descriptor is a pipe's that is hung up.
+    gone: bool,
 }
 
 impl Child {
-    /// Of a child that nobody has waited for.
+    /// Of a child that was just started.
     pub(crate) fn open(pid: u32) -> io::Result<Child> {
         let number = Pid::from_raw(pid.cast_signed()).ok_or(Errno::SRCH)?;
-        Ok(Child { pid, fd: rustix::process::pidfd_open(number, PidfdFlags::empty())? })
+        match rustix::process::pidfd_open(number, PidfdFlags::empty()) {
+            // It has ended, and nobody waits for it: SIGCHLD is ignored.
+            Err(Errno::SRCH) => {
+                let (fd, _) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+                Ok(Child { pid, fd, gone: true })
+            }
+            fd => Ok(Child { pid, fd: fd?, gone: false }),
+        }
     }
 
     /// Readable when it has ended.
@@ -48,11 +57,14 @@ impl Child {
     /// waited for it: then nobody knows.
     pub(crate) fn status(&self, reap: bool) -> io::Result<Option<ExitStatus>> {
         let keep = if reap { WaitIdOptions::empty() } else { WaitIdOptions::NOWAIT };
+        if self.gone {
+            return Ok(None);
+        }
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | keep;
         let ended = loop {
             match rustix::process::waitid(WaitId::PidFd(self.fd()), options) {
                 Err(Errno::INTR) => {}
-                Err(Errno::CHILD) => return Ok(None),
+                Err(Errno::CHILD | Errno::SRCH) => return Ok(None),
                 ended => break ended?,
             }
         };
@@ -68,6 +80,9 @@ impl Child {
 
     /// Sends a signal; whether it was still there.
     pub(crate) fn signal(&self, kill: bool) -> io::Result<bool> {
+        if self.gone {
+            return Ok(false);
+        }
         let signal = if kill { Signal::KILL } else { Signal::TERM };
         match rustix::process::pidfd_send_signal(&self.fd, signal) {
             Err(Errno::SRCH) => Ok(false),
