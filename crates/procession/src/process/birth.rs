@@ -95,7 +95,8 @@ impl Errand {
         let handle = handle?;
         let maker = handle::maker(&handle)?;
         let is_child = spawn::parent() == maker.pid;
-        if !is_child && process::start_time(maker.pid) == Some(maker.start) {
+        let lives = process::start_time(maker.pid) == Some(maker.start);
+        if !is_child && lives && !process::is_zombie(maker.pid) {
             return None; // a child of that process's child
         }
         let family = spawn::adopt(number.parse().ok()?, Some(maker.file))?;
@@ -147,24 +148,23 @@ pub(super) fn entry<A: DeserializeOwned, R: Serialize>(task: Task) {
     let Some(function) = function.function::<A, R>() else {
         refuse(line, "the function belongs to another build of this program");
     };
-    let decoded = travel::unpack_with(descriptors, || decode(&arguments));
-    drop(arguments);
-    let arguments: A = match decoded {
-        Ok(arguments) => arguments,
-        Err(why) => refuse(line, &format!("the arguments could not be decoded: {why}")),
-    };
     listen_for_panics(line);
-    match panic::catch_unwind(AssertUnwindSafe(|| function(arguments))) {
-        Ok(value) => {
-            // Where even the reason could not be sent, the parent finds that nothing was.
-            let _ = line.put_value(&value);
-        }
-        Err(payload) => {
-            let text = text_of(payload.as_ref());
-            let place = LAST_PANIC.take().filter(|(said, _)| *said == text).map(|(_, place)| place);
-            let _ = line.put_panic(&text, place.as_deref());
-            exit(PANICKED);
-        }
+    // Decoding and encoding may panic as well: they run the user's code.
+    let work = || {
+        let decoded = travel::unpack_with(descriptors, || decode(&arguments));
+        drop(arguments);
+        let arguments: A = match decoded {
+            Ok(arguments) => arguments,
+            Err(why) => refuse(line, &format!("the arguments could not be decoded: {why}")),
+        };
+        // Where even the reason could not be sent, the parent finds that nothing was.
+        let _ = line.put_value(&function(arguments));
+    };
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(work)) {
+        let text = text_of(payload.as_ref());
+        let place = LAST_PANIC.take().filter(|(said, _)| *said == text).map(|(_, place)| place);
+        let _ = line.put_panic(&text, place.as_deref());
+        exit(PANICKED);
     }
 }
 

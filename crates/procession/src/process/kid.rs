@@ -13,6 +13,7 @@ use super::line::{Found, Line};
 use crate::arena::estate::Ended;
 use crate::arena::family::Family;
 use crate::arena::lease::Lease;
+use crate::channel::Received;
 use crate::codec;
 use crate::error::JoinError;
 use crate::sys::child::Child;
@@ -115,38 +116,24 @@ impl Kid {
             return match status {
                 // Made by fork: nothing but its exit code is known, and no value is one, too.
                 Some(s) if s.success() => Ok(codec::decode(&NIL).map_err(JoinError::Decode)?),
-                _ => Err(without_answer(status)),
+                _ => Err(without_value(None, status)),
             };
         };
         let mut answer = lock(&self.answer);
         if let Answer::Unasked = *answer {
             *answer = Answer::Told(line.take_found()?);
         }
-        match &*answer {
-            Answer::Told(None) => Err(without_answer(status)),
-            Answer::Told(Some(Found::Order)) => match status {
-                Some(ended) => Err(JoinError::NeverBegan { ended }),
-                None => Err(JoinError::Unknown),
-            },
-            Answer::Told(Some(Found::Panicked(message, place))) => {
-                Err(JoinError::Panicked { message: message.clone(), place: place.clone() })
-            }
-            Answer::Told(Some(Found::Refused(why))) => Err(JoinError::Refused(why.clone())),
-            Answer::Told(Some(Found::Unsent(why))) => Err(JoinError::Unsent(why.clone())),
+        let found = match std::mem::replace(&mut *answer, Answer::Given) {
             Answer::Told(Some(Found::Value(message, inline))) => {
-                let value = match &message.block {
-                    None => codec::decode(inline),
-                    Some(block) => {
-                        let mut bytes = vec![0; block.len()];
-                        block.read(0, &mut bytes);
-                        codec::decode(&bytes)
-                    }
-                };
-                *answer = Answer::Given;
-                value.map_err(JoinError::Decode)
+                drop(answer); // what is decoded is the user's, and may take long
+                return value(&message, &inline).map_err(JoinError::Decode);
             }
-            Answer::Given | Answer::Unasked => Err(JoinError::Taken),
-        }
+            Answer::Told(found) => found,
+            Answer::Given | Answer::Unasked => return Err(JoinError::Taken),
+        };
+        let error = without_value(found.as_ref(), status);
+        *answer = Answer::Told(found);
+        Err(error)
     }
 
     /// Nobody asks for it any more: it is waited for when it has ended, by whoever comes by.
@@ -160,11 +147,28 @@ impl Kid {
 /// MessagePack's nothing.
 const NIL: [u8; 1] = [0xc0];
 
-fn without_answer(status: Option<ExitStatus>) -> JoinError {
-    match status.map(|s| (s.signal(), s.code())) {
-        Some((Some(signal), _)) => JoinError::Killed { signal },
-        Some((None, Some(code))) => JoinError::Exited { code },
-        _ => JoinError::Unknown,
+fn value<R: DeserializeOwned>(message: &Received, inline: &[u8]) -> Result<R, String> {
+    let Some(block) = &message.block else {
+        return codec::decode(inline);
+    };
+    let mut bytes = vec![0; block.len()];
+    block.read(0, &mut bytes);
+    codec::decode(&bytes)
+}
+
+fn without_value(found: Option<&Found>, status: Option<ExitStatus>) -> JoinError {
+    match (found, status) {
+        (Some(Found::Panicked(message, place)), _) => {
+            JoinError::Panicked { message: message.clone(), place: place.clone() }
+        }
+        (Some(Found::Refused(why)), _) => JoinError::Refused(why.clone()),
+        (Some(Found::Unsent(why)), _) => JoinError::Unsent(why.clone()),
+        (Some(Found::Order), Some(ended)) => JoinError::NeverBegan { ended },
+        (_, Some(ended)) => match (ended.signal(), ended.code()) {
+            (Some(signal), _) => JoinError::Killed { signal },
+            (None, code) => JoinError::Exited { code: code.unwrap_or_default() },
+        },
+        (_, None) => JoinError::Unknown,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions};
 
 /// A process, by a descriptor: its number may be another's once it has been waited for.
 #[derive(Debug)]
@@ -29,7 +29,13 @@ impl Child {
                 let (fd, _) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
                 Ok(Child { pid, fd, gone: true })
             }
-            fd => Ok(Child { pid, fd: fd?, gone: false }),
+            Ok(fd) => Ok(Child { pid, fd, gone: false }),
+            Err(e) => {
+                // Whom nobody could wait for must not run: no descriptor is left, or the kernel is old.
+                let _ = rustix::process::kill_process(number, Signal::KILL);
+                let _ = rustix::process::waitpid(Some(number), WaitOptions::empty());
+                Err(e.into())
+            }
         }
     }
 
@@ -53,16 +59,16 @@ impl Child {
         }
     }
 
-    /// How it ended, if it has. It stays a zombie unless `reap`. `None` also if somebody else has
-    /// waited for it: then nobody knows.
+    /// How it ended, which [`Child::wait`] must have said that it has. It stays a zombie unless `reap`.
+    /// `None` if somebody else has waited for it: then nobody knows.
     pub(crate) fn status(&self, reap: bool) -> io::Result<Option<ExitStatus>> {
-        let keep = if reap { WaitIdOptions::empty() } else { WaitIdOptions::NOWAIT };
         if self.gone {
             return Ok(None);
         }
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | keep;
+        // Not NOHANG: one that is traced has ended for its parent a moment later than for others.
+        let keep = if reap { WaitIdOptions::empty() } else { WaitIdOptions::NOWAIT };
         let ended = loop {
-            match rustix::process::waitid(WaitId::PidFd(self.fd()), options) {
+            match rustix::process::waitid(WaitId::PidFd(self.fd()), WaitIdOptions::EXITED | keep) {
                 Err(Errno::INTR) => {}
                 Err(Errno::CHILD | Errno::SRCH) => return Ok(None),
                 ended => break ended?,

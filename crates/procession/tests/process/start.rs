@@ -86,6 +86,8 @@ fn a_hundred_megabytes() {
     drop(Process::spawn(|text: String| text.repeat(5), text).unwrap());
 }
 
+const PANICS: u32 = u32::MAX;
+
 /// Can be written or read only by the process with this number, or by none.
 #[derive(Debug)]
 struct Fussy {
@@ -95,6 +97,7 @@ struct Fussy {
 
 impl Serialize for Fussy {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        assert!(self.written_by != PANICS, "out of luck while writing");
         if self.written_by != std::process::id() {
             return Err(serde::ser::Error::custom("not by me"));
         }
@@ -105,6 +108,7 @@ impl Serialize for Fussy {
 impl<'de> Deserialize<'de> for Fussy {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let (written_by, read_by) = Deserialize::deserialize(from)?;
+        assert!(read_by != PANICS, "out of luck while reading");
         if read_by == written_by {
             return Err(serde::de::Error::custom("not for anybody"));
         }
@@ -119,6 +123,16 @@ fn what_cannot_be_written_or_read() {
     assert!(matches!(refused, Err(SpawnError::Encode(why)) if why.contains("not by me")));
     let refused = spawn(Fussy { written_by: me, read_by: me }).unwrap().join();
     assert!(matches!(refused, Err(JoinError::Refused(why)) if why.contains("not for anybody")));
+
+    let panicked = spawn(Fussy { written_by: me, read_by: PANICS }).unwrap().join();
+    assert!(
+        matches!(panicked, Err(JoinError::Panicked { message, .. }) if message.ends_with("reading"))
+    );
+    let panicked = Process::spawn(|(): ()| Fussy { written_by: PANICS, read_by: 0 }, ()).unwrap();
+    let panicked = panicked.join();
+    assert!(
+        matches!(panicked, Err(JoinError::Panicked { message, .. }) if message.ends_with("writing"))
+    );
 
     let unsent = Process::spawn(|(): ()| Fussy { written_by: 0, read_by: 0 }, ()).unwrap().join();
     assert!(matches!(unsent, Err(JoinError::Unsent(why)) if why.contains("not by me")));
