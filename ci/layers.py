@@ -29,6 +29,7 @@ LAYERS = {
     "arena": 4,
     "codec": 5,
     "handle": 5,
+    "travel": 5,
     "channel": 6,
     "memory": 6,
     "sync": 6,
@@ -46,6 +47,7 @@ MAY_BE_UNSAFE = [
     CORE / "sys",
     CORE / "arena",
     CORE / "ring",
+    CORE / "process/fork",  # declares the unsafe function that users call
     BINDINGS / "codec",
     BINDINGS / "memory",
     BINDINGS / "sync/fast",

@@ -50,9 +50,13 @@ pub mod plain;
 #[cfg(not(loom))]
 pub mod pool;
 #[cfg(not(loom))]
+pub mod process;
+#[cfg(not(loom))]
 pub mod queue;
 #[cfg(not(loom))]
 pub mod sync;
+#[cfg(not(loom))]
+mod travel;
 
 #[cfg(loom)]
 mod loom_tests;
@@ -71,7 +75,10 @@ pub use codec::Value;
 #[cfg(not(loom))]
 pub use collections::{RawDict, RawList, SharedDict, SharedList, SharedValue};
 #[cfg(not(loom))]
-pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutError, TooManyDone};
+pub use error::{
+    ArenaError, FamilyError, GetError, HandleError, JoinError, PipeError, PutError, SpawnError,
+    TooManyDone,
+};
 #[cfg(not(loom))]
 pub use memory::RawMemory;
 #[cfg(not(loom))]
@@ -80,6 +87,8 @@ pub use named::{Named, NamedError, NamedObject};
 pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
 #[cfg(all(feature = "bytemuck", not(loom)))]
 pub use plain::{Loan, PlainConnection, PlainQueue, PlainSlice, plain_pipe, plain_simplex};
+#[cfg(not(loom))]
+pub use process::{Fork, Process, ProcessBuilder, fork, init};
 #[cfg(not(loom))]
 pub use queue::{Queue, RawQueue, TryPutError};
 #[cfg(not(loom))]

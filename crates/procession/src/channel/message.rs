@@ -13,6 +13,7 @@ use crate::arena::family::Family;
 use crate::codec;
 use crate::error::{GetError, PutError};
 use crate::ring::fifo::INLINE_MAX;
+use crate::travel;
 use crate::wait::Wait;
 
 /// When a blocking call gives up.
@@ -49,13 +50,15 @@ pub(crate) fn pack<T: Serialize>(
     value: T,
 ) -> Result<(Scratch, Option<Block>, T), PutError<T>> {
     let mut bytes = Scratch::take();
-    if let Err(e) = codec::encode_into(&mut bytes, &value) {
+    let (encoded, leases) = travel::collect(|| codec::encode_into(&mut bytes, &value));
+    if let Err(e) = encoded {
         return Err(PutError::Encode(value, e));
     }
-    if bytes.len() <= INLINE_MAX {
+    // A message with handles has a block, however small it is: that counts them.
+    if bytes.len() <= INLINE_MAX && leases.is_empty() {
         return Ok((bytes, None, value));
     }
-    match family.alloc(bytes.len(), &[]) {
+    match family.alloc(bytes.len(), &leases) {
         Ok(mut block) => {
             block.write(0, &bytes);
             bytes.clear();
@@ -65,7 +68,7 @@ pub(crate) fn pack<T: Serialize>(
     }
 }
 
-/// The value of a message.
+/// The value of a message, whose block counts the handles inside until they have counted themselves.
 #[inline]
 pub(crate) fn unpack<T: DeserializeOwned>(
     message: &Received,

@@ -11,6 +11,7 @@ use super::raw::RawQueue;
 use crate::arena::family::Family;
 use crate::channel::message::{self, Patience};
 use crate::error::{ArenaError, GetError, HandleError, PutError};
+use crate::travel::travels;
 
 /// A first-in-first-out queue between processes.
 ///
@@ -39,6 +40,8 @@ impl<T> Clone for Queue<T> {
         Queue { raw: self.raw.clone(), values: PhantomData }
     }
 }
+
+travels!(Queue<T>, "a queue", |it| it.raw.lease());
 
 impl<T> Queue<T> {
     /// A queue bounded by memory only, in this process's family.
