@@ -74,7 +74,8 @@ pub use queue::{Queue, RawQueue, TryPutError};
 #[cfg(not(loom))]
 pub use sync::{
     Abandoned, Acquired, Arrival, BarrierRunner, BarrierWaiter, Broken, Ended, Holder, RawBarrier,
-    RawCondition, RawEvent, RawLock, RawSemaphore, ReleaseError, TooManyReleases, Waiter,
+    RawCondition, RawEvent, RawLock, RawRwLock, RawSemaphore, ReleaseError, TooManyReleases, Waiter,
+    WriteAttempt,
 };
 #[cfg(not(loom))]
 pub use wait::Wait;
