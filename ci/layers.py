@@ -39,6 +39,7 @@ LAYERS = {
     "process": 7,
     "pool": 8,
     "manager": 8,
+    "primitives": 8,
 }
 SHARED = {"error"}
 MAY_BE_UNSAFE = [

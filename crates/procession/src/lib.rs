@@ -45,6 +45,8 @@ pub mod pipe;
 #[cfg(not(loom))]
 pub mod pool;
 #[cfg(not(loom))]
+pub mod primitives;
+#[cfg(not(loom))]
 pub mod queue;
 #[cfg(not(loom))]
 pub mod sync;
@@ -71,6 +73,12 @@ pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutEr
 pub use memory::RawMemory;
 #[cfg(not(loom))]
 pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
+#[cfg(not(loom))]
+pub use primitives::{
+    AbandonedGuard, Barrier, BarrierWaitResult, Condition, Event, Guard, Lock, LockError, LockGuard,
+    Mutex, MutexGuard, Permit, RLock, RLockGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    Semaphore, ValueError, Waitable,
+};
 #[cfg(not(loom))]
 pub use queue::{Queue, RawQueue, TryPutError};
 #[cfg(not(loom))]

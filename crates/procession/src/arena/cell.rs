@@ -20,7 +20,7 @@ use super::blocks::{STOCKED, owned};
 use super::family::Inner;
 use super::layout::sync::{MutexSlot, RwLockSlot};
 use super::layout::{Desc, Object, PAGE};
-use super::lease::Lease;
+use super::lease::{self, Lease};
 use super::map::corrupt;
 use super::objects::{Kind, ObjectId};
 use super::pin::{Pin, left_by_object};
@@ -145,9 +145,9 @@ impl Cell {
     }
 
     /// Replaces the value. By who has the lock for itself; killed before the commit, it leaves the old
-    /// one. `holds`: the objects whose handles are inside.
+    /// one. `holds`: what the handles inside name.
     #[inline]
-    pub(crate) fn write(&self, bytes: &[u8], holds: &[ObjectId]) -> Result<(), ArenaError> {
+    pub(crate) fn write(&self, bytes: &[u8], holds: &[Lease]) -> Result<(), ArenaError> {
         let seen = self.state.load(Ordering::Relaxed);
         if bytes.len() <= 8 * self.halves[0].len() && holds.is_empty() {
             self.write_half(seen, bytes)
@@ -177,9 +177,9 @@ impl Cell {
     }
 
     #[cold]
-    fn write_block(&self, seen: u64, bytes: &[u8], holds: &[ObjectId]) -> Result<(), ArenaError> {
+    fn write_block(&self, seen: u64, bytes: &[u8], holds: &[Lease]) -> Result<(), ArenaError> {
         let (inner, id) = (self.lease.inner, self.lease.id);
-        let mut block = Block::alloc(inner, bytes.len(), holds)?;
+        let mut block = Block::alloc(inner, bytes.len(), &lease::ids_of(inner, holds)?)?;
         block.write(0, bytes);
         let at = block.reference().at;
         inner.desc(at)?.queue.store(id.pack(), Ordering::Relaxed);

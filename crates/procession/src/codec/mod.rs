@@ -22,6 +22,11 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
     rmp_serde::to_vec_named(value).map_err(|e| e.to_string())
 }
 
+/// The same, behind what is in `out`, of which a failure may leave anything behind.
+pub(crate) fn encode_to<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
+    rmp_serde::encode::write_named(out, value).map_err(|e| e.to_string())
+}
+
 /// The value that MessagePack bytes say.
 ///
 /// # Errors

@@ -438,6 +438,13 @@ impl RawLock {
         let _ = inner.abandon(self.slot, inner.me_or_zero(), &inner.last_words(why));
     }
 
+    /// Lets go of the lock, which this process holds, as one that `last` has left abandoned.
+    #[cold]
+    pub(crate) fn abandon_as(&self, last: &Abandoned) {
+        let inner = self.lease.inner;
+        let _ = inner.abandon(self.slot, inner.me_or_zero(), last); // as above
+    }
+
     /// Gives back, as abandoned, a lock that this thread has just taken as such: for a caller who
     /// turns that into an error, and must not hold the lock then. Does nothing if this thread does
     /// not hold it.

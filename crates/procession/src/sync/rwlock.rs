@@ -89,6 +89,14 @@ impl RawRwLock {
         RawRwLock::over(Lease::create(family, Kind::RwLock, Limits { messages: 0, bytes: 0 })?)
     }
 
+    /// The lock of a value that this counts.
+    pub(crate) fn of_value(lease: Lease) -> Result<RawRwLock, ArenaError> {
+        if lease.slot.is(Kind::RwLock) {
+            return RawRwLock::over(lease);
+        }
+        Err(ArenaError::Corrupt(format!("object {} is no lock with readers", lease.id.index)))
+    }
+
     fn over(lease: Lease) -> Result<RawRwLock, ArenaError> {
         let (slot, own) = (slot_of(&lease)?, slot_of(&lease)?);
         let (debt, doubt, spin) = (Debt::none(), Pulse::new(), Spin::new());
@@ -250,6 +258,12 @@ impl RawRwLock {
         let inner = self.lease.inner;
         // In a damaged arena it stays held, as it is.
         let _ = inner.abandon_writing(self.slot, self.words(), &inner.last_words(why));
+    }
+
+    /// Ends the writing, as one that `last` has left abandoned.
+    #[cold]
+    pub(crate) fn abandon_as(&self, last: &Abandoned) {
+        let _ = self.lease.inner.abandon_writing(self.slot, self.words(), last); // as above
     }
 
     /// Who this process is, as holders are named; 0: nobody, after a fork.
