@@ -37,6 +37,7 @@ LAYERS = {
     "queue": 7,
     "pipe": 7,
     "process": 7,
+    "plain": 8,
     "pool": 8,
     "manager": 8,
     "primitives": 8,

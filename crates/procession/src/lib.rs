@@ -20,6 +20,7 @@
 //! [`codec`], [`sync`], [`queue`], [`pipe`](mod@pipe), [`collections`] and [`pool`].
 #![cfg_attr(not(loom), doc(test(attr(deny(warnings), allow(unused_variables)))))]
 #![cfg_attr(loom, allow(dead_code, unreachable_pub))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod lock;
 mod ring;
@@ -42,6 +43,8 @@ mod handle;
 #[cfg(not(loom))]
 mod memory;
 pub mod pipe;
+#[cfg(all(feature = "bytemuck", not(loom)))]
+pub mod plain;
 #[cfg(not(loom))]
 pub mod pool;
 #[cfg(not(loom))]
@@ -66,6 +69,8 @@ pub use arena::{
 #[cfg(not(loom))]
 pub use channel::{End, Received};
 #[cfg(not(loom))]
+pub use codec::Value;
+#[cfg(not(loom))]
 pub use collections::{RawDict, RawList, SharedDict, SharedList, SharedValue};
 #[cfg(not(loom))]
 pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutError, TooManyDone};
@@ -73,6 +78,8 @@ pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutEr
 pub use memory::RawMemory;
 #[cfg(not(loom))]
 pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
+#[cfg(all(feature = "bytemuck", not(loom)))]
+pub use plain::{Loan, PlainConnection, PlainQueue, PlainSlice, plain_pipe, plain_simplex};
 #[cfg(not(loom))]
 pub use primitives::{
     AbandonedGuard, Barrier, BarrierWaitResult, Condition, Event, Guard, Lock, LockError, LockGuard,
