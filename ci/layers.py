@@ -41,6 +41,7 @@ LAYERS = {
     "pool": 8,
     "manager": 8,
     "primitives": 8,
+    "named": 9,
 }
 SHARED = {"error"}
 MAY_BE_UNSAFE = [

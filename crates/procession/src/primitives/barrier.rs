@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::primitive;
 use crate::arena::family::Family;
 use crate::channel::message::Patience;
-use crate::error::HandleError;
+use crate::error::{ArenaError, HandleError};
 use crate::sync::{Arrival, Broken, RawBarrier};
 
 /// Where a number of processes and threads wait for one another, again and again.
@@ -74,17 +74,17 @@ impl Barrier {
     /// # Panics
     /// As [`RawBarrier::create`].
     pub fn new(parties: u32) -> Result<Barrier, HandleError> {
-        Barrier::new_in(Family::current()?, parties)
+        Ok(Barrier::new_in(Family::current()?, parties)?)
     }
 
     /// The same in a family.
     ///
     /// # Errors
-    /// [`HandleError::Arena`] if there is no memory.
+    /// [`ArenaError::Full`] if there is no memory.
     ///
     /// # Panics
     /// As [`RawBarrier::create`].
-    pub fn new_in(family: Family, parties: u32) -> Result<Barrier, HandleError> {
+    pub fn new_in(family: Family, parties: u32) -> Result<Barrier, ArenaError> {
         Ok(RawBarrier::create(family, parties)?.into())
     }
 

@@ -64,14 +64,14 @@ impl Condition {
     /// # Errors
     /// [`HandleError::Family`] if there can be no family, [`HandleError::Arena`] if there is no memory.
     pub fn new() -> Result<Condition, HandleError> {
-        Condition::new_in(Family::current()?)
+        Ok(Condition::new_in(Family::current()?)?)
     }
 
     /// The same in a family.
     ///
     /// # Errors
-    /// [`HandleError::Arena`] if there is no memory.
-    pub fn new_in(family: Family) -> Result<Condition, HandleError> {
+    /// [`ArenaError::Full`] if there is no memory.
+    pub fn new_in(family: Family) -> Result<Condition, ArenaError> {
         Ok(RawCondition::create(family)?.into())
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::primitive;
 use crate::arena::family::Family;
 use crate::channel::message::Patience;
-use crate::error::HandleError;
+use crate::error::{ArenaError, HandleError};
 use crate::sync::RawEvent;
 
 /// A flag that processes and threads wait for. A Python process has the same as `procession.Event()`.
@@ -43,14 +43,14 @@ impl Event {
     /// # Errors
     /// [`HandleError::Family`] if there can be no family, [`HandleError::Arena`] if there is no memory.
     pub fn new() -> Result<Event, HandleError> {
-        Event::new_in(Family::current()?)
+        Ok(Event::new_in(Family::current()?)?)
     }
 
     /// The same in a family.
     ///
     /// # Errors
-    /// [`HandleError::Arena`] if there is no memory.
-    pub fn new_in(family: Family) -> Result<Event, HandleError> {
+    /// [`ArenaError::Full`] if there is no memory.
+    pub fn new_in(family: Family) -> Result<Event, ArenaError> {
         Ok(RawEvent::create(family)?.into())
     }
 

@@ -74,14 +74,14 @@ impl Lock {
     /// # Errors
     /// [`HandleError::Family`] if there can be no family, [`HandleError::Arena`] if there is no memory.
     pub fn new() -> Result<Lock, HandleError> {
-        Lock::new_in(Family::current()?)
+        Ok(Lock::new_in(Family::current()?)?)
     }
 
     /// The same in a family.
     ///
     /// # Errors
-    /// [`HandleError::Arena`] if there is no memory.
-    pub fn new_in(family: Family) -> Result<Lock, HandleError> {
+    /// [`ArenaError::Full`] if there is no memory.
+    pub fn new_in(family: Family) -> Result<Lock, ArenaError> {
         Ok(RawLock::create(family, false)?.into())
     }
 

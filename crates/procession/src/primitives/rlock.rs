@@ -12,7 +12,7 @@ use super::lock::take;
 use super::primitive;
 use crate::arena::family::Family;
 use crate::channel::message::Patience;
-use crate::error::HandleError;
+use crate::error::{ArenaError, HandleError};
 use crate::sync::{Abandoned, Acquired, Holder, RawLock};
 
 /// A lock between processes that the thread which holds it may take again.
@@ -51,14 +51,14 @@ impl RLock {
     /// # Errors
     /// [`HandleError::Family`] if there can be no family, [`HandleError::Arena`] if there is no memory.
     pub fn new() -> Result<RLock, HandleError> {
-        RLock::new_in(Family::current()?)
+        Ok(RLock::new_in(Family::current()?)?)
     }
 
     /// The same in a family.
     ///
     /// # Errors
-    /// [`HandleError::Arena`] if there is no memory.
-    pub fn new_in(family: Family) -> Result<RLock, HandleError> {
+    /// [`ArenaError::Full`] if there is no memory.
+    pub fn new_in(family: Family) -> Result<RLock, ArenaError> {
         Ok(RawLock::create(family, true)?.into())
     }
 

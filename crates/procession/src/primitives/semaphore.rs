@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::primitive;
 use crate::arena::family::Family;
 use crate::channel::message::Patience;
-use crate::error::HandleError;
+use crate::error::{ArenaError, HandleError};
 use crate::lock::Serial;
 use crate::sync::{RawSemaphore, TooManyReleases};
 
@@ -45,14 +45,14 @@ impl Semaphore {
     /// # Errors
     /// [`HandleError::Family`] if there can be no family, [`HandleError::Arena`] if there is no memory.
     pub fn new(permits: u32) -> Result<Semaphore, HandleError> {
-        Semaphore::new_in(Family::current()?, permits)
+        Ok(Semaphore::new_in(Family::current()?, permits)?)
     }
 
     /// The same in a family.
     ///
     /// # Errors
-    /// [`HandleError::Arena`] if there is no memory.
-    pub fn new_in(family: Family, permits: u32) -> Result<Semaphore, HandleError> {
+    /// [`ArenaError::Full`] if there is no memory.
+    pub fn new_in(family: Family, permits: u32) -> Result<Semaphore, ArenaError> {
         Ok(RawSemaphore::create(family, permits, u32::MAX)?.into())
     }
 
@@ -69,14 +69,14 @@ impl Semaphore {
     /// # Ok(()) }
     /// ```
     pub fn bounded(permits: u32) -> Result<Semaphore, HandleError> {
-        Semaphore::bounded_in(Family::current()?, permits)
+        Ok(Semaphore::bounded_in(Family::current()?, permits)?)
     }
 
     /// The same in a family.
     ///
     /// # Errors
-    /// [`HandleError::Arena`] if there is no memory.
-    pub fn bounded_in(family: Family, permits: u32) -> Result<Semaphore, HandleError> {
+    /// [`ArenaError::Full`] if there is no memory.
+    pub fn bounded_in(family: Family, permits: u32) -> Result<Semaphore, ArenaError> {
         Ok(RawSemaphore::create(family, permits, permits)?.into())
     }
 

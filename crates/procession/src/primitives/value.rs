@@ -1,7 +1,5 @@
 //! The value of a lock, as a guard has it.
 
-use std::cell::Cell as LocalCell;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -11,31 +9,13 @@ use crate::arena::cell::Cell;
 use crate::arena::family::Family;
 use crate::arena::lease::Lease;
 use crate::arena::objects::Kind;
+use crate::channel::scratch::Scratch;
 use crate::codec;
 use crate::collections::NewValueError;
 use crate::error::HandleError;
 use crate::ring::fifo::Limits;
 use crate::sync::{Abandoned, Ended};
 use crate::travel;
-
-/// What is longer is not kept for the next time.
-const SCRATCH: usize = 64 << 10;
-
-thread_local! {
-    static BYTES: LocalCell<Vec<u8>> = const { LocalCell::new(Vec::new()) };
-}
-
-/// Gives `act` an empty vector that has its memory already. What `act` calls may come here, too.
-#[inline]
-fn with_scratch<R>(act: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    let mut bytes = BYTES.try_with(LocalCell::take).unwrap_or_default();
-    bytes.clear();
-    let result = act(&mut bytes);
-    if bytes.capacity() <= SCRATCH {
-        let _ = BYTES.try_with(|slot| slot.set(bytes));
-    }
-    result
-}
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ValueError> {
     codec::decode(bytes).map_err(ValueError::Decode)
@@ -44,28 +24,25 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ValueError> {
 /// The value, by who has the lock.
 #[inline]
 pub(super) fn load<T: DeserializeOwned>(cell: &Cell) -> Result<T, ValueError> {
-    with_scratch(|bytes| {
-        cell.read(bytes)?;
-        decode(bytes)
-    })
+    let mut bytes = Scratch::take();
+    cell.read(&mut bytes)?;
+    decode(&bytes)
 }
 
 /// The value that was saved last, without the lock.
 pub(super) fn snapshot<T: DeserializeOwned>(cell: &Cell) -> Result<T, ValueError> {
-    with_scratch(|bytes| {
-        let _pin = cell.snapshot(bytes)?;
-        decode(bytes)
-    })
+    let mut bytes = Scratch::take();
+    let _pin = cell.snapshot(&mut bytes)?;
+    decode(&bytes)
 }
 
 /// Writes the value, by who has the lock for itself.
 #[inline]
 pub(super) fn save<T: Serialize + ?Sized>(cell: &Cell, value: &T) -> Result<(), ValueError> {
-    with_scratch(|bytes| {
-        let (encoded, leases) = travel::collect(|| codec::encode_to(value, bytes));
-        encoded.map_err(ValueError::Encode)?;
-        Ok(cell.write(bytes, &leases)?)
-    })
+    let mut bytes = Scratch::take();
+    let (encoded, leases) = travel::collect(|| codec::encode_into(&mut bytes, value));
+    encoded.map_err(ValueError::Encode)?;
+    Ok(cell.write(&bytes, &leases)?)
 }
 
 /// A new lock of that kind, with this value.
@@ -170,10 +147,7 @@ impl<W: Valued, T: Serialize> Drop for Kept<'_, W, T> {
     #[inline]
     fn drop(&mut self) {
         // After a panic the value may be half changed.
-        if self.changed
-            && self.value.is_some()
-            && !self.hold.has_panicked()
-            && self.save().is_err()
+        if self.changed && self.value.is_some() && !self.hold.has_panicked() && self.save().is_err()
         {
             self.hold.abandon(Ended::Unsaved);
         }

@@ -11,7 +11,7 @@ use crate::arena::family::Family;
 use crate::arena::lease::Lease;
 use crate::channel::iter::iterates;
 use crate::channel::message::Patience;
-use crate::error::{GetError, HandleError, PutError, TooManyDone};
+use crate::error::{ArenaError, GetError, HandleError, PutError, TooManyDone};
 use crate::travel::travels;
 
 /// A [`Queue`] that knows how many of its values are done with.
@@ -70,16 +70,16 @@ impl<T> JoinableQueue<T> {
     /// As [`JoinableQueue::unbounded`], in a family.
     ///
     /// # Errors
-    /// [`HandleError::Arena`] if there is no memory.
-    pub fn unbounded_in(family: Family) -> Result<JoinableQueue<T>, HandleError> {
+    /// [`ArenaError::Full`] if there is no memory.
+    pub fn unbounded_in(family: Family) -> Result<JoinableQueue<T>, ArenaError> {
         Queue::unbounded_in(family).map(JoinableQueue)
     }
 
     /// As [`JoinableQueue::bounded`], in a family.
     ///
     /// # Errors
-    /// [`HandleError::Arena`] if there is no memory.
-    pub fn bounded_in(family: Family, capacity: u64) -> Result<JoinableQueue<T>, HandleError> {
+    /// [`ArenaError::Full`] if there is no memory.
+    pub fn bounded_in(family: Family, capacity: u64) -> Result<JoinableQueue<T>, ArenaError> {
         Queue::bounded_in(family, capacity).map(JoinableQueue)
     }
 
@@ -281,4 +281,11 @@ iterates!(
     try_get,
     "the queue",
     "let taken = procession::JoinableQueue::unbounded()?;\ntaken.put_many([1, 2])?;\ntaken.close();"
+);
+iterates!(
+    Queue<T>,
+    get,
+    try_get,
+    "the queue",
+    "let taken = procession::Queue::unbounded()?;\ntaken.put_many([1, 2])?;\ntaken.close();"
 );
