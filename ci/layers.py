@@ -40,6 +40,7 @@ LAYERS = {
     "plain": 8,
     "pool": 8,
     "manager": 8,
+    "primitives": 8,
     "named": 9,
 }
 SHARED = {"error"}

@@ -50,6 +50,8 @@ pub mod plain;
 #[cfg(not(loom))]
 pub mod pool;
 #[cfg(not(loom))]
+pub mod primitives;
+#[cfg(not(loom))]
 pub mod process;
 #[cfg(not(loom))]
 pub mod queue;
@@ -88,13 +90,20 @@ pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
 #[cfg(all(feature = "bytemuck", not(loom)))]
 pub use plain::{Loan, PlainConnection, PlainQueue, PlainSlice, plain_pipe, plain_simplex};
 #[cfg(not(loom))]
+pub use primitives::{
+    AbandonedGuard, Barrier, BarrierWaitResult, Condition, Event, Guard, Lock, LockError,
+    LockGuard, Mutex, MutexGuard, Permit, RLock, RLockGuard, RwLock, RwLockReadGuard,
+    RwLockWriteGuard, Semaphore, ValueError, Waitable,
+};
+#[cfg(not(loom))]
 pub use process::{Fork, Process, ProcessBuilder, fork, init};
 #[cfg(not(loom))]
-pub use queue::{Queue, RawQueue, TryPutError};
+pub use queue::{JoinableQueue, Queue, RawQueue, TryPutError};
 #[cfg(not(loom))]
 pub use sync::{
     Abandoned, Acquired, Arrival, BarrierRunner, BarrierWaiter, Broken, Ended, Holder, RawBarrier,
-    RawCondition, RawEvent, RawLock, RawSemaphore, ReleaseError, TooManyReleases, Waiter,
+    RawCondition, RawEvent, RawLock, RawRwLock, RawSemaphore, ReleaseError, TooManyReleases,
+    Waiter, WriteAttempt,
 };
 #[cfg(not(loom))]
 pub use wait::Wait;

@@ -7,6 +7,7 @@ pub(crate) mod bells;
 pub(crate) mod block;
 pub(crate) mod blocks;
 pub(crate) mod bytes;
+pub(crate) mod cell;
 pub(crate) mod check;
 pub(crate) mod companion;
 pub(crate) mod directory;

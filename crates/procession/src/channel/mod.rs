@@ -2,12 +2,14 @@
 //! queue and each direction of a pipe are made of.
 
 pub(crate) mod carrier;
+pub(crate) mod iter;
 pub(crate) mod message;
 pub(crate) mod scratch;
 mod waiting;
 
 use std::fmt;
 
+pub use iter::{IntoIter, Iter, Source, TryIter};
 pub use waiting::End;
 
 use crate::arena::block::Block;

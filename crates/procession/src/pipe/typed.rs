@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::raw::RawConnection;
 use crate::arena::family::Family;
+use crate::channel::iter::iterates;
 use crate::channel::message::{self, Patience};
 use crate::error::{GetError, HandleError, PipeError, PutError};
 use crate::wait::Wait;
@@ -299,3 +300,11 @@ impl<T: DeserializeOwned> Connection<T> {
         message::get(&self.raw, Patience::of(timeout))
     }
 }
+
+iterates!(
+    Connection<T>,
+    recv,
+    try_recv,
+    "the other end",
+    "let (taken, other) = procession::pipe()?;\nother.send(1)?;\nother.send(2)?;\ndrop(other);"
+);
