@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde::de::DeserializeOwned;
 
 use super::line::{Found, Line};
+use crate::arena::block::Block;
 use crate::arena::estate::Ended;
 use crate::arena::family::Family;
 use crate::arena::lease::Lease;
@@ -152,12 +153,7 @@ impl Kid {
 const NIL: [u8; 1] = [0xc0];
 
 fn value<R: DeserializeOwned>(message: &Received, inline: &[u8]) -> Result<R, String> {
-    let Some(block) = &message.block else {
-        return codec::decode(inline);
-    };
-    let mut bytes = vec![0; block.len()];
-    block.read(0, &mut bytes);
-    codec::decode(&bytes)
+    codec::decode(message.block.as_ref().map_or(inline, Block::bytes))
 }
 
 fn without_value(found: Option<&Found>, status: Option<ExitStatus>) -> JoinError {
