@@ -51,6 +51,8 @@ pub mod pool;
 pub mod queue;
 #[cfg(not(loom))]
 pub mod sync;
+#[cfg(all(feature = "async", not(loom)))]
+mod task;
 
 #[cfg(loom)]
 mod loom_tests;
