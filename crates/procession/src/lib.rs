@@ -57,6 +57,8 @@ pub mod process;
 pub mod queue;
 #[cfg(not(loom))]
 pub mod sync;
+#[cfg(all(feature = "async", not(loom)))]
+mod task;
 #[cfg(not(loom))]
 mod travel;
 
