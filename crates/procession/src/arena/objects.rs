@@ -47,11 +47,15 @@ pub(crate) enum Kind {
     /// Blocks, see `stock.rs`.
     Dict = 9,
     List = 10,
+    /// Queues that are stocks of blocks, and no rings: last in first out, and by priority.
+    Lifo = 11,
+    Priority = 12,
 }
 
 impl Kind {
     pub(crate) const PRIMITIVES: [Kind; 5] =
         [Kind::Lock, Kind::Semaphore, Kind::Event, Kind::Condition, Kind::Barrier];
+    pub(crate) const STOCKS: [Kind; 4] = [Kind::Dict, Kind::List, Kind::Lifo, Kind::Priority];
 }
 
 /// The name of an object: its slot, and which of the slot's lives is meant.
@@ -247,7 +251,7 @@ impl Object {
 
     /// Whether it is made of blocks.
     pub(crate) fn is_stock(&self) -> bool {
-        self.is(Kind::Dict) || self.is(Kind::List)
+        Kind::STOCKS.into_iter().any(|kind| self.is(kind))
     }
 
     /// Messages in it, exact at an instant of the call.

@@ -3,6 +3,8 @@
 //! A message's kind says its format. The core knows [`PLAIN`] only: MessagePack, which any language
 //! reads. Structs are written as maps with their fields' names, so that a Python process sees a dict.
 
+pub mod order;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

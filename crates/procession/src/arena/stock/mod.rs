@@ -324,6 +324,12 @@ impl Step {
         {}
     }
 
+    /// What was committed so far wakes nobody: the caller knows better who waits for it.
+    #[inline]
+    pub(crate) fn wake_nobody(&mut self) {
+        self.changed = false;
+    }
+
     /// What lies in the grave is waiting to be freed.
     pub(crate) fn is_grave_empty(&self) -> bool {
         self.slot.grave.load(Ordering::Relaxed) == 0
