@@ -62,7 +62,9 @@ pub use arena::{
 #[cfg(not(loom))]
 pub use channel::{End, Received};
 #[cfg(not(loom))]
-pub use collections::{RawDict, RawList, SharedDict, SharedList, SharedValue};
+pub use collections::{
+    RawDict, RawLifoQueue, RawList, RawPriorityQueue, SharedDict, SharedList, SharedValue,
+};
 #[cfg(not(loom))]
 pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutError, TooManyDone};
 #[cfg(not(loom))]
