@@ -29,6 +29,7 @@ LAYERS = {
     "arena": 4,
     "codec": 5,
     "handle": 5,
+    "travel": 5,
     "channel": 6,
     "memory": 6,
     "sync": 6,

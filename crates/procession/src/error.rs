@@ -41,6 +41,12 @@ pub enum ArenaError {
         /// Which limit it was.
         why: &'static str,
     },
+    /// A handle inside the value is of another family, which this family's memory cannot count.
+    #[error(
+        "a handle inside is of another family: only that family's own queues and collections can \
+         keep its objects alive; send its handle() bytes, and keep the object yourself"
+    )]
+    Foreign,
     /// Shared memory holds what no correct program writes.
     #[error("the arena is corrupt: {0}")]
     Corrupt(String),
@@ -62,6 +68,9 @@ pub enum HandleError {
     /// The descriptor is not the one that travelled with the handle.
     #[error("the descriptor is not an end of the pipe that the handle names")]
     WrongSocket,
+    /// The descriptor did not travel with the handle.
+    #[error("a connection's descriptor comes with the arguments of a new process only")]
+    NoDescriptor,
     /// The family of the handle cannot be reached from this process.
     #[error(
         "the handle belongs to a family of which no member can be reached from this process \

@@ -48,6 +48,8 @@ pub mod pool;
 pub mod queue;
 #[cfg(not(loom))]
 pub mod sync;
+#[cfg(not(loom))]
+mod travel;
 
 #[cfg(loom)]
 mod loom_tests;

@@ -54,6 +54,12 @@ impl Drop for Lease {
     }
 }
 
+/// What memory of this family shall count.
+pub(crate) fn ids_of(inner: &'static Inner, leases: &[Lease]) -> Result<Vec<ObjectId>, ArenaError> {
+    let id = |lease: &Lease| std::ptr::eq(lease.inner, inner).then_some(lease.id);
+    leases.iter().map(|lease| id(lease).ok_or(ArenaError::Foreign)).collect()
+}
+
 impl Lease {
     /// On a new object.
     pub(crate) fn create(family: Family, kind: Kind, limits: Limits) -> Result<Lease, ArenaError> {

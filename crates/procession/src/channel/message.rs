@@ -11,6 +11,7 @@ use crate::arena::family::Family;
 use crate::codec;
 use crate::error::{GetError, PutError};
 use crate::ring::fifo::INLINE_MAX;
+use crate::travel;
 use crate::wait::Wait;
 
 /// When a blocking call gives up.
@@ -45,14 +46,16 @@ pub(crate) fn pack<T: Serialize>(
     family: Family,
     value: T,
 ) -> Result<(Vec<u8>, Option<Block>, T), PutError<T>> {
-    let bytes = match codec::encode(&value) {
+    let (encoded, leases) = travel::collect(|| codec::encode(&value));
+    let bytes = match encoded {
         Ok(bytes) => bytes,
         Err(e) => return Err(PutError::Encode(value, e)),
     };
-    if bytes.len() <= INLINE_MAX {
+    // A message with handles has a block, however small it is: that counts them.
+    if bytes.len() <= INLINE_MAX && leases.is_empty() {
         return Ok((bytes, None, value));
     }
-    match family.alloc(bytes.len(), &[]) {
+    match family.alloc(bytes.len(), &leases) {
         Ok(mut block) => {
             block.write(0, &bytes);
             Ok((Vec::new(), Some(block), value))
@@ -61,7 +64,7 @@ pub(crate) fn pack<T: Serialize>(
     }
 }
 
-/// The value of a message.
+/// The value of a message, whose block counts the handles inside until they have counted themselves.
 pub(crate) fn unpack<T: DeserializeOwned>(
     message: &Received,
     inline: &[u8],

@@ -13,7 +13,7 @@ use crate::arena::family::Family;
 use crate::arena::family::Inner;
 use crate::arena::layout::Object;
 use crate::arena::layout::pool::WorkerSlot;
-use crate::arena::lease::Lease;
+use crate::arena::lease::{self, Lease};
 use crate::arena::objects::{Kind, ObjectId};
 use crate::arena::segments::{RingMemory, Taken};
 use crate::error::{ArenaError, HandleError};
@@ -278,7 +278,7 @@ impl Family {
     /// long as the block, wherever it goes.
     ///
     /// # Errors
-    /// [`ArenaError::Full`] if there is none.
+    /// [`ArenaError::Full`] if there is none, [`ArenaError::Foreign`] if a lease is of another family.
     ///
     /// # Examples
     /// ```
@@ -288,7 +288,6 @@ impl Family {
     /// # Ok(()) }
     /// ```
     pub fn alloc(&self, len: usize, holds: &[Lease]) -> Result<Block, ArenaError> {
-        let ids: Vec<ObjectId> = holds.iter().map(|lease| lease.id).collect();
-        Block::alloc(self.inner(), len, &ids)
+        Block::alloc(self.inner(), len, &lease::ids_of(self.inner(), holds)?)
     }
 }

@@ -56,6 +56,8 @@ impl fmt::Debug for RawQueue {
     }
 }
 
+crate::travel::travels!(RawQueue, "a queue", |it| it.lease());
+
 impl RawQueue {
     /// The longest inline part.
     pub const INLINE_MAX: usize = INLINE_MAX;

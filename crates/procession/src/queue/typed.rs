@@ -12,6 +12,7 @@ use crate::arena::family::Family;
 use crate::channel::message::{self, Patience};
 use crate::codec;
 use crate::error::{FamilyError, GetError, HandleError, PutError};
+use crate::travel::travels;
 
 /// A first-in-first-out queue between processes.
 ///
@@ -40,6 +41,8 @@ impl<T> Clone for Queue<T> {
         Queue { raw: self.raw.clone(), values: PhantomData }
     }
 }
+
+travels!(Queue<T>, "a queue", |it| it.raw.lease());
 
 impl<T> Queue<T> {
     /// A queue bounded by memory only, in this process's family.

@@ -59,6 +59,8 @@ fn open(bytes: &[u8], kind: Kind) -> Result<Lease, HandleError> {
 /// What every primitive has.
 macro_rules! common {
     ($type:ident, $kind:expr, $make:expr) => {
+        crate::travel::travels!($type, "a primitive", |it| it.lease());
+
         impl $type {
             /// Opens the one that a handle names, joining its family if need be.
             ///

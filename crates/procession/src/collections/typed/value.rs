@@ -13,6 +13,7 @@ use super::{CollectionError, Result, decode_all, decode_found, encode, shared};
 use crate::arena::family::Family;
 use crate::codec;
 use crate::error::HandleError;
+use crate::travel;
 use crate::wait::Wait;
 
 /// One value between processes: replaced as a whole, in one step.
@@ -43,10 +44,11 @@ impl<T: Serialize + DeserializeOwned> SharedValue<T> {
     /// # Errors
     /// [`HandleError`] as of [`SharedDict::new`](super::SharedDict::new), or if the value could not be serialised.
     pub fn new(value: &T) -> std::result::Result<Self, NewValueError> {
-        let bytes = codec::encode(value).map_err(NewValueError::Encode)?;
+        let (bytes, holds) = travel::collect(|| codec::encode(value));
+        let bytes = bytes.map_err(NewValueError::Encode)?;
         let family = Family::current().map_err(HandleError::from)?;
         let raw = RawList::create(family).map_err(HandleError::from)?;
-        raw.push(&Datum::plain(&bytes)).map_err(HandleError::from)?;
+        raw.push(&Datum { holds: &holds, ..Datum::plain(&bytes) }).map_err(HandleError::from)?;
         Ok(SharedValue { raw, of: PhantomData })
     }
 
@@ -65,7 +67,7 @@ impl<T: Serialize + DeserializeOwned> SharedValue<T> {
     /// # Errors
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn set(&self, value: &T) -> Result<()> {
-        let done = self.raw.set(0, &Datum::plain(&encode(value)?))?;
+        let done = self.raw.set(0, &encode(value)?.datum())?;
         if done { Ok(()) } else { Err(CollectionError::NoIndex) }
     }
 
@@ -79,7 +81,7 @@ impl<T: Serialize + DeserializeOwned> SharedValue<T> {
             let now = self.raw.snapshot()?;
             let old = decode_all(&now)?.pop().ok_or(CollectionError::NoIndex)?;
             let new = change(old);
-            if self.raw.set_if(now.version, 0, &Datum::plain(&encode(&new)?))?.is_ok() {
+            if self.raw.set_if(now.version, 0, &encode(&new)?.datum())?.is_ok() {
                 return Ok(new);
             }
         }
