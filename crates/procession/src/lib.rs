@@ -65,7 +65,8 @@ pub use arena::{
 pub use channel::{End, Received};
 #[cfg(not(loom))]
 pub use collections::{
-    RawDict, RawLifoQueue, RawList, RawPriorityQueue, SharedDict, SharedList, SharedValue,
+    LifoQueue, PriorityQueue, RawDict, RawLifoQueue, RawList, RawPriorityQueue, SharedDict,
+    SharedList, SharedValue,
 };
 #[cfg(not(loom))]
 pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutError, TooManyDone};

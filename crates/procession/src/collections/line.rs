@@ -37,10 +37,10 @@ pub enum OfferError {
     Closed,
     /// What it is ordered by can't be compared with that of what is in the queue, or is longer than
     /// 1 MiB.
-    #[error("it has no place in the queue's order: {0}")]
+    #[error("no place in the queue's order: {0}")]
     Unordered(&'static str),
     /// Something in the queue has no key: only its owner can tell what is less.
-    #[error("the queue has something in it that has no order key")]
+    #[error("a message in the queue has no order key: only Python can compare with it")]
     Unsure,
     /// The queue was changed meanwhile.
     #[error("it was changed meanwhile")]
@@ -310,6 +310,8 @@ impl Line {
 /// What both kinds of queue have.
 macro_rules! face {
     ($type:ident, $kind:expr) => {
+        crate::travel::travels!($type, "a queue", |it| it.lease());
+
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($type))

@@ -40,7 +40,10 @@ pub use line::OfferError;
 pub use list::{Part, RawList, Values};
 pub use priority::{Place, RawPriorityQueue};
 pub use stock::{Copied, Outdated};
-pub use typed::{CollectionError, NewValueError, SharedDict, SharedList, SharedValue};
+pub use typed::{
+    CollectionError, Drain, Iter, LifoQueue, NewValueError, PriorityQueue, SharedDict, SharedList,
+    SharedValue,
+};
 
 /// The hash of a key's bytes, the same in every process and in every version of the layout; never [`OPAQUE`].
 ///
