@@ -1,14 +1,15 @@
 //! A queue whose newest message is taken first: a stack of refs, and a heap for what they refer to.
 //!
 //! The refs lie in blocks of 511, each of which names the one below; all but the top one are full. One
-//! empty block is kept, so that a queue that goes to and fro at a block's end allocates nothing.
+//! empty block is kept, so that a queue that goes to and fro at a block's end allocates nothing. The heap
+//! is a stack as well: it ends where the newest value does.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::num::NonZeroU64;
 
-use super::heap::{self, Datum, MOVING, Ref, TAIL};
-use super::line::{KEPT, LEN, Line, OfferError, face};
+use super::heap::{self, Datum, Ref};
+use super::line::{LEN, Line, OfferError, face};
 use super::list::Values;
 use super::stock::Copied;
 use crate::arena::objects::Kind;
@@ -53,8 +54,11 @@ fn top(step: &Step, len: u64) -> Result<(u64, u64), ArenaError> {
     Ok((block, block + 8 * ((len - 1) % PER_BLOCK + 1)))
 }
 
-fn newest(step: &Step) -> Result<Ref, ArenaError> {
-    Ok(Ref(step.load(top(step, step.root(LEN))?.1)?))
+/// The newest one, and its block.
+#[inline]
+fn newest(step: &Step) -> Result<(Ref, u64), ArenaError> {
+    let (block, at) = top(step, step.root(LEN))?;
+    Ok((Ref(step.load(at)?), block))
 }
 
 fn push(step: &mut Step, r: Ref) -> Result<(), ArenaError> {
@@ -78,17 +82,9 @@ fn push(step: &mut Step, r: Ref) -> Result<(), ArenaError> {
 }
 
 /// Lets go of the newest one.
-fn pop(step: &mut Step, left: u64) -> Result<(), ArenaError> {
-    if left == 0 && heap::room(step) > KEPT {
-        step.free_all()?;
-        for root in [TOP, SPARE, TAIL, MOVING] {
-            step.set_root(root, 0);
-        }
-        crash_point!("lifo.emptied");
-        return Ok(());
-    }
-    let (block, at) = top(step, left + 1)?;
-    let value = Ref(step.load(at)?);
+#[inline]
+fn pop(step: &mut Step, value: Ref, block: &u64, left: u64) -> Result<(), ArenaError> {
+    let block = *block;
     if left.is_multiple_of(PER_BLOCK) {
         step.set_root(TOP, step.load(block)?);
         if step.root(SPARE) == 0 {

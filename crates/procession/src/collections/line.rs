@@ -20,8 +20,6 @@ use crate::wait::{Futex, SLICE, Spin, Wait, WaitWord};
 /// Roots, behind the heap's: how many are in it, how many were put and are not reported as done.
 pub(super) const LEN: usize = 5;
 const UNFINISHED: usize = 6;
-/// A queue that is empty gives its memory back if it has more than so much.
-pub(super) const KEPT: u64 = 32 << 10;
 /// How often a producer looks at a full queue while it spins.
 const LOOK_EVERY: u32 = 16;
 
@@ -148,13 +146,13 @@ impl Line {
         Ready::new(self.stock.lease.inner, value)
     }
 
-    /// Takes one and appends it to `out`: `next` says which, `remove` lets go of it.
+    /// Takes one and appends it to `out`: `next` says which it is and where, `remove` lets go of it.
     #[inline]
-    pub(super) fn get(
+    pub(super) fn get<S>(
         &self,
         out: &mut Vec<u8>,
-        next: impl Fn(&Step) -> Result<Ref, ArenaError>,
-        remove: impl Fn(&mut Step, u64) -> Result<(), ArenaError>,
+        next: impl Fn(&Step) -> Result<(Ref, S), ArenaError>,
+        remove: impl Fn(&mut Step, Ref, &S, u64) -> Result<(), ArenaError>,
         tidy: fn(&mut Step),
     ) -> Result<Option<Copied>, ArenaError> {
         let start = out.len();
@@ -165,11 +163,11 @@ impl Line {
             if len == 0 {
                 return Ok(None);
             }
-            let value = next(&step)?;
+            let (value, spot) = next(&step)?;
             out.truncate(start);
             pin = value.read_or_pin(&step, out)?;
             holds = self.stock.keep(&value.holds(&step)?)?;
-            remove(&mut step, len - 1)?;
+            remove(&mut step, value, &spot, len - 1)?;
             step.set_root(LEN, len - 1);
             step.commit()?;
             tidy(&mut step);
@@ -200,10 +198,10 @@ impl Line {
     }
 
     /// Copies the one that would be taken next.
-    pub(super) fn peek(
+    pub(super) fn peek<S>(
         &self,
         out: &mut Vec<u8>,
-        next: impl Fn(&Step) -> Result<Ref, ArenaError>,
+        next: impl Fn(&Step) -> Result<(Ref, S), ArenaError>,
     ) -> Result<Option<Copied>, ArenaError> {
         let start = out.len();
         let read = self.stock.read(|step| {
@@ -211,7 +209,7 @@ impl Line {
             if step.root(LEN) == 0 {
                 return Ok(((None, None), Vec::new()));
             }
-            let value = next(step)?;
+            let (value, _) = next(step)?;
             let pin = value.read_or_pin(step, out)?;
             Ok(((Some(value.kind()), pin), value.holds(step)?))
         });

@@ -140,7 +140,6 @@ pub const POINTS: &[&str] = &[
     "list.bytes_moved",
     "lifo.putting",
     "lifo.taking",
-    "lifo.emptied",
     "priority.putting",
     "priority.split",
     "priority.taking",

@@ -136,7 +136,8 @@ impl OrderKey {
         let last = (1..bits).rev().find(|i| bit(*i) == 1).unwrap_or(0);
         let mut at = 1;
         loop {
-            let group = (at..at + 7).fold(0, |group, i| group << 1 | if i < bits { bit(i) } else { 0 });
+            let group =
+                (at..at + 7).fold(0, |group, i| group << 1 | if i < bits { bit(i) } else { 0 });
             at += 7;
             let more = u8::from(at <= last);
             self.bytes.push((group << 1 | more) ^ flip);
@@ -157,7 +158,8 @@ impl OrderKey {
             return true;
         }
         let bits = x.to_bits();
-        let (exponent, fraction) = ((bits >> FRACTION) as i32 & 0x7ff, bits & ((1 << FRACTION) - 1));
+        let (exponent, fraction) =
+            ((bits >> FRACTION) as i32 & 0x7ff, bits & ((1 << FRACTION) - 1));
         let amount = if exponent == 0 { fraction } else { fraction | 1 << FRACTION };
         self.word(x.is_sign_negative(), amount, SMALLEST + (exponent - 1).max(0));
         true

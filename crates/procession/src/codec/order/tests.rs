@@ -229,7 +229,10 @@ fn what_python_would_refuse_is_not_comparable() {
         k.end_row();
     };
     let comparable = |a: &OrderKey, b: &OrderKey| {
-        assert_eq!(are_comparable(a.as_bytes(), b.as_bytes()), are_comparable(b.as_bytes(), a.as_bytes()));
+        assert_eq!(
+            are_comparable(a.as_bytes(), b.as_bytes()),
+            are_comparable(b.as_bytes(), a.as_bytes())
+        );
         are_comparable(a.as_bytes(), b.as_bytes())
     };
     assert!(!comparable(&row(&[&one, &text]), &row(&[&one, &one])));

@@ -37,7 +37,8 @@ fn walk_node(
         if depth > 1 {
             walk_node(step, word, depth - 1, left, each)?;
         } else {
-            *left = left.checked_sub(1).ok_or_else(|| step.corrupt("more is there than counted"))?;
+            *left =
+                left.checked_sub(1).ok_or_else(|| step.corrupt("more is there than counted"))?;
             each(word)?;
         }
     }
@@ -76,6 +77,9 @@ impl Found {
         if depth > 1 && perm.count() == 0 {
             self.wrong.push(format!("the node at {:#x} is empty", node.at));
         }
+        if depth == 1 && perm.count() == 0 && self.len != 0 {
+            self.wrong.push("an empty leaf behind others".into());
+        }
         // Of the first entry no key is looked at.
         let mut keys: Vec<Option<Vec<u8>>> = Vec::new();
         for rank in 0..perm.count() {
@@ -105,8 +109,8 @@ impl Found {
             self.odd += 1;
             return;
         };
-        let is_within = low.is_none_or(|low| *low <= key[..])
-            && high.is_none_or(|high| key[..] <= *high);
+        let is_within =
+            low.is_none_or(|low| *low <= key[..]) && high.is_none_or(|high| key[..] <= *high);
         let follows = self.last.as_ref().is_none_or(|last| *last <= key);
         if !is_within || !follows {
             self.wrong.push(format!("entry {} is out of order: {key:02x?}", self.len - 1));
@@ -138,7 +142,9 @@ impl RawPriorityQueue {
         let Found { mut wrong, segments, len, odd, .. } = found;
         if (len, odd) != (step.root(LEN), step.root(ODD)) {
             let counted = (step.root(LEN), step.root(ODD));
-            wrong.push(format!("{len} entries are there, {odd} of them odd; counted are {counted:?}"));
+            wrong.push(format!(
+                "{len} entries are there, {odd} of them odd; counted are {counted:?}"
+            ));
         }
         wrong.extend(heap::differences(&step, &segments)?);
         Ok(wrong)

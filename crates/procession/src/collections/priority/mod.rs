@@ -76,12 +76,18 @@ impl Parts<'_> {
     }
 }
 
-/// Adds an entry at the end of a path; `None`: there is nothing yet.
+/// Adds an entry at a place, to which `way` leads; `None`: there is nothing yet.
 #[inline]
-fn add(step: &mut Step, path: Option<&Path>, entry: &Entry) -> Result<(), ArenaError> {
-    match path {
-        Some(path) => tree::insert(step, path, entry)?,
+fn add(
+    step: &mut Step,
+    spot: Option<Spot>,
+    way: impl Fn(&Step) -> Result<Path, ArenaError>,
+    entry: &Entry,
+) -> Result<(), ArenaError> {
+    match spot {
         None => tree::begin(step, entry)?,
+        Some(spot) if tree::insert(step, &spot, entry)? => {}
+        Some(_) => tree::split(step, &way(step)?, entry)?,
     }
     crash_point!("priority.putting");
     Ok(())
@@ -95,10 +101,10 @@ const INCOMPARABLE: OfferError = OfferError::Unordered("it can't be compared wit
 fn is_comparable(
     step: &Step,
     key: &Key<'_>,
-    path: &Path,
+    spot: &Spot,
     next: Option<Spot>,
 ) -> Result<bool, ArenaError> {
-    let Spot { node, perm, rank } = *path.leaf();
+    let Spot { node, perm, rank } = *spot;
     let before = (rank > 0).then(|| (node, perm.slot(rank - 1)));
     let behind = if rank < perm.count() {
         Some((node, perm.slot(rank)))
@@ -149,16 +155,16 @@ impl RawPriorityQueue {
             if step.root(ODD) != 0 {
                 return Err(OfferError::Unsure);
             }
-            let mut path = None;
+            let mut spot = None;
             if tree::depth(step)? != 0 {
                 let (found, next) = tree::seek(step, &key)?;
                 if !is_comparable(step, &key, &found, next)? {
                     return Err(INCOMPARABLE);
                 }
-                path = Some(found);
+                spot = Some(found);
             }
             let entry = parts.store(step, key.first)?;
-            Ok(add(step, path.as_ref(), &entry)?)
+            Ok(add(step, spot, |step| tree::way(step, &key), &entry)?)
         };
         self.line.put(prepare, place, tidy)
     }

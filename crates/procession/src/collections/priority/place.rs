@@ -2,7 +2,7 @@
 //! if the queue is still as it was.
 
 use super::super::heap::{Datum, Ref};
-use super::super::line::OfferError;
+use super::super::line::{LEN, OfferError};
 use super::super::stock::{Copied, Outdated};
 use super::tree::{self, ODD, Path};
 use super::{Parts, RawPriorityQueue, add, tidy};
@@ -62,7 +62,10 @@ impl RawPriorityQueue {
         mut is_less: impl FnMut(&Copied, &[u8]) -> Result<bool, E>,
     ) -> Result<Result<Place, Outdated>, E> {
         // With the lock: no step is half done, and the version is that of what is there.
-        let version = self.line.stock.begin()?.version();
+        let mut step = self.line.stock.begin()?;
+        tree::prune(&mut step)?;
+        let version = step.version();
+        drop(step);
         let mut bytes = Vec::new();
         let mut place = Place { version, ranks: 0 };
         for level in 0.. {
@@ -131,6 +134,9 @@ impl RawPriorityQueue {
             if rank.is_none() {
                 return Ok((Some((count, is_leaf, None)), Vec::new()));
             }
+            if path.leaf().perm.count() == 0 && step.root(LEN) != 0 {
+                return Ok((None, Vec::new())); // a leaf was emptied meanwhile
+            }
             let value: Ref = path.leaf().node.word(step, path.leaf().slot())?;
             let pin = value.read_or_pin(step, bytes)?;
             Ok((Some((count, is_leaf, Some((value.kind(), pin)))), value.holds(step)?))
@@ -153,13 +159,17 @@ impl RawPriorityQueue {
             if step.version() != place.version {
                 return Err(OfferError::Outdated);
             }
-            let path = match tree::depth(step)? {
-                0 => None,
-                _ => Some(follow(step, place.ranks)?),
-            };
+            let mut spot = None;
+            if tree::depth(step)? != 0 {
+                let found = *follow(step, place.ranks)?.leaf();
+                if found.rank > found.perm.count() {
+                    return Err(OfferError::Outdated);
+                }
+                spot = Some(found);
+            }
             step.set_root(ODD, step.root(ODD).wrapping_add(1));
             let entry = parts.store(step, 0)?;
-            Ok(add(step, path.as_ref(), &entry)?)
+            Ok(add(step, spot, |step| follow(step, place.ranks), &entry)?)
         };
         self.line.put(prepare, put, tidy::tidy)
     }

@@ -1,7 +1,6 @@
 //! What a sparse heap holds is moved, a little with each operation: nodes, keys and values.
 //!
-//! The tree is gone through leaf by leaf. Where one has come to is a path of ranks, four bits each; it is
-//! only a hint, for ranks change meanwhile.
+//! The tree is gone through leaf by leaf. Where one has come to is only a hint, for ranks change meanwhile.
 
 use super::super::heap::{self, MOVING, Ref};
 use super::tree::{self, Path, TREE};
@@ -15,9 +14,14 @@ const MOVED: u32 = 3;
 /// After an operation that was committed.
 #[inline]
 pub(super) fn tidy(step: &mut Step) {
-    if (heap::is_wasteful(step) || step.root(MOVING) != 0) && tidy_leaf(step).is_err() {
+    if tree::prune(step).and_then(|()| tidy_heap(step)).is_err() {
         step.cancel();
     }
+}
+
+#[inline]
+fn tidy_heap(step: &mut Step) -> Result<(), ArenaError> {
+    if heap::is_wasteful(step) || step.root(MOVING) != 0 { tidy_leaf(step) } else { Ok(()) }
 }
 
 #[cold]
@@ -30,7 +34,7 @@ fn tidy_leaf(step: &mut Step) -> Result<(), ArenaError> {
     let mut moved = 0;
     // A node that is moved is another one: then the way is gone again.
     let path = loop {
-        let path = find(step, hint)?;
+        let path = tree::follow_hint(step, hint)?;
         let Some(at) = lonely_on(step, &path)? else {
             break path;
         };
@@ -55,7 +59,7 @@ fn tidy_leaf(step: &mut Step) -> Result<(), ArenaError> {
             }
         }
     }
-    let next = next(&path);
+    let next = path.next_leaf();
     step.write_root(MOVING, next.map_or(0, |hint| hint << 1 | 1));
     Ok(())
 }
@@ -68,34 +72,14 @@ fn relocate(step: &mut Step, at: u64) -> Result<(), ArenaError> {
     Ok(())
 }
 
-/// The way that a hint gives.
-fn find(step: &Step, hint: u64) -> Result<Path, ArenaError> {
-    let mut level = tree::depth(step)? as u32;
-    tree::descend(step, |node, _| {
-        level -= 1;
-        let perm = node.perm(step)?;
-        // The leaf's own rank is of no use here.
-        let rank = if level == 0 { 0 } else { (hint >> (4 * (level - 1)) & 15) as usize };
-        Ok((perm, rank.min(perm.count().saturating_sub(1))))
-    })
-}
-
 /// Where a ref is that is better moved: to a node on the way, or the rest of a key there.
 fn lonely_on(step: &Step, path: &Path) -> Result<Option<u64>, ArenaError> {
-    let above = &path.spots()[..path.spots().len() - 1];
-    let refs = above.iter().flat_map(|s| [s.node.word_at(s.slot()), s.node.rest_at(s.slot())]);
+    let refs =
+        path.above().iter().flat_map(|s| [s.node.word_at(s.slot()), s.node.rest_at(s.slot())]);
     for at in std::iter::once(step.root_at(TREE)).chain(refs) {
         if Ref(step.load(at)?).is_lonely(step)? {
             return Ok(Some(at));
         }
     }
     Ok(None)
-}
-
-/// The hint of the leaf behind this path's.
-fn next(path: &Path) -> Option<u64> {
-    let above = &path.spots()[..path.spots().len() - 1];
-    let level = above.iter().rposition(|spot| spot.rank + 1 < spot.perm.count())?;
-    let hint = above[..level].iter().fold(0, |hint, spot| hint << 4 | spot.rank as u64);
-    Some((hint << 4 | above[level].rank as u64 + 1) << (4 * (above.len() - 1 - level)))
 }
