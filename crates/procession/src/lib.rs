@@ -77,7 +77,10 @@ pub use channel::{End, Received};
 #[cfg(not(loom))]
 pub use codec::Value;
 #[cfg(not(loom))]
-pub use collections::{RawDict, RawList, SharedDict, SharedList, SharedValue};
+pub use collections::{
+    LifoQueue, PriorityQueue, RawDict, RawLifoQueue, RawList, RawPriorityQueue, SharedDict,
+    SharedList, SharedValue,
+};
 #[cfg(not(loom))]
 pub use error::{
     ArenaError, FamilyError, GetError, HandleError, JoinError, PipeError, PutError, SpawnError,
