@@ -20,7 +20,8 @@ class _Locked:
         between.
         """
         lock = find("RLock", self._lock_handle())
-        lock._belong_to(self._scope)
+        if self._scope is not None:
+            lock._belong_to(self._scope)
         return lock
 
 
