@@ -68,6 +68,13 @@ impl Lease {
         Ok(Lease { inner, slot, id })
     }
 
+    /// What is counted in a message, or in what is stored, that names these objects and lies in this
+    /// family: objects of other families are not counted there, and live as long as their handles do.
+    pub(crate) fn counted_in(inner: &'static Inner, holds: &[Lease]) -> Vec<ObjectId> {
+        let ours = holds.iter().filter(|lease| std::ptr::eq(lease.inner, inner));
+        ours.map(|lease| lease.id).collect()
+    }
+
     /// The family that the object belongs to.
     ///
     /// # Examples

@@ -275,7 +275,8 @@ impl Channel {
 
 impl Family {
     /// Memory for a message. The objects of the leases in `holds` are counted into it: they live as
-    /// long as the block, wherever it goes.
+    /// long as the block, wherever it goes. (Objects of another family are not: who reads the message
+    /// finds them if they still live.)
     ///
     /// # Errors
     /// [`ArenaError::Full`] if there is none.
@@ -288,7 +289,6 @@ impl Family {
     /// # Ok(()) }
     /// ```
     pub fn alloc(&self, len: usize, holds: &[Lease]) -> Result<Block, ArenaError> {
-        let ids: Vec<ObjectId> = holds.iter().map(|lease| lease.id).collect();
-        Block::alloc(self.inner(), len, &ids)
+        Block::alloc(self.inner(), len, &Lease::counted_in(self.inner(), holds))
     }
 }
