@@ -38,6 +38,7 @@ LAYERS = {
     "process": 7,
     "pool": 8,
     "manager": 8,
+    "named": 9,
 }
 SHARED = {"error"}
 MAY_BE_UNSAFE = [

@@ -17,7 +17,7 @@
 //!
 //! The layers, each of which uses only those before it: `sys` (the operating system), `wait`, `lock`,
 //! `ring` and `words` (algorithms over words, checked by loom), `arena` (memory and who owns it),
-//! [`codec`], [`sync`], [`queue`], [`pipe`](mod@pipe), [`collections`] and [`pool`].
+//! [`codec`], [`sync`], [`queue`], [`pipe`](mod@pipe), [`collections`], [`pool`] and [`named`].
 #![cfg_attr(not(loom), doc(test(attr(deny(warnings), allow(unused_variables)))))]
 #![cfg_attr(loom, allow(dead_code, unreachable_pub))]
 
@@ -41,6 +41,8 @@ mod error;
 mod handle;
 #[cfg(not(loom))]
 mod memory;
+#[cfg(not(loom))]
+pub mod named;
 pub mod pipe;
 #[cfg(not(loom))]
 pub mod pool;
@@ -67,6 +69,8 @@ pub use collections::{RawDict, RawList, SharedDict, SharedList, SharedValue};
 pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutError, TooManyDone};
 #[cfg(not(loom))]
 pub use memory::RawMemory;
+#[cfg(not(loom))]
+pub use named::{Named, NamedError, NamedObject};
 #[cfg(not(loom))]
 pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
 #[cfg(not(loom))]

@@ -164,6 +164,9 @@ impl Check {
         }
         self.free_list()?;
         let mut counted: HashMap<u64, u64> = HashMap::new();
+        if let Some(id) = super::holds::entry_object(header.directory.load(Ordering::Relaxed)) {
+            counted.insert(id.pack(), 1);
+        }
         let (mut backed, mut idle) = (0, 0);
         let inner = self.inner;
         inner.each_block(|at, desc| {

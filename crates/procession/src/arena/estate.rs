@@ -12,14 +12,14 @@
 //! word names that holder, who is gone; so nobody reads them at that time.
 
 use super::family::{Family, Inner};
+use super::layout::MAX_PARTICIPANTS;
 use super::layout::sync::{BarrierSlot, ConditionSlot, LockSlot};
-use super::layout::{MAX_PARTICIPANTS, NAME_WORDS, Name};
 use super::objects::{Kind, LIVE};
 use super::participants::{ALIVE, SWEPT, unpack};
 use super::redo::ArenaGuard;
 use crate::error::ArenaError;
 use crate::lock::Serial;
-use crate::sys::atomic::{Ordering, fence};
+use crate::sys::atomic::{AtomicU64, Ordering, fence};
 use crate::sys::fault::crash_point;
 use crate::sys::process;
 use crate::words::barrier::Barrier;
@@ -122,14 +122,15 @@ pub(crate) fn owner(serial: Serial) -> Owner {
 }
 
 /// What a name's words say. Torn while they are being written.
-pub(crate) fn text(name: &Name) -> String {
-    let bytes = name.each_ref().map(|w| w.load(Ordering::Relaxed).to_le_bytes()).concat();
+pub(crate) fn text(name: &[AtomicU64]) -> String {
+    let bytes: Vec<u8> =
+        name.iter().flat_map(|w| w.load(Ordering::Relaxed).to_le_bytes()).collect();
     let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
-pub(crate) fn write_text(name: &Name, text: &str) {
-    let mut end = text.len().min(8 * NAME_WORDS);
+pub(crate) fn write_text(name: &[AtomicU64], text: &str) {
+    let mut end = text.len().min(8 * name.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -357,7 +358,8 @@ impl Family {
     /// What it holds when it has ended it leaves so: a [`RawLock`](crate::sync::RawLock) stays held,
     /// by nobody, until some process releases it; a reentrant one is free. Threads that go on to the
     /// end keep what they have until then. A process that ends without this call, however it ends,
-    /// leaves its locks abandoned.
+    /// leaves its locks abandoned. As [`Family::depart`] does, it removes the meeting place of a named family
+    /// in which nobody else is.
     ///
     /// # Examples
     /// ```
@@ -371,6 +373,7 @@ impl Family {
         if let Ok(me) = inner.me() {
             inner.participant(me).left.store(1, Ordering::Release);
             crash_point!("sync.left");
+            super::meeting::leave(inner);
         }
     }
 }

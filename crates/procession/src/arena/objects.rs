@@ -14,7 +14,7 @@ use std::mem::offset_of;
 use super::family::Inner;
 use super::layout::{Desc, Header, Object, PAGE, ShmSafe};
 use super::map::corrupt;
-use super::redo::set;
+use super::redo::{ArenaGuard, set};
 use crate::error::ArenaError;
 use crate::ring::fifo::Limits;
 use crate::ring::inspect;
@@ -100,6 +100,17 @@ impl Inner {
         entry: u64,
     ) -> Result<ObjectId, ArenaError> {
         let guard = self.guard()?;
+        self.create_object_under(&guard, kind, limits, entry)
+    }
+
+    /// The same, for who holds the arena lock.
+    pub(crate) fn create_object_under(
+        &self,
+        guard: &ArenaGuard<'_>,
+        kind: Kind,
+        limits: Limits,
+        entry: u64,
+    ) -> Result<ObjectId, ArenaError> {
         let header = self.header();
         let free = header.object_free.load(Ordering::Relaxed);
         let used = header.objects_used.load(Ordering::Relaxed);

@@ -69,7 +69,7 @@ impl Inner {
                 crash_point!("attach.slot_claimed");
                 // `since` may be another claimant's, a moment ago: as good.
                 p.waiting_on.store(0, Ordering::Relaxed);
-                for word in [&p.left, &p.ended].into_iter().chain(&p.name) {
+                for word in [&p.left, &p.ended, &p.departed].into_iter().chain(&p.name) {
                     word.store(0, Ordering::Relaxed);
                 }
                 return Ok(serial);

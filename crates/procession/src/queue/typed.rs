@@ -11,7 +11,7 @@ use super::raw::{RawQueue, TryPutError};
 use crate::arena::family::Family;
 use crate::channel::message::{self, Patience};
 use crate::codec;
-use crate::error::{FamilyError, GetError, HandleError, PutError};
+use crate::error::{ArenaError, GetError, HandleError, PutError};
 
 /// A first-in-first-out queue between processes.
 ///
@@ -52,7 +52,24 @@ impl<T> Queue<T> {
     /// let q: procession::Queue<u8> = procession::Queue::unbounded().unwrap();
     /// ```
     pub fn unbounded() -> Result<Queue<T>, HandleError> {
-        Queue::make(None)
+        Ok(Queue::unbounded_in(Family::current()?)?)
+    }
+
+    /// The same in a family that is not the current one.
+    ///
+    /// # Errors
+    /// [`ArenaError::Full`] if there is no memory.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use procession::{Family, Queue};
+    /// # let family = Family::current()?;
+    /// let q: Queue<u8> = Queue::unbounded_in(family)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn unbounded_in(family: Family) -> Result<Queue<T>, ArenaError> {
+        Ok(RawQueue::create(family, None)?.into())
     }
 
     /// A queue of at most `capacity` values; 0 counts as 1.
@@ -66,12 +83,26 @@ impl<T> Queue<T> {
     /// assert_eq!(q.capacity(), Some(8));
     /// ```
     pub fn bounded(capacity: u64) -> Result<Queue<T>, HandleError> {
-        Queue::make(Some(NonZeroU64::new(capacity).unwrap_or(NonZeroU64::MIN)))
+        Ok(Queue::bounded_in(Family::current()?, capacity)?)
     }
 
-    fn make(capacity: Option<NonZeroU64>) -> Result<Queue<T>, HandleError> {
-        let family: Result<Family, FamilyError> = Family::current();
-        Ok(RawQueue::create(family?, capacity)?.into())
+    /// The same in a family that is not the current one.
+    ///
+    /// # Errors
+    /// As [`Queue::unbounded_in`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use procession::{Family, Queue};
+    /// # let family = Family::current()?;
+    /// let q: Queue<u8> = Queue::bounded_in(family, 2)?;
+    /// assert_eq!(q.capacity(), Some(2));
+    /// # Ok(()) }
+    /// ```
+    pub fn bounded_in(family: Family, capacity: u64) -> Result<Queue<T>, ArenaError> {
+        let capacity = NonZeroU64::new(capacity).unwrap_or(NonZeroU64::MIN);
+        Ok(RawQueue::create(family, Some(capacity))?.into())
     }
 
     /// Opens the queue that a handle names. The handle does not say the type: it must be that of the
