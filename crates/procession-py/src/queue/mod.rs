@@ -16,7 +16,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use args::{capacity, feeder_error};
+pub(crate) use args::capacity;
+use args::feeder_error;
 
 use crate::args::Given;
 use crate::blocking::{self, Patience};
