@@ -98,7 +98,7 @@ impl From<NewValueError> for NamedError {
 ///
 /// # Examples
 /// ```
-/// use procession::{ArenaError, Family, HandleError, Lease, Named, NamedError, Queue};
+/// use procession::{Family, HandleError, Lease, Named, NamedError, Queue};
 ///
 /// /// Questions, and the answers.
 /// struct Desk(Queue<String>, Queue<String>);

@@ -153,6 +153,7 @@ pub const POINTS: &[&str] = &[
     "attach.slot_claimed",
     "attach.identified",
     "attach.alive",
+    "family.opened",
     "family.locked",
     "family.drafted",
     "family.entered",
