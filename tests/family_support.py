@@ -17,6 +17,10 @@ def ask():
 """
 
 
+def files(folder):
+    return sorted(os.listdir(folder))
+
+
 class Program:
     """A process of its own, which speaks in lines."""
 
