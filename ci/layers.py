@@ -29,6 +29,7 @@ LAYERS = {
     "arena": 4,
     "codec": 5,
     "handle": 5,
+    "travel": 5,
     "channel": 6,
     "memory": 6,
     "sync": 6,
@@ -36,8 +37,10 @@ LAYERS = {
     "queue": 7,
     "pipe": 7,
     "process": 7,
+    "plain": 8,
     "pool": 8,
     "manager": 8,
+    "primitives": 8,
     "named": 9,
 }
 SHARED = {"error"}
@@ -45,6 +48,7 @@ MAY_BE_UNSAFE = [
     CORE / "sys",
     CORE / "arena",
     CORE / "ring",
+    CORE / "process/fork",  # declares the unsafe function that users call
     BINDINGS / "codec",
     BINDINGS / "memory",
     BINDINGS / "sync/fast",

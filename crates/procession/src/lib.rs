@@ -20,6 +20,7 @@
 //! [`codec`], [`sync`], [`queue`], [`pipe`](mod@pipe), [`collections`], [`pool`] and [`named`].
 #![cfg_attr(not(loom), doc(test(attr(deny(warnings), allow(unused_variables)))))]
 #![cfg_attr(loom, allow(dead_code, unreachable_pub))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod lock;
 mod ring;
@@ -44,12 +45,20 @@ mod memory;
 #[cfg(not(loom))]
 pub mod named;
 pub mod pipe;
+#[cfg(all(feature = "bytemuck", not(loom)))]
+pub mod plain;
 #[cfg(not(loom))]
 pub mod pool;
+#[cfg(not(loom))]
+pub mod primitives;
+#[cfg(not(loom))]
+pub mod process;
 #[cfg(not(loom))]
 pub mod queue;
 #[cfg(not(loom))]
 pub mod sync;
+#[cfg(not(loom))]
+mod travel;
 
 #[cfg(loom)]
 mod loom_tests;
@@ -64,21 +73,37 @@ pub use arena::{
 #[cfg(not(loom))]
 pub use channel::{End, Received};
 #[cfg(not(loom))]
+pub use codec::Value;
+#[cfg(not(loom))]
 pub use collections::{RawDict, RawList, SharedDict, SharedList, SharedValue};
 #[cfg(not(loom))]
-pub use error::{ArenaError, FamilyError, GetError, HandleError, PipeError, PutError, TooManyDone};
+pub use error::{
+    ArenaError, FamilyError, GetError, HandleError, JoinError, PipeError, PutError, SpawnError,
+    TooManyDone,
+};
 #[cfg(not(loom))]
 pub use memory::RawMemory;
 #[cfg(not(loom))]
 pub use named::{Named, NamedError, NamedObject};
 #[cfg(not(loom))]
 pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
+#[cfg(all(feature = "bytemuck", not(loom)))]
+pub use plain::{Loan, PlainConnection, PlainQueue, PlainSlice, plain_pipe, plain_simplex};
 #[cfg(not(loom))]
-pub use queue::{Queue, RawQueue, TryPutError};
+pub use primitives::{
+    AbandonedGuard, Barrier, BarrierWaitResult, Condition, Event, Guard, Lock, LockError,
+    LockGuard, Mutex, MutexGuard, Permit, RLock, RLockGuard, RwLock, RwLockReadGuard,
+    RwLockWriteGuard, Semaphore, ValueError, Waitable,
+};
+#[cfg(not(loom))]
+pub use process::{Fork, Process, ProcessBuilder, fork, init};
+#[cfg(not(loom))]
+pub use queue::{JoinableQueue, Queue, RawQueue, TryPutError};
 #[cfg(not(loom))]
 pub use sync::{
     Abandoned, Acquired, Arrival, BarrierRunner, BarrierWaiter, Broken, Ended, Holder, RawBarrier,
-    RawCondition, RawEvent, RawLock, RawSemaphore, ReleaseError, TooManyReleases, Waiter,
+    RawCondition, RawEvent, RawLock, RawRwLock, RawSemaphore, ReleaseError, TooManyReleases,
+    Waiter, WriteAttempt,
 };
 #[cfg(not(loom))]
 pub use wait::Wait;

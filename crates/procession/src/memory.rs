@@ -37,6 +37,8 @@ impl fmt::Debug for RawMemory {
     }
 }
 
+crate::travel::travels!(RawMemory, "shared memory", |it| it.lease());
+
 impl RawMemory {
     /// New memory of `len` bytes, all zero. Up to 240 bytes cost no more than the object itself (512
     /// bytes); more takes blocks of a power of two from 4 KiB on.

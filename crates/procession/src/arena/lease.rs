@@ -54,6 +54,12 @@ impl Drop for Lease {
     }
 }
 
+/// What memory of this family shall count.
+pub(crate) fn ids_of(inner: &'static Inner, leases: &[Lease]) -> Result<Vec<ObjectId>, ArenaError> {
+    let id = |lease: &Lease| std::ptr::eq(lease.inner, inner).then_some(lease.id);
+    leases.iter().map(|lease| id(lease).ok_or(ArenaError::Foreign)).collect()
+}
+
 impl Lease {
     /// On a new object.
     pub(crate) fn create(family: Family, kind: Kind, limits: Limits) -> Result<Lease, ArenaError> {
@@ -66,13 +72,6 @@ impl Lease {
     pub(crate) fn of_counted(inner: &'static Inner, id: ObjectId) -> Result<Lease, ArenaError> {
         let slot = inner.object(id.index).map_err(|e| corrupt(format!("a counted object: {e}")))?;
         Ok(Lease { inner, slot, id })
-    }
-
-    /// What is counted in a message, or in what is stored, that names these objects and lies in this
-    /// family: objects of other families are not counted there, and live as long as their handles do.
-    pub(crate) fn counted_in(inner: &'static Inner, holds: &[Lease]) -> Vec<ObjectId> {
-        let ours = holds.iter().filter(|lease| std::ptr::eq(lease.inner, inner));
-        ours.map(|lease| lease.id).collect()
     }
 
     /// The family that the object belongs to.

@@ -47,11 +47,22 @@ pub(crate) enum Kind {
     /// Blocks, see `stock.rs`.
     Dict = 9,
     List = 10,
+    /// A lock with a value, see `cell.rs`.
+    Mutex = 14,
+    /// The same, with readers.
+    RwLock = 15,
 }
 
 impl Kind {
-    pub(crate) const PRIMITIVES: [Kind; 5] =
-        [Kind::Lock, Kind::Semaphore, Kind::Event, Kind::Condition, Kind::Barrier];
+    pub(crate) const PRIMITIVES: [Kind; 7] = [
+        Kind::Lock,
+        Kind::Semaphore,
+        Kind::Event,
+        Kind::Condition,
+        Kind::Barrier,
+        Kind::Mutex,
+        Kind::RwLock,
+    ];
 }
 
 /// The name of an object: its slot, and which of the slot's lives is meant.
@@ -172,7 +183,11 @@ impl Inner {
             }
         }
         crash_point!("object.drained");
-        self.strip(slot, index)?;
+        if slot.has_value() {
+            self.strip_cell(index, dying)?;
+        } else {
+            self.strip(slot, index)?;
+        }
         if slot.is_stock() {
             self.strip_stock(index, dying)?;
         }
@@ -259,6 +274,11 @@ impl Object {
     /// Whether it is made of blocks.
     pub(crate) fn is_stock(&self) -> bool {
         self.is(Kind::Dict) || self.is(Kind::List)
+    }
+
+    /// Whether it is a lock with a value.
+    pub(crate) fn has_value(&self) -> bool {
+        self.is(Kind::Mutex) || self.is(Kind::RwLock)
     }
 
     /// Messages in it, exact at an instant of the call.

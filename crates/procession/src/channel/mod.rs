@@ -1,11 +1,15 @@
 //! One direction of messages: a ring in the arena with its locks, its life and its waiting. What a
 //! queue and each direction of a pipe are made of.
 
+pub(crate) mod carrier;
+pub(crate) mod iter;
 pub(crate) mod message;
+pub(crate) mod scratch;
 mod waiting;
 
 use std::fmt;
 
+pub use iter::{IntoIter, Iter, Source, TryIter};
 pub use waiting::End;
 
 use crate::arena::block::Block;
@@ -13,7 +17,7 @@ use crate::arena::family::Family;
 use crate::arena::family::Inner;
 use crate::arena::layout::Object;
 use crate::arena::layout::pool::WorkerSlot;
-use crate::arena::lease::Lease;
+use crate::arena::lease::{self, Lease};
 use crate::arena::objects::{Kind, ObjectId};
 use crate::arena::segments::{RingMemory, Taken};
 use crate::error::{ArenaError, HandleError};
@@ -133,7 +137,7 @@ impl Channel {
         let fits = (1..15).contains(&kind) && inline.len() <= most;
         assert!(fits, "kind {kind}, {} bytes", inline.len());
         if let Some(b) = block {
-            assert!(b.belongs_to(self.inner()), "the block is another family's, or was received");
+            assert!(b.belongs_to(self.inner()), "the block is another's, or was received");
         }
     }
 
@@ -244,7 +248,7 @@ impl Channel {
         };
         crash_point!("get.block_owned");
         if self.is_bounded() {
-            slot.room.wake_one(&Futex);
+            slot.room.wake_one_unlocked(&Futex);
         }
         if popped.left.is_some() {
             inner.free_left(&popped)?;
@@ -275,11 +279,10 @@ impl Channel {
 
 impl Family {
     /// Memory for a message. The objects of the leases in `holds` are counted into it: they live as
-    /// long as the block, wherever it goes. (Objects of another family are not: who reads the message
-    /// finds them if they still live.)
+    /// long as the block, wherever it goes.
     ///
     /// # Errors
-    /// [`ArenaError::Full`] if there is none.
+    /// [`ArenaError::Full`] if there is none, [`ArenaError::Foreign`] if a lease is of another family.
     ///
     /// # Examples
     /// ```
@@ -289,6 +292,6 @@ impl Family {
     /// # Ok(()) }
     /// ```
     pub fn alloc(&self, len: usize, holds: &[Lease]) -> Result<Block, ArenaError> {
-        Block::alloc(self.inner(), len, &Lease::counted_in(self.inner(), holds))
+        Block::alloc(self.inner(), len, &lease::ids_of(self.inner(), holds)?)
     }
 }

@@ -18,7 +18,7 @@
 use super::stock::Stock;
 use crate::arena::block::{Block, is_long_run};
 use crate::arena::family::Inner;
-use crate::arena::lease::Lease;
+use crate::arena::lease::{self, Lease};
 use crate::arena::objects::ObjectId;
 use crate::arena::pin::Pin;
 use crate::arena::stock::Step;
@@ -98,7 +98,7 @@ impl<'a> Ready<'a> {
         if let Some(light) = Ready::light(datum) {
             return Ok(light);
         }
-        let ids = Lease::counted_in(inner, datum.holds);
+        let ids = lease::ids_of(inner, datum.holds)?;
         let mut block = Block::alloc(inner, datum.bytes.len(), &ids)?;
         block.write(0, datum.bytes);
         Ok(Ready::Large(datum.kind, block))

@@ -228,6 +228,8 @@ impl Stock {
 /// What every collection has.
 macro_rules! common {
     ($type:ident, $kind:expr) => {
+        crate::travel::travels!($type, "a collection", |it| it.lease());
+
         impl $type {
             /// A new and empty one.
             ///

@@ -3,7 +3,10 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::raw::RawConnection;
+use super::typed::Connection;
 use crate::arena::family::{Family, Inner, all_families};
 use crate::arena::lease::Lease;
 use crate::arena::objects::{Kind, LIVE, ObjectId};
@@ -12,6 +15,7 @@ use crate::error::HandleError;
 use crate::handle;
 use crate::sys::atomic::Ordering;
 use crate::sys::socket;
+use crate::travel;
 
 /// The bits of a handle's first byte. The handles of the rings follow in this order.
 const READS: u8 = 1;
@@ -42,6 +46,38 @@ fn ring_of(inner: &'static Inner, side: Side, inode: u64) -> Option<Channel> {
         let ring = Channel::open(inner, ObjectId { index: index as u32, generation }).ok()?;
         is_end(&ring, side, inode).then_some(ring)
     })
+}
+
+/// Travels in the arguments of a new process, and nowhere else: its descriptor is inherited. What is
+/// serialised is the descriptor's number (4 bytes), then the [`handle`](RawConnection::handle).
+impl Serialize for RawConnection {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = travel::pack_descriptor(self.fd())?.to_le_bytes().to_vec();
+        bytes.extend(self.handle());
+        travel::write(&bytes, || self.leases(), to)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawConnection {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        travel::read(from, "a connection", |bytes| {
+            let (number, handle) = bytes.split_first_chunk().ok_or(HandleError::Malformed)?;
+            let socket = travel::unpack_descriptor(i32::from_le_bytes(*number))?;
+            RawConnection::from_parts(handle, socket)
+        })
+    }
+}
+
+impl<T> Serialize for Connection<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.raw().serialize(to)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Connection<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        RawConnection::deserialize(from).map(Connection::from)
+    }
 }
 
 impl RawConnection {

@@ -56,6 +56,8 @@ impl fmt::Debug for RawQueue {
     }
 }
 
+crate::travel::travels!(RawQueue, "a queue", |it| it.lease());
+
 impl RawQueue {
     /// The longest inline part.
     pub const INLINE_MAX: usize = INLINE_MAX;
@@ -176,7 +178,7 @@ impl RawQueue {
             b.given_away();
         }
         crash_point!("put.unlocked");
-        self.channel.slot().items.wake_one(&Futex);
+        self.channel.slot().items.wake_one_unlocked(&Futex);
         Ok(())
     }
 

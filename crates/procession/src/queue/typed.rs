@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::raw::{RawQueue, TryPutError};
+use super::raw::RawQueue;
 use crate::arena::family::Family;
 use crate::channel::message::{self, Patience};
-use crate::codec;
 use crate::error::{ArenaError, GetError, HandleError, PutError};
+use crate::travel::travels;
 
 /// A first-in-first-out queue between processes.
 ///
 /// Any number of producers and consumers, in any processes of the family. Values are serialised by
-/// serde as MessagePack (see [`codec`]); a Python process of the family reads them as plain data.
+/// serde as MessagePack (see [`codec`](crate::codec)); a Python process of the family reads them as plain data.
 /// See the [module](crate::queue) for blocking, order, and what happens when a process dies.
 ///
 /// # Examples
@@ -40,6 +40,8 @@ impl<T> Clone for Queue<T> {
         Queue { raw: self.raw.clone(), values: PhantomData }
     }
 }
+
+travels!(Queue<T>, "a queue", |it| it.raw.lease());
 
 impl<T> Queue<T> {
     /// A queue bounded by memory only, in this process's family.
@@ -234,7 +236,7 @@ impl<T: Serialize> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
-        self.put_with(value, Patience::Endless)
+        message::put(&self.raw, value, Patience::Endless)
     }
 
     /// Puts a value if there is room at once.
@@ -251,7 +253,7 @@ impl<T: Serialize> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
-        self.put_with(value, Patience::None)
+        message::put(&self.raw, value, Patience::None)
     }
 
     /// Puts a value; waits at most `timeout`.
@@ -267,7 +269,7 @@ impl<T: Serialize> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
-        self.put_with(value, Patience::of(timeout))
+        message::put(&self.raw, value, Patience::of(timeout))
     }
 
     /// Puts a value; waits until `deadline`.
@@ -283,7 +285,7 @@ impl<T: Serialize> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn put_deadline(&self, value: T, deadline: Instant) -> Result<(), PutError<T>> {
-        self.put_with(value, Patience::Until(deadline))
+        message::put(&self.raw, value, Patience::Until(deadline))
     }
 
     /// Puts all values in order; waits while the queue is full. Other producers' values may come
@@ -304,21 +306,6 @@ impl<T: Serialize> Queue<T> {
     pub fn put_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), PutError<T>> {
         values.into_iter().try_for_each(|v| self.put(v))
     }
-
-    fn put_with(&self, value: T, patience: Patience) -> Result<(), PutError<T>> {
-        let (inline, mut block, value) = message::pack(self.raw.family(), value)?;
-        loop {
-            match self.raw.try_put(codec::PLAIN, &inline, block) {
-                Ok(()) => return Ok(()),
-                Err(TryPutError::Closed(_)) => return Err(PutError::Closed(value)),
-                Err(TryPutError::Arena(e, _)) => return Err(PutError::Arena(value, e)),
-                Err(TryPutError::Full(back)) => block = back,
-            }
-            if !patience.wait(|deadline| self.raw.wait_for_room(deadline)) {
-                return Err(PutError::Full(value));
-            }
-        }
-    }
 }
 
 impl<T: DeserializeOwned> Queue<T> {
@@ -337,7 +324,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn get(&self) -> Result<T, GetError> {
-        self.get_with(Patience::Endless)
+        message::get(&self.raw, Patience::Endless)
     }
 
     /// Takes the oldest value, if there is one.
@@ -354,7 +341,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn try_get(&self) -> Result<T, GetError> {
-        self.get_with(Patience::None)
+        message::get(&self.raw, Patience::None)
     }
 
     /// Takes the oldest value; waits at most `timeout`.
@@ -370,7 +357,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.get_with(Patience::of(timeout))
+        message::get(&self.raw, Patience::of(timeout))
     }
 
     /// Takes the oldest value; waits until `deadline`.
@@ -386,7 +373,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
-        self.get_with(Patience::Until(deadline))
+        message::get(&self.raw, Patience::Until(deadline))
     }
 
     /// Takes at least one value, waiting for it, and at most `max` that are there.
@@ -416,22 +403,5 @@ impl<T: DeserializeOwned> Queue<T> {
             }
         }
         Ok(out)
-    }
-
-    fn get_with(&self, patience: Patience) -> Result<T, GetError> {
-        let mut inline = Vec::new();
-        loop {
-            // Closed is asked before empty: what was put before the closing is there by then.
-            let closed = self.raw.is_closed();
-            if let Some(message) = self.raw.try_get(&mut inline)? {
-                return message::unpack(&message, &inline);
-            }
-            if closed {
-                return Err(GetError::Closed);
-            }
-            if !patience.wait(|deadline| self.raw.wait_for_item(deadline)) {
-                return Err(GetError::Empty);
-            }
-        }
     }
 }

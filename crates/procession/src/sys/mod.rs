@@ -12,6 +12,8 @@ pub(crate) mod fault;
 #[cfg(not(loom))]
 pub(crate) mod bell;
 #[cfg(not(loom))]
+pub(crate) mod child;
+#[cfg(not(loom))]
 pub(crate) mod clock;
 #[cfg(not(loom))]
 pub(crate) mod exit;
@@ -24,6 +26,8 @@ pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod futex;
 #[cfg(not(loom))]
+pub(crate) mod image;
+#[cfg(not(loom))]
 pub(crate) mod limits;
 #[cfg(not(loom))]
 pub(crate) mod memory;
@@ -31,5 +35,7 @@ pub(crate) mod memory;
 pub(crate) mod process;
 #[cfg(not(loom))]
 pub(crate) mod socket;
+#[cfg(not(loom))]
+pub(crate) mod spawn;
 #[cfg(not(loom))]
 pub(crate) mod thread;

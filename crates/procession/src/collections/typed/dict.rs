@@ -7,9 +7,8 @@ use std::time::Instant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::dict::{Item, Key, RawDict};
-use super::super::heap::Datum;
-use super::{Result, decode, decode_found, encode, shared};
+use super::super::dict::{Item, RawDict};
+use super::{Encoded, Result, decode, decode_found, encode, shared};
 use crate::arena::family::Family;
 use crate::error::{ArenaError, HandleError};
 use crate::wait::Wait;
@@ -100,7 +99,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn get<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<Option<V>> {
         let (key, mut out) = (encode(key)?, Vec::new());
-        let found = self.raw.get(&Key::plain(&key), &mut out)?;
+        let found = self.raw.get(&key.key(), &mut out)?;
         decode_found(found, &out)
     }
 
@@ -109,7 +108,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// # Errors
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn contains<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<bool> {
-        Ok(self.raw.contains(&Key::plain(&encode(key)?))?)
+        Ok(self.raw.contains(&encode(key)?.key())?)
     }
 
     /// Sets the value of a key, and says whether that is a new one.
@@ -118,7 +117,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn insert<Q: Serialize + ?Sized>(&self, key: &Q, value: &V) -> Result<bool> {
         let (key, value) = (encode(key)?, encode(value)?);
-        Ok(self.raw.insert(&Key::plain(&key), &Datum::plain(&value), None)?.is_none())
+        Ok(self.raw.insert(&key.key(), &value.datum(), None)?.is_none())
     }
 
     /// The value of a key, which is set to `value` if there is none.
@@ -127,7 +126,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn get_or_insert<Q: Serialize + ?Sized>(&self, key: &Q, value: V) -> Result<V> {
         let (key, bytes, mut out) = (encode(key)?, encode(&value)?, Vec::new());
-        let found = self.raw.set_default(&Key::plain(&key), &Datum::plain(&bytes), &mut out)?;
+        let found = self.raw.set_default(&key.key(), &bytes.datum(), &mut out)?;
         Ok(decode_found(found, &out)?.unwrap_or(value))
     }
 
@@ -137,7 +136,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// [`CollectionError`](crate::collections::CollectionError); a value that does not decode is removed all the same.
     pub fn remove<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<Option<V>> {
         let (key, mut out) = (encode(key)?, Vec::new());
-        let found = self.raw.pop(&Key::plain(&key), &mut out)?;
+        let found = self.raw.pop(&key.key(), &mut out)?;
         decode_found(found, &out)
     }
 
@@ -155,9 +154,9 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// # Ok(()) }
     /// ```
     pub fn extend(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
-        let bytes = entries.into_iter().map(|(k, v)| Ok((encode(&k)?, encode(&v)?)));
-        let bytes = bytes.collect::<Result<Vec<_>>>()?;
-        let entries: Vec<_> = bytes.iter().map(|(k, v)| (Key::plain(k), Datum::plain(v))).collect();
+        let encoded = entries.into_iter().map(|(k, v)| Ok((encode(&k)?, encode(&v)?)));
+        let encoded = encoded.collect::<Result<Vec<_>>>()?;
+        let entries: Vec<_> = encoded.iter().map(|(k, v)| (k.key(), v.datum())).collect();
         Ok(self.raw.insert_many(&entries)?)
     }
 
@@ -182,8 +181,8 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     ) -> Result<bool> {
         let key = encode(key)?;
         let (old, new) = (old.map(encode).transpose()?, new.map(encode).transpose()?);
-        let (old, new) = (old.as_deref().map(Datum::plain), new.as_deref().map(Datum::plain));
-        Ok(self.raw.compare_exchange(&Key::plain(&key), old.as_ref(), new.as_ref())?)
+        let (old, new) = (old.as_ref().map(Encoded::datum), new.as_ref().map(Encoded::datum));
+        Ok(self.raw.compare_exchange(&key.key(), old.as_ref(), new.as_ref())?)
     }
 
     /// Adds to an integer, which is 0 if the key is not there, and says what it is then.
@@ -200,7 +199,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// # Ok(()) }
     /// ```
     pub fn add<Q: Serialize + ?Sized>(&self, key: &Q, delta: i64) -> Result<i64> {
-        Ok(self.raw.add_to(&Key::plain(&encode(key)?), delta)?)
+        Ok(self.raw.add_to(&encode(key)?.key(), delta)?)
     }
 }
 

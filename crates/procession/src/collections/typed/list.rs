@@ -7,9 +7,8 @@ use std::time::Instant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::heap::Datum;
 use super::super::list::RawList;
-use super::{CollectionError, Result, decode_all, decode_found, encode, shared};
+use super::{CollectionError, Encoded, Result, decode_all, decode_found, encode, shared};
 use crate::arena::family::Family;
 use crate::error::{ArenaError, HandleError};
 use crate::wait::Wait;
@@ -103,7 +102,7 @@ impl<T: Serialize> SharedList<T> {
     /// # Errors
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn push(&self, value: &T) -> Result<()> {
-        Ok(self.raw.push(&Datum::plain(&encode(value)?))?)
+        Ok(self.raw.push(&encode(value)?.datum())?)
     }
 
     /// Adds values behind the others, in one step.
@@ -119,7 +118,7 @@ impl<T: Serialize> SharedList<T> {
     /// # Errors
     /// [`CollectionError::NoIndex`](crate::collections::CollectionError::NoIndex) if there is none.
     pub fn set(&self, index: i64, value: &T) -> Result<()> {
-        let done = self.raw.set(index, &Datum::plain(&encode(value)?))?;
+        let done = self.raw.set(index, &encode(value)?.datum())?;
         if done { Ok(()) } else { Err(CollectionError::NoIndex) }
     }
 
@@ -128,7 +127,7 @@ impl<T: Serialize> SharedList<T> {
     /// # Errors
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn insert(&self, index: i64, value: &T) -> Result<()> {
-        Ok(self.raw.insert(index, &Datum::plain(&encode(value)?))?)
+        Ok(self.raw.insert(index, &encode(value)?.datum())?)
     }
 
     /// Replaces the values from one index to another, not included, by these, in one step.
@@ -146,8 +145,8 @@ impl<T: Serialize> SharedList<T> {
     /// # Ok(()) }
     /// ```
     pub fn splice(&self, from: i64, to: i64, values: impl IntoIterator<Item = T>) -> Result<()> {
-        let bytes = values.into_iter().map(|v| encode(&v)).collect::<Result<Vec<_>>>()?;
-        let data: Vec<_> = bytes.iter().map(|b| Datum::plain(b)).collect();
+        let encoded = values.into_iter().map(|v| encode(&v)).collect::<Result<Vec<_>>>()?;
+        let data: Vec<_> = encoded.iter().map(Encoded::datum).collect();
         Ok(self.raw.splice(from, to, &data)?)
     }
 }

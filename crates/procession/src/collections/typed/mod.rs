@@ -11,11 +11,14 @@ pub use value::{NewValueError, SharedValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::dict::{AddError, FindError};
+use super::dict::{AddError, FindError, Key};
+use super::heap::Datum;
 use super::list::Values;
 use super::stock::Copied;
+use crate::arena::lease::Lease;
 use crate::codec::{self, PLAIN};
 use crate::error::ArenaError;
+use crate::travel;
 
 /// An operation on a collection of values was not done; the collection is as before.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +64,25 @@ impl From<AddError> for CollectionError {
 
 type Result<T> = std::result::Result<T, CollectionError>;
 
-fn encode(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>> {
-    codec::encode(&value).map_err(CollectionError::Encode)
+/// A value's bytes, and what keeps alive what the handles inside name.
+struct Encoded {
+    bytes: Vec<u8>,
+    holds: Vec<Lease>,
+}
+
+impl Encoded {
+    fn datum(&self) -> Datum<'_> {
+        Datum { holds: &self.holds, ..Datum::plain(&self.bytes) }
+    }
+
+    fn key(&self) -> Key<'_> {
+        Key { datum: self.datum(), ..Key::plain(&self.bytes) }
+    }
+}
+
+fn encode(value: &(impl Serialize + ?Sized)) -> Result<Encoded> {
+    let (bytes, holds) = travel::collect(|| codec::encode(&value));
+    Ok(Encoded { bytes: bytes.map_err(CollectionError::Encode)?, holds })
 }
 
 fn decode<T: DeserializeOwned>(kind: u8, bytes: &[u8]) -> Result<T> {
@@ -95,6 +115,8 @@ macro_rules! shared {
                 f.debug_tuple(stringify!($type)).field(&self.raw).finish()
             }
         }
+
+        crate::travel::travels!($type<$($p),*>, "a collection", |it| it.raw.lease());
 
         impl<$($p),*> $type<$($p),*> {
             /// Opens the one that a handle names. The handle does not say the types: they must be those

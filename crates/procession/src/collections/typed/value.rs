@@ -13,6 +13,7 @@ use super::{CollectionError, Result, decode_all, decode_found, encode, shared};
 use crate::arena::family::Family;
 use crate::codec;
 use crate::error::HandleError;
+use crate::travel;
 use crate::wait::Wait;
 
 /// One value between processes: replaced as a whole, in one step.
@@ -60,9 +61,10 @@ impl<T: Serialize + DeserializeOwned> SharedValue<T> {
     /// # Ok(()) }
     /// ```
     pub fn new_in(family: Family, value: &T) -> std::result::Result<Self, NewValueError> {
-        let bytes = codec::encode(value).map_err(NewValueError::Encode)?;
+        let (bytes, holds) = travel::collect(|| codec::encode(value));
+        let bytes = bytes.map_err(NewValueError::Encode)?;
         let raw = RawList::create(family).map_err(HandleError::from)?;
-        raw.push(&Datum::plain(&bytes)).map_err(HandleError::from)?;
+        raw.push(&Datum { holds: &holds, ..Datum::plain(&bytes) }).map_err(HandleError::from)?;
         Ok(SharedValue { raw, of: PhantomData })
     }
 
@@ -81,7 +83,7 @@ impl<T: Serialize + DeserializeOwned> SharedValue<T> {
     /// # Errors
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn set(&self, value: &T) -> Result<()> {
-        let done = self.raw.set(0, &Datum::plain(&encode(value)?))?;
+        let done = self.raw.set(0, &encode(value)?.datum())?;
         if done { Ok(()) } else { Err(CollectionError::NoIndex) }
     }
 
@@ -95,7 +97,7 @@ impl<T: Serialize + DeserializeOwned> SharedValue<T> {
             let now = self.raw.snapshot()?;
             let old = decode_all(&now)?.pop().ok_or(CollectionError::NoIndex)?;
             let new = change(old);
-            if self.raw.set_if(now.version, 0, &Datum::plain(&encode(&new)?))?.is_ok() {
+            if self.raw.set_if(now.version, 0, &encode(&new)?.datum())?.is_ok() {
                 return Ok(new);
             }
         }
