@@ -299,6 +299,28 @@ def test_an_answer_to_a_queue_without_a_name(program, family):
     assert server.rest() == ""
 
 
+def fill(queue):
+    queue.put(queue.qsize())
+
+
+def test_what_has_a_name_goes_through_what_has_none(family):
+    passing = mp.Queue()
+    passing.put([family.queue("q"), family.dict("d"), family.lock("l")])
+    queue, mapping, lock = passing.get()
+    with lock:
+        queue.put("through a queue")
+        mapping["key"] = 1
+    assert (family.queue("q").get(), family.dict("d")["key"]) == ("through a queue", 1)
+    with mp.Manager() as manager:
+        shared = manager.dict(queue=queue)
+        shared["queue"].put("through a dict")
+        assert queue.get() == "through a dict"
+    with mp.Pool(1) as pool:
+        pool.map(fill, [queue, queue])
+    assert sorted(queue.get_many()) == [0, 1]
+    assert mp._core.check() == []
+
+
 def test_a_message_does_not_keep_what_is_of_another_family(family):
     queue, kept = family.queue("weak"), family.dict("weak dict")
     passing = mp.Queue()

@@ -69,11 +69,12 @@ impl<'py> Pickled<'py> {
 
     /// Lays the message out: what is small into `inline`, the rest into a block.
     pub(super) fn pack(
-        self,
+        mut self,
         py: Python<'_>,
         family: Family,
         inline: &mut Vec<u8>,
     ) -> PyResult<(Kind, Option<Block>)> {
+        self.handles = handles::countable(self.handles, family);
         let stream = self.stream.as_bytes();
         inline.clear();
         if self.buffers.is_empty() {
@@ -140,9 +141,9 @@ impl<'py> Pickled<'py> {
         }
     }
 
-    /// What the handles in it name.
-    pub(super) fn into_handles(self) -> Vec<Lease> {
-        self.handles
+    /// What of this family the handles in it name.
+    pub(super) fn into_handles(self, family: Family) -> Vec<Lease> {
+        handles::countable(self.handles, family)
     }
 
     /// The pickle, if it is all there is.

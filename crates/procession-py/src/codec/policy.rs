@@ -53,10 +53,12 @@ impl Policy {
     /// Whether a message of this kind may be read.
     #[inline]
     pub(super) fn admit(self, py: Python<'_>, kind: u8) -> Result<(), DecodeError> {
-        if self == Self::Anything || kind == Kind::Plain as u8 || Kind::from_wire(kind).is_none() {
-            return Ok(());
+        // `Bytes` are taken for a pickle where they are met.
+        let pickles = [Kind::Pickle, Kind::Buffers, Kind::SmallBuffers, Kind::Bytes];
+        if self == Self::PlainOnly && pickles.iter().any(|pickle| *pickle as u8 == kind) {
+            return Err(DecodeError::Python(refuse_to_read(py)));
         }
-        Err(DecodeError::Python(refuse_to_read(py)))
+        Ok(())
     }
 }
 

@@ -39,12 +39,8 @@ impl<'a, 'py> Whole<'a, 'py> {
         scratch: &'a mut Buffers,
     ) -> Result<Self, DecodeError> {
         if ![Kind::Bytes as u8, Kind::Pickle as u8, Kind::Data as u8].contains(&message.kind) {
-            return Ok(Self::Pickled(pickle::dumps(&decode(
-                py,
-                message,
-                Policy::Anything,
-                scratch,
-            )?)?));
+            let object = decode(py, message, Policy::Anything, scratch)?;
+            return Ok(Self::Pickled(pickle::dumps(&object)?));
         }
         Ok(match message.block {
             Some(block) if scratch.bytes.is_empty() => Self::Block(block),
