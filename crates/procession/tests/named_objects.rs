@@ -122,6 +122,8 @@ support::alone!(names_of_every_kind {
     let family = Family::current().unwrap();
     family.queue::<i32>("queue", Some(7)).unwrap();
     family.joinable_queue("joinable_queue", None).unwrap().put(6).unwrap();
+    family.lifo_queue("lifo_queue", Some(3)).unwrap().put_many([1, 2]).unwrap();
+    family.priority_queue("priority_queue", None).unwrap().put_many([2, 1]).unwrap();
     family.dict::<String, i32>("dict").unwrap().insert("a", &1).unwrap();
     family.list::<i32>("list").unwrap().push(&2).unwrap();
     family.value("value", &3).unwrap();
@@ -135,12 +137,15 @@ support::alone!(names_of_every_kind {
     family.condition("condition").unwrap();
     family.barrier("barrier", 5).unwrap();
     let kinds: Vec<_> = family.names().unwrap();
-    assert_eq!(kinds.len(), 14);
+    assert_eq!(kinds.len(), 16);
     assert!(kinds.iter().all(|(name, kind)| name == kind), "in this test only: {kinds:?}");
 
     assert_eq!(family.queue::<i32>("queue", None).unwrap().capacity(), Some(7));
     let jobs = family.joinable_queue::<i32>("joinable_queue", None).unwrap();
     assert_eq!((jobs.get().unwrap(), jobs.unfinished()), (6, 1));
+    assert_eq!(family.lifo_queue::<i32>("lifo_queue", Some(3)).unwrap().get().unwrap(), 2);
+    assert_eq!(family.priority_queue::<i32>("priority_queue", None).unwrap().get().unwrap(), 1);
+    assert!(family.lifo_queue::<i32>("lifo_queue", Some(4)).is_err());
     assert_eq!(family.dict::<String, i32>("dict").unwrap().get("a").unwrap(), Some(1));
     assert_eq!(family.list::<i32>("list").unwrap().values().unwrap(), [2]);
     assert_eq!(family.value("value", &30).unwrap().get().unwrap(), 3);

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::NamedError;
 use super::kinds::Bounded;
 use crate::arena::family::Family;
-use crate::collections::{SharedDict, SharedList, SharedValue};
+use crate::collections::{LifoQueue, PriorityQueue, SharedDict, SharedList, SharedValue};
 use crate::primitives::{Barrier, Condition, Event, Lock, Mutex, RLock, RwLock, Semaphore};
 use crate::queue::{JoinableQueue, Queue};
 
@@ -54,6 +54,48 @@ impl Family {
         name: &str,
         capacity: Option<u64>,
     ) -> Result<JoinableQueue<T>, NamedError> {
+        self.named(name, &capacity)
+    }
+
+    /// A queue that gives what came last first; its capacity is as of [`Family::queue`].
+    ///
+    /// # Errors
+    /// As [`Family::queue`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pile = procession::Family::current()?.lifo_queue("pile", Some(10))?;
+    /// pile.put_many([1, 2])?;
+    /// assert_eq!(pile.get()?, 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn lifo_queue<T>(
+        &self,
+        name: &str,
+        capacity: Option<u64>,
+    ) -> Result<LifoQueue<T>, NamedError> {
+        self.named(name, &capacity)
+    }
+
+    /// A queue that gives the least first; its capacity is as of [`Family::queue`].
+    ///
+    /// # Errors
+    /// As [`Family::queue`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let due = procession::Family::current()?.priority_queue("due", None)?;
+    /// due.put_many([30, 10, 20])?;
+    /// assert_eq!(due.get()?, 10);
+    /// # Ok(()) }
+    /// ```
+    pub fn priority_queue<T>(
+        &self,
+        name: &str,
+        capacity: Option<u64>,
+    ) -> Result<PriorityQueue<T>, NamedError> {
         self.named(name, &capacity)
     }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{Named, NamedError};
 use crate::arena::family::Family;
 use crate::arena::lease::Lease;
-use crate::collections::{SharedDict, SharedList, SharedValue};
+use crate::collections::{LifoQueue, PriorityQueue, SharedDict, SharedList, SharedValue};
 use crate::error::HandleError;
 use crate::primitives::{Barrier, Condition, Event, Lock, Mutex, RLock, RwLock, Semaphore};
 use crate::queue::{JoinableQueue, Queue};
@@ -76,6 +76,8 @@ macro_rules! queue {
 
 queue!(Queue, "queue");
 queue!(JoinableQueue, "joinable_queue");
+queue!(LifoQueue, "lifo_queue");
+queue!(PriorityQueue, "priority_queue");
 
 /// What is made of nothing.
 macro_rules! plain {
