@@ -166,6 +166,16 @@ impl<T> PutError<T> {
         }
     }
 
+    #[cfg(all(feature = "async", feature = "bytemuck"))]
+    pub(crate) fn without_value(self) -> PutError<()> {
+        match self {
+            PutError::Full(_) => PutError::Full(()),
+            PutError::Closed(_) => PutError::Closed(()),
+            PutError::Arena(_, e) => PutError::Arena((), e),
+            PutError::Encode(_, e) => PutError::Encode((), e),
+        }
+    }
+
     /// Whether there was no room.
     ///
     /// # Examples
