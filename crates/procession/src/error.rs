@@ -173,6 +173,7 @@ impl<T> PutError<T> {
             PutError::Closed(_) => PutError::Closed(()),
             PutError::Arena(_, e) => PutError::Arena((), e),
             PutError::Encode(_, e) => PutError::Encode((), e),
+            PutError::Unordered(_, e) => PutError::Unordered((), e),
         }
     }
 

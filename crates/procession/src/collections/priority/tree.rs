@@ -77,7 +77,7 @@ impl Path {
         let above = self.above();
         let level = above.iter().rposition(|spot| spot.rank + 1 < spot.perm.count())?;
         let hint = above[..level].iter().fold(0, |hint, spot| hint << 4 | spot.rank as u64);
-        Some((hint << 4 | above[level].rank as u64 + 1) << (4 * (above.len() - 1 - level)))
+        Some((hint << 4 | (above[level].rank as u64 + 1)) << (4 * (above.len() - 1 - level)))
     }
 }
 
