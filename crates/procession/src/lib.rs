@@ -77,6 +77,8 @@ pub use memory::RawMemory;
 #[cfg(not(loom))]
 pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
 #[cfg(not(loom))]
+pub use pool::{Pool, PoolBuilder, PoolError, Task, TaskError};
+#[cfg(not(loom))]
 pub use process::{Fork, Process, ProcessBuilder, fork, init};
 #[cfg(not(loom))]
 pub use queue::{Queue, RawQueue, TryPutError};

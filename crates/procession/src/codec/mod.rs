@@ -22,6 +22,11 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
     rmp_serde::to_vec_named(value).map_err(|e| e.to_string())
 }
 
+/// Appends a value as MessagePack.
+pub(crate) fn append<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
+    rmp_serde::encode::write_named(out, value).map_err(|e| e.to_string())
+}
+
 /// The value that MessagePack bytes say.
 ///
 /// # Errors

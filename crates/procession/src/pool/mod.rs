@@ -14,6 +14,7 @@
 
 mod board;
 mod report;
+mod typed;
 mod worker;
 
 use std::fmt;
@@ -21,7 +22,11 @@ use std::time::Instant;
 
 pub use board::{Phase, Step};
 pub use report::{Arrived, Entries, Entry, Report};
-pub use worker::{RawWorker, Spent, Task};
+pub use typed::{
+    CallStats, Calls, Ordered, Pool, PoolBuilder, PoolError, PoolStats, Scope, Task, TaskError,
+    TaskId, TaskOptions, Unordered, WorkerStats,
+};
+pub use worker::{RawTask, RawWorker, Spent};
 
 use crate::arena::block::Block;
 use crate::arena::family::Family;

@@ -28,6 +28,8 @@ pub(crate) mod memory;
 #[cfg(not(loom))]
 pub(crate) mod process;
 #[cfg(not(loom))]
+pub(crate) mod readable;
+#[cfg(not(loom))]
 pub(crate) mod socket;
 #[cfg(not(loom))]
 pub(crate) mod spawn;
