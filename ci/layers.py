@@ -37,8 +37,11 @@ LAYERS = {
     "queue": 7,
     "pipe": 7,
     "process": 7,
+    "plain": 8,
     "pool": 8,
     "manager": 8,
+    "primitives": 8,
+    "named": 9,
 }
 SHARED = {"error"}
 MAY_BE_UNSAFE = [

@@ -1,6 +1,7 @@
 //! Every public error, one per operation; those that took a value give it back.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// A family could not be made or joined.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,35 @@ pub enum FamilyError {
     /// This process has a family already.
     #[error("this process is already a member of another family")]
     AlreadyMember,
+    /// No family can be called that.
+    #[error(
+        "a family can't be called {0:?}: a name has 1 to 100 letters, digits, dots, underscores and \
+         hyphens of ASCII, and does not begin with a dot"
+    )]
+    Name(String),
+    /// The file by which the processes of a named family meet can't be used.
+    #[error("the meeting place {} can't be used: {why}", path.display())]
+    Meeting {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what can be done.
+        why: String,
+    },
+    /// The named family lives, in processes that have another version of Procession.
+    #[error(
+        "family {name:?} has memory layout {theirs} (process {pid} is in it), this program has {ours}: \
+         they need the same version of Procession"
+    )]
+    OtherVersion {
+        /// The family.
+        name: String,
+        /// One of its processes.
+        pid: u32,
+        /// Its layout's version.
+        theirs: u64,
+        /// This program's.
+        ours: u64,
+    },
     /// All places for processes are taken.
     #[error("the family is full: {0} processes are attached")]
     TooManyParticipants(usize),

@@ -17,9 +17,10 @@
 //!
 //! The layers, each of which uses only those before it: `sys` (the operating system), `wait`, `lock`,
 //! `ring` and `words` (algorithms over words, checked by loom), `arena` (memory and who owns it),
-//! [`codec`], [`sync`], [`queue`], [`pipe`](mod@pipe), [`collections`] and [`pool`].
+//! [`codec`], [`sync`], [`queue`], [`pipe`](mod@pipe), [`collections`], [`pool`] and [`named`].
 #![cfg_attr(not(loom), doc(test(attr(deny(warnings), allow(unused_variables)))))]
 #![cfg_attr(loom, allow(dead_code, unreachable_pub))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod lock;
 mod ring;
@@ -41,9 +42,15 @@ mod error;
 mod handle;
 #[cfg(not(loom))]
 mod memory;
+#[cfg(not(loom))]
+pub mod named;
 pub mod pipe;
+#[cfg(all(feature = "bytemuck", not(loom)))]
+pub mod plain;
 #[cfg(not(loom))]
 pub mod pool;
+#[cfg(not(loom))]
+pub mod primitives;
 #[cfg(not(loom))]
 pub mod process;
 #[cfg(not(loom))]
@@ -66,6 +73,8 @@ pub use arena::{
 #[cfg(not(loom))]
 pub use channel::{End, Received};
 #[cfg(not(loom))]
+pub use codec::Value;
+#[cfg(not(loom))]
 pub use collections::{RawDict, RawList, SharedDict, SharedList, SharedValue};
 #[cfg(not(loom))]
 pub use error::{
@@ -75,17 +84,28 @@ pub use error::{
 #[cfg(not(loom))]
 pub use memory::RawMemory;
 #[cfg(not(loom))]
+pub use named::{Named, NamedError, NamedObject};
+#[cfg(not(loom))]
 pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
+#[cfg(all(feature = "bytemuck", not(loom)))]
+pub use plain::{Loan, PlainConnection, PlainQueue, PlainSlice, plain_pipe, plain_simplex};
 #[cfg(not(loom))]
 pub use pool::{Pool, PoolBuilder, PoolError, Task, TaskError};
 #[cfg(not(loom))]
+pub use primitives::{
+    AbandonedGuard, Barrier, BarrierWaitResult, Condition, Event, Guard, Lock, LockError,
+    LockGuard, Mutex, MutexGuard, Permit, RLock, RLockGuard, RwLock, RwLockReadGuard,
+    RwLockWriteGuard, Semaphore, ValueError, Waitable,
+};
+#[cfg(not(loom))]
 pub use process::{Fork, Process, ProcessBuilder, fork, init};
 #[cfg(not(loom))]
-pub use queue::{Queue, RawQueue, TryPutError};
+pub use queue::{JoinableQueue, Queue, RawQueue, TryPutError};
 #[cfg(not(loom))]
 pub use sync::{
     Abandoned, Acquired, Arrival, BarrierRunner, BarrierWaiter, Broken, Ended, Holder, RawBarrier,
-    RawCondition, RawEvent, RawLock, RawSemaphore, ReleaseError, TooManyReleases, Waiter,
+    RawCondition, RawEvent, RawLock, RawRwLock, RawSemaphore, ReleaseError, TooManyReleases,
+    Waiter, WriteAttempt,
 };
 #[cfg(not(loom))]
 pub use wait::Wait;

@@ -199,9 +199,10 @@ fn tell(lock: &Bound<'_, PyLockBase>, by: &Abandoned) -> PyResult<()> {
     static WARN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = lock.py();
     let warn = WARN.import(py, "procession.synchronize", "_warn_abandoned")?;
-    let code = by.ended.as_ref().map(|ended| match ended {
-        Ended::Exited(code) => *code,
-        Ended::Signalled(signal) => -*signal,
+    let code = by.ended.and_then(|ended| match ended {
+        Ended::Exited(code) => Some(code),
+        Ended::Signalled(signal) => Some(-signal),
+        _ => None, // it lives on: a Rust program that panicked
     });
     warn.call1((lock, by.pid, &by.name, code))?;
     Ok(())

@@ -14,6 +14,7 @@ use super::layout::{EXTENT, PAGE};
 use super::map::corrupt;
 use super::objects::ObjectId;
 use crate::error::ArenaError;
+use crate::lock::Serial;
 use crate::ring::fifo::BlockRef;
 use crate::sys::atomic::Ordering;
 use crate::sys::memory;
@@ -59,7 +60,18 @@ pub struct Block {
     at: u64,
     len: usize,
     ptr: NonNull<u8>,
-    received: bool,
+    origin: Origin,
+    /// The participant that has it, if it was allocated: a fork child's copy is its parent's.
+    mine: Serial,
+}
+
+/// How this process came by a block. A whole word, which also says that there is none: what is stored
+/// as less and moved as a word has to wait for its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+enum Origin {
+    Made,
+    Received,
 }
 
 // SAFETY: the bytes behind the pointer are this block's alone; `&self` methods only read them.
@@ -81,8 +93,9 @@ impl Block {
         inner.desc(at)?.len.store(len as u64, Ordering::Relaxed);
         inner.hold_for_message(at, data, holds)?;
         let ptr = inner.map_block(at, len as u64)?;
+        let mine = inner.me()?;
         std::mem::forget(guard);
-        Ok(Block { inner, at, len, ptr, received: false })
+        Ok(Block { inner, at, len, ptr, origin: Origin::Made, mine })
     }
 
     /// The block that a message brought, mapped and owned.
@@ -92,10 +105,22 @@ impl Block {
         ptr: NonNull<u8>,
     ) -> Result<Block, ArenaError> {
         let desc = inner.desc(block.at)?;
-        desc.owner.store(owned(inner.me()?), Ordering::Release);
+        let mine = inner.me()?;
+        desc.owner.store(owned(mine), Ordering::Release);
         let kept = Kept { ptr, len: block.len, private: false, entry: 0 };
         inner.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(block.at, kept);
-        Ok(Block { inner, at: block.at, len: block.len as usize, ptr, received: true })
+        Ok(Block {
+            inner,
+            at: block.at,
+            len: block.len as usize,
+            ptr,
+            origin: Origin::Received,
+            mine,
+        })
+    }
+
+    fn is_received(&self) -> bool {
+        self.origin == Origin::Received
     }
 
     /// Its length in bytes.
@@ -173,13 +198,50 @@ impl Block {
         self.ptr.as_ptr()
     }
 
+    /// Its bytes, where they lie.
+    ///
+    /// # Panics
+    /// In a fork child, if its parent had allocated the block: there both would have it.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.assert_sole();
+        // SAFETY: mapped for so long and initialised, as the kernel gives no other memory. Nobody
+        // writes them while this borrow lives: in this process only `&mut self` does, by the invariant;
+        // other processes have let go of the block before it came here (`given_away` consumes it, and
+        // the ring's commit comes after), and a process that writes where it owns nothing is outside
+        // the crash model, as one is that writes to this process by ptrace. A fork makes received
+        // blocks private; what was allocated is guarded by the assertion.
+        unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.len) }
+    }
+
+    /// Its bytes, where they lie, to be written.
+    ///
+    /// # Panics
+    /// As [`Block::bytes`].
+    #[cfg(feature = "bytemuck")]
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.assert_sole();
+        // SAFETY: as in `bytes`; and `&mut self` is the only way to them.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
+    }
+
+    fn assert_sole(&self) {
+        assert!(
+            self.is_received() || self.is_own(),
+            "the block is that of the process that forked"
+        );
+    }
+
+    fn is_own(&self) -> bool {
+        self.inner.me_or_zero() == self.mine
+    }
+
     /// What a record says of this block.
     pub(crate) fn reference(&self) -> BlockRef {
         BlockRef { at: self.at, len: self.len as u64 }
     }
 
     pub(crate) fn belongs_to(&self, inner: &'static Inner) -> bool {
-        std::ptr::eq(self.inner, inner) && !self.received
+        std::ptr::eq(self.inner, inner) && !self.is_received() && self.is_own()
     }
 
     /// The block went into a queue: only this process's mapping of it ends.
@@ -191,7 +253,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let kept = if self.received {
+        let kept = if self.is_received() {
             self.inner.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.at)
         } else {
             None

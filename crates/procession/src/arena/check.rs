@@ -57,7 +57,7 @@ pub struct Stats {
     pub queues: u64,
     /// Directions of pipes that exist: two for each that is duplex.
     pub pipes: u64,
-    /// Locks, semaphores, events, conditions and barriers that exist.
+    /// Locks (with values and without), semaphores, events, conditions and barriers that exist.
     pub primitives: u64,
     /// Dicts and lists that exist.
     pub collections: u64,
@@ -164,6 +164,9 @@ impl Check {
         }
         self.free_list()?;
         let mut counted: HashMap<u64, u64> = HashMap::new();
+        if let Some(id) = super::holds::entry_object(header.directory.load(Ordering::Relaxed)) {
+            counted.insert(id.pack(), 1);
+        }
         let (mut backed, mut idle) = (0, 0);
         let inner = self.inner;
         inner.each_block(|at, desc| {
@@ -215,7 +218,9 @@ impl Check {
         refs.insert(id.pack(), slot.refs.load(Ordering::Relaxed));
         let bells = slot.bells.load(Ordering::Relaxed);
         if bells != 0 {
-            self.reached.insert(bells, "a list of bells or memory");
+            let value = slot.has_value();
+            let how = if value { "a value" } else { "a list of bells or memory" };
+            self.reached.insert(bells, how);
         }
         self.inner.check_primitive(index, &mut self.wrong)?;
         if slot.is_stock() {
@@ -278,7 +283,7 @@ impl Check {
         match (state, reached) {
             (TRANSIT, Some(_)) => {}
             (OWNED, Some("a list of bells or memory")) if serial == 0 => {}
-            (STOCKED, Some("a collection's block")) if serial == 0 && refs == 0 => {}
+            (STOCKED, Some("a collection's block" | "a value")) if serial == 0 && refs == 0 => {}
             (OWNED, None) if serial == 0 && refs > 0 => {}
             (OWNED, None) => {
                 let word = self.inner.participant(serial).state.load(Ordering::Relaxed);

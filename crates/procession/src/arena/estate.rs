@@ -2,7 +2,7 @@
 //!
 //! Who ends without a word leaves its locks abandoned. Who said that it leaves
 //! ([`Family::leave_cleanly`]) leaves them on purpose: a plain lock stays held, by nobody, and a
-//! reentrant one is free.
+//! reentrant one is free. One with a value is abandoned in any case: nobody else could release it.
 //!
 //! Nothing is converted before the process is dead: its threads may use their locks to the very end.
 //! Then whoever finds it dead, at a lock or in a sweep, converts what names it; a sweep does so before
@@ -11,26 +11,31 @@
 //! Invariant: a lock's words about its last holder are written under the arena lock while the lock's
 //! word names that holder, who is gone; so nobody reads them at that time.
 
+use std::fmt;
+
 use super::family::{Family, Inner};
-use super::layout::sync::{BarrierSlot, ConditionSlot, LockSlot};
-use super::layout::{MAX_PARTICIPANTS, NAME_WORDS, Name};
+use super::layout::MAX_PARTICIPANTS;
+use super::layout::sync::{BarrierSlot, ConditionSlot, LockSlot, RwLockSlot};
 use super::objects::{Kind, LIVE};
 use super::participants::{ALIVE, SWEPT, unpack};
 use super::redo::ArenaGuard;
 use crate::error::ArenaError;
 use crate::lock::Serial;
-use crate::sys::atomic::{Ordering, fence};
+use crate::sys::atomic::{AtomicU64, Ordering, fence};
 use crate::sys::fault::crash_point;
 use crate::sys::process;
 use crate::words::barrier::Barrier;
 use crate::words::condition::Condition;
 use crate::words::entries::Owner;
 use crate::words::lock::{ABANDONED, FREE, KEPT};
+use crate::words::rwlock::RwWords;
 
-/// In a word about somebody's end: the wait status below is known.
+/// In a word about somebody's end: the wait status below is known; or it is not the process that ended.
 const KNOWN: u64 = 1 << 32;
+const PANICKED: u64 = 1 << 33;
+const UNSAVED: u64 = 1 << 34;
 
-/// How a process ended.
+/// How a process ended, or what else became of a lock's holder.
 ///
 /// # Examples
 /// ```
@@ -39,11 +44,16 @@ const KNOWN: u64 = 1 << 32;
 /// assert_eq!(Ended::from_wait_status(3 << 8), Some(Ended::Exited(3)));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Ended {
     /// With this exit code.
     Exited(i32),
     /// By this signal.
     Signalled(i32),
+    /// It did not end: one of its threads panicked while it held the lock.
+    Panicked,
+    /// It did not end: it changed a lock's value, and the change could not be written back.
+    Unsaved,
 }
 
 impl Ended {
@@ -63,19 +73,25 @@ impl Ended {
     }
 
     fn word(self) -> u64 {
-        KNOWN
-            | match self {
-                Ended::Exited(code) => u64::from(code.cast_unsigned() & 0xff) << 8,
-                Ended::Signalled(signal) => u64::from(signal.cast_unsigned() & 0x7f),
-            }
+        match self {
+            Ended::Exited(code) => KNOWN | u64::from(code.cast_unsigned() & 0xff) << 8,
+            Ended::Signalled(signal) => KNOWN | u64::from(signal.cast_unsigned() & 0x7f),
+            Ended::Panicked => PANICKED,
+            Ended::Unsaved => UNSAVED,
+        }
     }
 
     fn from_word(word: u64) -> Option<Ended> {
+        match word {
+            PANICKED => return Some(Ended::Panicked),
+            UNSAVED => return Some(Ended::Unsaved),
+            _ => {}
+        }
         (word & KNOWN != 0).then(|| Ended::from_wait_status((word as u32).cast_signed())).flatten()
     }
 }
 
-/// A lock's last holder, which died holding it. What the lock protects may be half changed.
+/// A lock's last holder, which died (or panicked) holding it. What the lock protects may be half changed.
 ///
 /// # Examples
 /// ```
@@ -97,6 +113,25 @@ pub struct Abandoned {
     pub name: String,
     /// How it ended, if that could be learned.
     pub ended: Option<Ended>,
+}
+
+impl fmt::Display for Abandoned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            0 => write!(f, "a process of which nothing is known")?,
+            pid => write!(f, "process {pid}")?,
+        }
+        if !self.name.is_empty() {
+            write!(f, " ({})", self.name)?;
+        }
+        match self.ended {
+            Some(Ended::Exited(code)) => write!(f, " ended with exit code {code}"),
+            Some(Ended::Signalled(signal)) => write!(f, " was ended by signal {signal}"),
+            Some(Ended::Panicked) => write!(f, " panicked"),
+            Some(Ended::Unsaved) => write!(f, " could not save its change"),
+            None => write!(f, " ended"),
+        }
+    }
 }
 
 impl Abandoned {
@@ -122,14 +157,15 @@ pub(crate) fn owner(serial: Serial) -> Owner {
 }
 
 /// What a name's words say. Torn while they are being written.
-pub(crate) fn text(name: &Name) -> String {
-    let bytes = name.each_ref().map(|w| w.load(Ordering::Relaxed).to_le_bytes()).concat();
+pub(crate) fn text(name: &[AtomicU64]) -> String {
+    let bytes: Vec<u8> =
+        name.iter().flat_map(|w| w.load(Ordering::Relaxed).to_le_bytes()).collect();
     let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
-pub(crate) fn write_text(name: &Name, text: &str) {
-    let mut end = text.len().min(8 * NAME_WORDS);
+pub(crate) fn write_text(name: &[AtomicU64], text: &str) {
+    let mut end = text.len().min(8 * name.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -145,6 +181,7 @@ pub(crate) fn write_text(name: &Name, text: &str) {
 /// A live primitive in which the dead may have left something.
 enum Primitive<'a> {
     Lock(&'a LockSlot),
+    RwLock(&'a LockSlot, RwWords<'a>),
     Condition(Condition<'a>),
     Barrier(Barrier<'a>),
 }
@@ -154,6 +191,9 @@ impl Primitive<'_> {
     fn is_left_by(&self, gone: Serial, slept_here: bool) -> bool {
         match self {
             Primitive::Lock(slot) => slot.word.holder() == gone,
+            Primitive::RwLock(slot, words) => {
+                slot.word.holder() == gone || words.readers.name(owner(gone))
+            }
             Primitive::Condition(condition) => condition.entries.name(owner(gone)),
             Primitive::Barrier(barrier) => slept_here || barrier.entries.name(owner(gone)),
         }
@@ -161,8 +201,8 @@ impl Primitive<'_> {
 }
 
 impl Inner {
-    /// What is known of a participant that is gone; `None`: it had said that it leaves.
-    fn known_of(&self, gone: Serial) -> Option<Abandoned> {
+    /// What is known of a participant that is gone, and whether it had said that it leaves.
+    fn known_of(&self, gone: Serial) -> (Abandoned, bool) {
         let p = self.participant(gone);
         let pid = p.pid.load(Ordering::Relaxed);
         let told = Ended::from_word(p.ended.load(Ordering::Relaxed));
@@ -178,17 +218,65 @@ impl Inner {
         fence(Ordering::Acquire);
         // Only now: the slot may have become another's meanwhile.
         if unpack(p.state.load(Ordering::Relaxed)).0 == gone {
-            (!left).then_some(known)
+            (known, left)
         } else {
-            Some(Abandoned { pid: 0, name: String::new(), ended: None })
+            (Abandoned { pid: 0, name: String::new(), ended: None }, false)
         }
     }
 
     /// Ends the hold of one who is gone on a lock that the caller has a handle of.
     pub(crate) fn bury_lock(&self, slot: &LockSlot, gone: Serial) -> Result<(), ArenaError> {
         let last = self.known_of(gone);
-        self.end_hold(&self.guard()?, slot, gone, last.as_ref());
+        self.end_hold(&self.guard()?, slot, gone, &last);
         Ok(())
+    }
+
+    /// The same of a lock with readers.
+    pub(crate) fn bury_writer(
+        &self,
+        slot: &LockSlot,
+        words: RwWords<'_>,
+        gone: Serial,
+    ) -> Result<(), ArenaError> {
+        let last = self.known_of(gone).0;
+        self.end_writing(&self.guard()?, slot, words, gone, &last);
+        Ok(())
+    }
+
+    /// What this process leaves a lock as that goes on to live.
+    pub(crate) fn last_words(&self, ended: Ended) -> Abandoned {
+        let name = text(&self.participant(self.me_or_zero()).name);
+        Abandoned { pid: process::identity().pid, name, ended: Some(ended) }
+    }
+
+    /// Makes a lock with readers, which the caller has for itself, abandoned by `last`.
+    pub(crate) fn abandon_writing(
+        &self,
+        slot: &LockSlot,
+        words: RwWords<'_>,
+        last: &Abandoned,
+    ) -> Result<(), ArenaError> {
+        self.end_writing(&self.guard()?, slot, words, self.me_or_zero(), last);
+        Ok(())
+    }
+
+    fn end_writing(
+        &self,
+        _guard: &ArenaGuard<'_>,
+        slot: &LockSlot,
+        words: RwWords<'_>,
+        holder: Serial,
+        last: &Abandoned,
+    ) {
+        if slot.word.holder() != holder {
+            return;
+        }
+        let heir = words.heir(|| {
+            last.write(slot);
+            crash_point!("sync.lock_described");
+        });
+        slot.word.bury(holder, heir, self);
+        words.opened(self);
     }
 
     /// Makes a lock that the caller has taken abandoned by `last`.
@@ -198,18 +286,18 @@ impl Inner {
         holder: Serial,
         last: &Abandoned,
     ) -> Result<(), ArenaError> {
-        self.end_hold(&self.guard()?, slot, holder, Some(last));
+        self.end_hold(&self.guard()?, slot, holder, &(last.clone(), false));
         Ok(())
     }
 
-    /// Writes down whose lock it was, and then that it is abandoned; without `last`, makes it what
-    /// one leaves behind on purpose.
+    /// Writes down whose lock it was, and then that it is abandoned; or makes it what one leaves behind
+    /// on purpose.
     fn end_hold(
         &self,
         _guard: &ArenaGuard<'_>,
         slot: &LockSlot,
         holder: Serial,
-        last: Option<&Abandoned>,
+        (last, on_purpose): &(Abandoned, bool),
     ) {
         if slot.word.holder() != holder {
             return;
@@ -220,14 +308,14 @@ impl Inner {
         if slot.is_reentrant() {
             slot.thread.store(0, Ordering::Relaxed);
         }
-        let heir = match last {
-            Some(last) => {
-                last.write(slot);
-                crash_point!("sync.lock_described");
-                ABANDONED
-            }
-            None if slot.is_reentrant() => FREE,
-            None => KEPT,
+        let heir = if !on_purpose || slot.has_value() {
+            last.write(slot);
+            crash_point!("sync.lock_described");
+            ABANDONED
+        } else if slot.is_reentrant() {
+            FREE
+        } else {
+            KEPT
         };
         slot.word.bury(holder, heir, self);
     }
@@ -238,8 +326,11 @@ impl Inner {
         let slot = self.object(index)?;
         Ok(if slot.life().1 != LIVE {
             None
-        } else if slot.is(Kind::Lock) {
+        } else if slot.is(Kind::Lock) || slot.is(Kind::Mutex) {
             Some(Primitive::Lock(self.overlay(index)?))
+        } else if slot.is(Kind::RwLock) {
+            let lock: &LockSlot = self.overlay(index)?;
+            Some(Primitive::RwLock(lock, self.overlay::<RwLockSlot>(index)?.words(lock)))
         } else if slot.is(Kind::Condition) {
             Some(Primitive::Condition(self.overlay::<ConditionSlot>(index)?.condition()))
         } else if slot.is(Kind::Barrier) {
@@ -264,7 +355,11 @@ impl Inner {
             // By now the slot may be another object's: what counts is how it is under the lock.
             let guard = self.guard()?;
             match self.primitive(index)?.filter(left) {
-                Some(Primitive::Lock(slot)) => self.end_hold(&guard, slot, dead, last.as_ref()),
+                Some(Primitive::Lock(slot)) => self.end_hold(&guard, slot, dead, &last),
+                Some(Primitive::RwLock(slot, words)) => {
+                    self.end_writing(&guard, slot, words, dead, &last.0);
+                    words.bury_readers(owner(dead), self);
+                }
                 Some(Primitive::Condition(condition)) => condition.bury(owner(dead), self),
                 Some(Primitive::Barrier(barrier)) => barrier.bury(owner(dead), slept_here, self),
                 None => {}
@@ -280,14 +375,21 @@ impl Inner {
         wrong: &mut Vec<String>,
     ) -> Result<(), ArenaError> {
         let state = |slot| unpack(self.slot(slot).state.load(Ordering::Relaxed));
+        let mut check_holder = |slot: &LockSlot| {
+            let holder = slot.word.holder();
+            let lives = state(u64::from(holder) & (MAX_PARTICIPANTS - 1)) == (holder, ALIVE);
+            if ![FREE, ABANDONED, KEPT].contains(&holder) && !lives {
+                wrong.push(format!("object {index}: {holder}, who is gone, holds the lock"));
+            }
+        };
         let owners: Vec<Owner> = match self.primitive(index)? {
             Some(Primitive::Lock(slot)) => {
-                let holder = slot.word.holder();
-                let lives = state(u64::from(holder) & (MAX_PARTICIPANTS - 1)) == (holder, ALIVE);
-                if ![FREE, ABANDONED, KEPT].contains(&holder) && !lives {
-                    wrong.push(format!("object {index}: {holder}, who is gone, holds the lock"));
-                }
+                check_holder(slot);
                 Vec::new()
+            }
+            Some(Primitive::RwLock(slot, words)) => {
+                check_holder(slot);
+                words.owners().collect()
             }
             Some(Primitive::Condition(condition)) => condition.owners().collect(),
             Some(Primitive::Barrier(barrier)) => barrier.owners().collect(),
@@ -355,9 +457,11 @@ impl Family {
     /// Says that this process ends now, and on purpose: the last thing that it does with the family.
     ///
     /// What it holds when it has ended it leaves so: a [`RawLock`](crate::sync::RawLock) stays held,
-    /// by nobody, until some process releases it; a reentrant one is free. Threads that go on to the
+    /// by nobody, until some process releases it; a reentrant one is free; one that guards a value is
+    /// abandoned. Threads that go on to the
     /// end keep what they have until then. A process that ends without this call, however it ends,
-    /// leaves its locks abandoned.
+    /// leaves its locks abandoned. As [`Family::depart`] does, it removes the meeting place of a named family
+    /// in which nobody else is.
     ///
     /// # Examples
     /// ```
@@ -371,6 +475,7 @@ impl Family {
         if let Ok(me) = inner.me() {
             inner.participant(me).left.store(1, Ordering::Release);
             crash_point!("sync.left");
+            super::meeting::leave(inner);
         }
     }
 }

@@ -10,14 +10,16 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::bells::Bells;
 use super::block::Kept;
 use super::holds::Handles;
 use super::layout::{EXTENT, FILE_SIZE, Header, Layout, MAGIC, VERSION};
 use super::map::Map;
+use super::recent::Recent;
 use crate::error::{ArenaError, FamilyError};
 use crate::lock::Serial;
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -36,7 +38,7 @@ pub(crate) struct Inner {
     pub(crate) handles: Mutex<Handles>,
     pub(crate) kept: Mutex<HashMap<u64, Kept>>,
     pub(crate) bells: Mutex<Bells>,
-    pub(crate) alloc_lock: Mutex<()>,
+    pub(crate) alloc_lock: Mutex<Recent>,
 }
 
 // SAFETY: `identity` points to an atomic in a page that is never unmapped.
@@ -48,10 +50,13 @@ unsafe impl Sync for Inner {}
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     pub(crate) all: Vec<&'static Inner>,
+    /// Those that have a name, by their meeting places.
+    pub(crate) named: Vec<(PathBuf, &'static Inner)>,
     current: Option<&'static Inner>,
 }
 
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { all: Vec::new(), current: None });
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { all: Vec::new(), named: Vec::new(), current: None });
 
 fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
@@ -62,7 +67,16 @@ pub(crate) fn all_families() -> MutexGuard<'static, Registry> {
     registry()
 }
 
-/// A family's name: random, the same in all its processes.
+/// The same; `None` if a thread is at work there.
+pub(crate) fn try_all_families() -> Option<MutexGuard<'static, Registry>> {
+    match REGISTRY.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// A family's identity: random, the same in all its processes.
 ///
 /// # Examples
 /// ```
@@ -80,6 +94,18 @@ impl FamilyId {
         id[..8].copy_from_slice(&words[0]);
         id[8..].copy_from_slice(&words[1]);
         FamilyId(id)
+    }
+
+    /// What [`FamilyId::to_string`] gives.
+    pub(super) fn parse(text: &str) -> Option<FamilyId> {
+        if text.len() != 32 || !text.is_ascii() {
+            return None;
+        }
+        let mut id = [0; 16];
+        for (i, byte) in id.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+        }
+        Some(FamilyId(id))
     }
 }
 
@@ -192,7 +218,8 @@ impl Inner {
         Ok(inner)
     }
 
-    fn create() -> Result<&'static Inner, FamilyError> {
+    /// Makes a family; the name is empty if it has none.
+    pub(super) fn create(name: &str) -> Result<&'static Inner, FamilyError> {
         let (fd, size) = memory::create_file(FILE_SIZE, EXTENT).map_err(refused)?;
         let map = Inner::open(fd, size)?;
         let header: &Header = map.at(0).map_err(|e| FamilyError::Layout(e.to_string()))?;
@@ -203,12 +230,24 @@ impl Inner {
         header.version.store(VERSION, Ordering::Relaxed);
         header.size.store(size, Ordering::Relaxed);
         header.spans_used.store(map.layout.first_span(), Ordering::Relaxed);
+        super::estate::write_text(&header.name, name);
         header.magic.store(MAGIC, Ordering::Release);
         Inner::make(map)
     }
 
-    /// Joins the family whose arena the file is; `None` if it is not the one that is meant.
+    /// Joins the family whose arena the file is, and looks for the dead there; `None` if it is not the
+    /// one that is meant.
     fn attach(fd: OwnedFd, meant: Option<FamilyId>) -> Result<Option<&'static Inner>, FamilyError> {
+        let inner = Inner::adopt(fd, meant)?;
+        inner.inspect(|inner| inner.sweep_if_due());
+        Ok(inner)
+    }
+
+    /// The same, without waiting for anybody.
+    pub(super) fn adopt(
+        fd: OwnedFd,
+        meant: Option<FamilyId>,
+    ) -> Result<Option<&'static Inner>, FamilyError> {
         use std::os::fd::AsFd;
         let (size, sealed) = memory::inspect(fd.as_fd()).map_err(refused)?;
         if !sealed || !size.is_multiple_of(EXTENT) || size == 0 {
@@ -227,9 +266,7 @@ impl Inner {
         if meant.is_some_and(|id| id != FamilyId::of(header)) {
             return Ok(None);
         }
-        let inner = Inner::make(map)?;
-        inner.sweep_if_due();
-        Ok(Some(inner))
+        Inner::make(map).map(Some)
     }
 }
 
@@ -256,7 +293,7 @@ impl Family {
         if let Some(inner) = registry.current {
             return Ok(Family(inner));
         }
-        let inner = Inner::create()?;
+        let inner = Inner::create("")?;
         registry.all.push(inner);
         registry.current = Some(inner);
         Ok(Family(inner))
@@ -303,9 +340,35 @@ impl Family {
         };
         if known.is_none() {
             registry.all.push(inner);
+            super::meeting::came_in(&mut registry, inner);
         }
         registry.current = Some(inner);
         Ok(Family(inner))
+    }
+
+    /// Makes this the [current](Family::current) family of this process, and of the children that it
+    /// forks later: of a [named](Family::open) family that is said by nobody else.
+    ///
+    /// # Errors
+    /// [`FamilyError::AlreadyMember`] if another one is the current one.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::Family;
+    /// let family = Family::current()?;
+    /// assert!(family.make_current().is_ok());
+    /// # Ok(()) }
+    /// ```
+    pub fn make_current(self) -> Result<(), FamilyError> {
+        let mut registry = registry();
+        match registry.current {
+            Some(current) if !std::ptr::eq(current, self.0) => Err(FamilyError::AlreadyMember),
+            _ => {
+                registry.current = Some(self.0);
+                Ok(())
+            }
+        }
     }
 
     /// The family with this name if this process is a member, or else the one that `open` finds.
@@ -320,8 +383,10 @@ impl Family {
         let inner =
             Inner::attach(open()?, Some(id))?.ok_or(crate::error::HandleError::Malformed)?;
         registry.all.push(inner);
-        // A process without a family of its own belongs to the first that it meets.
-        if registry.current.is_none() {
+        super::meeting::came_in(&mut registry, inner);
+        // A process without a family of its own belongs to the first that it meets, but for those where
+        // strangers meet.
+        if registry.current.is_none() && Family(inner).name().is_none() {
             registry.current = Some(inner);
         }
         Ok(Family(inner))

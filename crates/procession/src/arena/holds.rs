@@ -164,10 +164,24 @@ impl Inner {
 
     /// Counts a block into the entry of another who reads it: a fork child, a reader without the lock.
     pub(crate) fn hold_block(&self, at: u64, entry: u64) -> Result<(), ArenaError> {
+        self.hold_block_if(at, entry, || true).map(drop)
+    }
+
+    /// The same, if something is so under the arena lock; whether it was.
+    pub(crate) fn hold_block_if(
+        &self,
+        at: u64,
+        entry: u64,
+        still: impl Fn() -> bool,
+    ) -> Result<bool, ArenaError> {
         let guard = self.guard()?;
+        if !still() {
+            return Ok(false);
+        }
         let owner = self.desc(at)?.owner.load(Ordering::Relaxed);
         let place = self.map.layout.desc(at / PAGE) + offset_of!(Desc, owner) as u64;
-        guard.commit(&[set(place, owner + (1 << 4)), set(entry, block_entry(at))])
+        guard.commit(&[set(place, owner + (1 << 4)), set(entry, block_entry(at))])?;
+        Ok(true)
     }
 
     /// Counts the handles inside a message into the end of its block.

@@ -33,7 +33,7 @@ pub(crate) const EXTENT: u64 = 64 << 20;
 pub(crate) const FILE_SIZE: u64 = 1 << 40;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"processn");
-pub(crate) const VERSION: u64 = 6;
+pub(crate) const VERSION: u64 = 7;
 
 pub(crate) const MAX_PARTICIPANTS: u64 = 4096;
 /// Size classes are powers of two from a page to a span.
@@ -43,6 +43,8 @@ pub(crate) const CLASSES: usize = (MAX_CLASS - MIN_CLASS + 1) as usize;
 pub(crate) const SPANS_PER_EXTENT: u64 = EXTENT / SPAN;
 pub(crate) const REDO_LEN: usize = 8;
 pub(crate) const NAME_WORDS: usize = 6;
+/// A family's name has at most 100 bytes.
+pub(crate) const FAMILY_NAME_WORDS: usize = 13;
 
 /// May be overlaid on shared memory.
 ///
@@ -86,6 +88,10 @@ pub(crate) struct Header {
     pub(crate) redo: [RedoEntry; REDO_LEN],
     /// Per class: no span below this one has a free cell.
     pub(crate) span_hint: [AtomicU64; CLASSES],
+    /// The hold entry of the directory of names; 0: there is none yet. It is never released.
+    pub(crate) directory: AtomicU64,
+    /// What the family is called: UTF-8, then zeroes. Written before anybody else is in it.
+    pub(crate) name: [AtomicU64; FAMILY_NAME_WORDS],
 }
 // SAFETY: atomics only, `repr(C)`.
 unsafe impl ShmSafe for Header {}
@@ -114,7 +120,9 @@ pub(crate) struct Participant {
     pub(crate) ended: AtomicU64,
     /// What it calls itself: UTF-8, then zeroes.
     pub(crate) name: Name,
-    pad: [AtomicU64; 17],
+    /// 1: of the family's meeting place it counts as gone, because it is about to end.
+    pub(crate) departed: AtomicU64,
+    pad: [AtomicU64; 16],
 }
 // SAFETY: atomics only, `repr(C)`.
 unsafe impl ShmSafe for Participant {}

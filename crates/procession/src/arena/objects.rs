@@ -14,7 +14,7 @@ use std::mem::offset_of;
 use super::family::Inner;
 use super::layout::{Desc, Header, Object, PAGE, ShmSafe};
 use super::map::corrupt;
-use super::redo::set;
+use super::redo::{ArenaGuard, set};
 use crate::error::ArenaError;
 use crate::ring::fifo::Limits;
 use crate::ring::inspect;
@@ -47,11 +47,22 @@ pub(crate) enum Kind {
     /// Blocks, see `stock.rs`.
     Dict = 9,
     List = 10,
+    /// A lock with a value, see `cell.rs`.
+    Mutex = 14,
+    /// The same, with readers.
+    RwLock = 15,
 }
 
 impl Kind {
-    pub(crate) const PRIMITIVES: [Kind; 5] =
-        [Kind::Lock, Kind::Semaphore, Kind::Event, Kind::Condition, Kind::Barrier];
+    pub(crate) const PRIMITIVES: [Kind; 7] = [
+        Kind::Lock,
+        Kind::Semaphore,
+        Kind::Event,
+        Kind::Condition,
+        Kind::Barrier,
+        Kind::Mutex,
+        Kind::RwLock,
+    ];
 }
 
 /// The name of an object: its slot, and which of the slot's lives is meant.
@@ -100,6 +111,17 @@ impl Inner {
         entry: u64,
     ) -> Result<ObjectId, ArenaError> {
         let guard = self.guard()?;
+        self.create_object_under(&guard, kind, limits, entry)
+    }
+
+    /// The same, for who holds the arena lock.
+    pub(crate) fn create_object_under(
+        &self,
+        guard: &ArenaGuard<'_>,
+        kind: Kind,
+        limits: Limits,
+        entry: u64,
+    ) -> Result<ObjectId, ArenaError> {
         let header = self.header();
         let free = header.object_free.load(Ordering::Relaxed);
         let used = header.objects_used.load(Ordering::Relaxed);
@@ -161,7 +183,11 @@ impl Inner {
             }
         }
         crash_point!("object.drained");
-        self.strip(slot, index)?;
+        if slot.has_value() {
+            self.strip_cell(index, dying)?;
+        } else {
+            self.strip(slot, index)?;
+        }
         if slot.is_stock() {
             self.strip_stock(index, dying)?;
         }
@@ -248,6 +274,11 @@ impl Object {
     /// Whether it is made of blocks.
     pub(crate) fn is_stock(&self) -> bool {
         self.is(Kind::Dict) || self.is(Kind::List)
+    }
+
+    /// Whether it is a lock with a value.
+    pub(crate) fn has_value(&self) -> bool {
+        self.is(Kind::Mutex) || self.is(Kind::RwLock)
     }
 
     /// Messages in it, exact at an instant of the call.

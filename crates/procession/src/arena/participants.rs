@@ -69,7 +69,7 @@ impl Inner {
                 crash_point!("attach.slot_claimed");
                 // `since` may be another claimant's, a moment ago: as good.
                 p.waiting_on.store(0, Ordering::Relaxed);
-                for word in [&p.left, &p.ended].into_iter().chain(&p.name) {
+                for word in [&p.left, &p.ended, &p.departed].into_iter().chain(&p.name) {
                     word.store(0, Ordering::Relaxed);
                 }
                 return Ok(serial);
@@ -126,7 +126,7 @@ impl Inner {
     }
 
     /// Whether some live process maps the arena and is not entered: it may be an embryo's.
-    fn has_unregistered_process(&self) -> bool {
+    pub(super) fn has_unregistered_process(&self) -> bool {
         let entered: Vec<u32> = (0..MAX_PARTICIPANTS)
             .map(|s| self.slot(s))
             .filter(|p| unpack(p.state.load(Ordering::Acquire)).1 == ALIVE)

@@ -32,6 +32,19 @@ impl Pin {
         len: u64,
         id: ObjectId,
     ) -> Result<Option<Pin>, ArenaError> {
+        inner.stocked(at, id)?;
+        Pin::new_if(inner, at, len, id, || true)
+    }
+
+    /// Without the object's lock: `None` as well if the block is not `still` the object's, which is
+    /// asked under the arena lock.
+    pub(crate) fn new_if(
+        inner: &'static Inner,
+        at: u64,
+        len: u64,
+        id: ObjectId,
+        still: impl Fn() -> bool,
+    ) -> Result<Option<Pin>, ArenaError> {
         let Ok(ptr) = inner.map_block(at, len) else {
             return Ok(None);
         };
@@ -41,11 +54,14 @@ impl Pin {
             Err(ArenaError::Full { .. }) => return Ok(None),
             taken => taken?,
         };
-        let held = inner.stocked(at, id).and_then(|_| inner.hold_block(at, entry));
-        if held.is_err() {
+        let still = || still() && inner.stocked(at, id).is_ok();
+        let held = inner.hold_block_if(at, entry, still);
+        if !matches!(held, Ok(true)) {
             handles.free.push(entry);
         }
-        held?;
+        if !held? {
+            return Ok(None);
+        }
         crash_point!("pin.taken");
         Ok(Some(Pin { inner, place, entry }))
     }

@@ -6,6 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Received;
+use super::carrier::Carrier;
+use super::scratch::Scratch;
 use crate::arena::block::Block;
 use crate::arena::family::Family;
 use crate::codec;
@@ -42,15 +44,16 @@ impl Patience {
 }
 
 /// A value's inline bytes and block, and the value itself, in case that it must be given back.
+#[inline]
 pub(crate) fn pack<T: Serialize>(
     family: Family,
     value: T,
-) -> Result<(Vec<u8>, Option<Block>, T), PutError<T>> {
-    let (encoded, leases) = travel::collect(|| codec::encode(&value));
-    let bytes = match encoded {
-        Ok(bytes) => bytes,
-        Err(e) => return Err(PutError::Encode(value, e)),
-    };
+) -> Result<(Scratch, Option<Block>, T), PutError<T>> {
+    let mut bytes = Scratch::take();
+    let (encoded, leases) = travel::collect(|| codec::encode_into(&mut bytes, &value));
+    if let Err(e) = encoded {
+        return Err(PutError::Encode(value, e));
+    }
     // A message with handles has a block, however small it is: that counts them.
     if bytes.len() <= INLINE_MAX && leases.is_empty() {
         return Ok((bytes, None, value));
@@ -58,13 +61,15 @@ pub(crate) fn pack<T: Serialize>(
     match family.alloc(bytes.len(), &leases) {
         Ok(mut block) => {
             block.write(0, &bytes);
-            Ok((Vec::new(), Some(block), value))
+            bytes.clear();
+            Ok((bytes, Some(block), value))
         }
         Err(e) => Err(PutError::Arena(value, e)),
     }
 }
 
 /// The value of a message, whose block counts the handles inside until they have counted themselves.
+#[inline]
 pub(crate) fn unpack<T: DeserializeOwned>(
     message: &Received,
     inline: &[u8],
@@ -73,10 +78,28 @@ pub(crate) fn unpack<T: DeserializeOwned>(
         let text = format!("kind {} is not plain data; a Python process pickled it", message.kind);
         return Err(GetError::Decode(text));
     }
-    let Some(block) = &message.block else {
-        return codec::decode(inline).map_err(GetError::Decode);
-    };
-    let mut bytes = vec![0; block.len()];
-    block.read(0, &mut bytes);
-    codec::decode(&bytes).map_err(GetError::Decode)
+    let bytes = message.block.as_ref().map_or(inline, Block::bytes);
+    codec::decode(bytes).map_err(GetError::Decode)
+}
+
+/// Puts a value for as long as there is patience.
+#[inline]
+pub(crate) fn put<T: Serialize>(
+    carrier: &impl Carrier,
+    value: T,
+    patience: Patience,
+) -> Result<(), PutError<T>> {
+    let (inline, block, value) = pack(carrier.family(), value)?;
+    carrier.put(codec::PLAIN, &inline, block, patience).map_err(|e| e.with(value))
+}
+
+/// Takes a value, for which it waits as long as there is patience.
+#[inline]
+pub(crate) fn get<T: DeserializeOwned>(
+    carrier: &impl Carrier,
+    patience: Patience,
+) -> Result<T, GetError> {
+    let mut inline = Scratch::take();
+    let message = carrier.get(&mut inline, patience)?;
+    unpack(&message, &inline)
 }

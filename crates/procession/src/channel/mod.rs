@@ -1,11 +1,15 @@
 //! One direction of messages: a ring in the arena with its locks, its life and its waiting. What a
 //! queue and each direction of a pipe are made of.
 
+pub(crate) mod carrier;
+pub(crate) mod iter;
 pub(crate) mod message;
+pub(crate) mod scratch;
 mod waiting;
 
 use std::fmt;
 
+pub use iter::{IntoIter, Iter, Source, TryIter};
 pub use waiting::End;
 
 use crate::arena::block::Block;
@@ -133,7 +137,7 @@ impl Channel {
         let fits = (1..15).contains(&kind) && inline.len() <= most;
         assert!(fits, "kind {kind}, {} bytes", inline.len());
         if let Some(b) = block {
-            assert!(b.belongs_to(self.inner()), "the block is another family's, or was received");
+            assert!(b.belongs_to(self.inner()), "the block is another's, or was received");
         }
     }
 
@@ -244,7 +248,7 @@ impl Channel {
         };
         crash_point!("get.block_owned");
         if self.is_bounded() {
-            slot.room.wake_one(&Futex);
+            slot.room.wake_one_unlocked(&Futex);
         }
         if popped.left.is_some() {
             inner.free_left(&popped)?;

@@ -79,6 +79,14 @@ impl Stock {
         Step::begin(&self.lease, self.slot)
     }
 
+    /// Over one that this process has counted already.
+    pub(super) fn of(lease: Lease, kind: Kind) -> Result<Stock, ArenaError> {
+        if lease.slot.is(kind) {
+            return Stock::over(lease);
+        }
+        Err(corrupt(format!("object {} is of another kind", lease.id.index)))
+    }
+
     pub(super) fn heedless(self) -> Stock {
         Stock { heeds: false, ..self }
     }

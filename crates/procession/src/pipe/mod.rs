@@ -23,6 +23,8 @@
 pub(crate) mod bell;
 
 #[cfg(not(loom))]
+mod carrier;
+#[cfg(not(loom))]
 mod raw;
 #[cfg(not(loom))]
 mod travel;

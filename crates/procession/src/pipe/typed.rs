@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::raw::{RawConnection, TrySendError};
-use crate::arena::block::Block;
+use super::raw::RawConnection;
 use crate::arena::family::Family;
+use crate::channel::iter::iterates;
 use crate::channel::message::{self, Patience};
-use crate::codec;
 use crate::error::{GetError, HandleError, PipeError, PutError};
 use crate::wait::Wait;
 
@@ -55,7 +54,7 @@ pub fn simplex<T>() -> Result<(Connection<T>, Connection<T>), PipeError> {
 
 /// One end of a pipe between processes.
 ///
-/// Values are serialised by serde as MessagePack (see [`codec`]); a Python process of the family
+/// Values are serialised by serde as MessagePack (see [`codec`](crate::codec)); a Python process of the family
 /// reads them as plain data. See the [module](mod@crate::pipe) for blocking and what happens when a
 /// process dies. A child of a fork has copies of all ends; the other end hears of a close when the
 /// last copy is closed.
@@ -196,7 +195,7 @@ impl<T: Serialize> Connection<T> {
     /// # Ok(()) }
     /// ```
     pub fn send(&self, value: T) -> Result<(), PutError<T>> {
-        self.send_with(value, Patience::Endless)
+        message::put(&self.raw, value, Patience::Endless)
     }
 
     /// Sends a value if there is room at once.
@@ -215,7 +214,7 @@ impl<T: Serialize> Connection<T> {
     /// # Ok(()) }
     /// ```
     pub fn try_send(&self, value: T) -> Result<(), PutError<T>> {
-        self.send_with(value, Patience::None)
+        message::put(&self.raw, value, Patience::None)
     }
 
     /// Sends a value; waits for room at most `timeout`.
@@ -234,23 +233,7 @@ impl<T: Serialize> Connection<T> {
     /// # Ok(()) }
     /// ```
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
-        self.send_with(value, Patience::of(timeout))
-    }
-
-    fn send_with(&self, value: T, patience: Patience) -> Result<(), PutError<T>> {
-        let (inline, mut block, value) = message::pack(self.raw.family(), value)?;
-        loop {
-            let len = block.as_ref().map_or(0, Block::len);
-            match self.raw.try_send(codec::PLAIN, &inline, block) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Broken(_)) => return Err(PutError::Closed(value)),
-                Err(TrySendError::Arena(e, _)) => return Err(PutError::Arena(value, e)),
-                Err(TrySendError::Full(back)) => block = back,
-            }
-            if !patience.wait(|deadline| self.raw.wait_for_room(inline.len(), len, deadline)) {
-                return Err(PutError::Full(value));
-            }
-        }
+        message::put(&self.raw, value, Patience::of(timeout))
     }
 }
 
@@ -276,7 +259,7 @@ impl<T: DeserializeOwned> Connection<T> {
     /// # Ok(()) }
     /// ```
     pub fn recv(&self) -> Result<T, GetError> {
-        self.recv_with(Patience::Endless)
+        message::get(&self.raw, Patience::Endless)
     }
 
     /// Receives the oldest value, if there is one.
@@ -295,7 +278,7 @@ impl<T: DeserializeOwned> Connection<T> {
     /// # Ok(()) }
     /// ```
     pub fn try_recv(&self) -> Result<T, GetError> {
-        self.recv_with(Patience::None)
+        message::get(&self.raw, Patience::None)
     }
 
     /// Receives the oldest value; waits for one at most `timeout`.
@@ -314,24 +297,14 @@ impl<T: DeserializeOwned> Connection<T> {
     /// # Ok(()) }
     /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.recv_with(Patience::of(timeout))
-    }
-
-    fn recv_with(&self, patience: Patience) -> Result<T, GetError> {
-        let mut inline = Vec::new();
-        loop {
-            // Asked first: what was sent before the end is there by then.
-            let is_over = self.raw.knows_of_hang_up();
-            if let Some(message) = self.raw.try_recv(&mut inline)? {
-                return message::unpack(&message, &inline);
-            }
-            if is_over {
-                return Err(GetError::Closed);
-            }
-            let wait = |deadline| self.raw.wait_for_message(deadline);
-            if !patience.wait(wait) && !self.raw.is_hung_up() {
-                return Err(GetError::Empty);
-            }
-        }
+        message::get(&self.raw, Patience::of(timeout))
     }
 }
+
+iterates!(
+    Connection<T>,
+    recv,
+    try_recv,
+    "the other end",
+    "let (taken, other) = procession::pipe()?;\nother.send(1)?;\nother.send(2)?;\ndrop(other);"
+);

@@ -168,10 +168,7 @@ pub(super) fn entry<A: DeserializeOwned, R: Serialize>(task: Task) {
 }
 
 fn decode<A: DeserializeOwned>(arguments: &Received) -> Result<A, String> {
-    let block = arguments.block.as_ref().ok_or("there are none")?;
-    let mut bytes = vec![0; block.len()];
-    block.read(0, &mut bytes);
-    codec::decode(&bytes)
+    codec::decode(arguments.block.as_ref().ok_or("there are none")?.bytes())
 }
 
 /// The names that users see: in `ps`, and from a lock that this process leaves behind.

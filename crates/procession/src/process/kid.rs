@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde::de::DeserializeOwned;
 
 use super::line::{Found, Line};
+use crate::arena::block::Block;
 use crate::arena::estate::Ended;
 use crate::arena::family::Family;
 use crate::arena::lease::Lease;
@@ -25,12 +26,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is known of the child's end.
-#[derive(Debug)]
-enum End {
-    Unasked,
-    /// `None`: somebody else has waited for it.
-    Known(Option<ExitStatus>),
+/// How the child ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    With(ExitStatus),
+    /// Somebody else has waited for it, and nobody knows.
+    Unknown,
+}
+
+impl End {
+    pub(super) fn status(self) -> Option<ExitStatus> {
+        match self {
+            End::With(status) => Some(status),
+            End::Unknown => None,
+        }
+    }
 }
 
 /// What the line had. A value is given once; anything else is told to everyone who asks.
@@ -50,7 +60,7 @@ pub(super) struct Kid {
     line: Option<Line>,
     /// On what is of other families in the arguments: the order's block cannot hold it.
     _foreign: Vec<Lease>,
-    end: Mutex<End>,
+    end: Mutex<Option<End>>,
     answer: Mutex<Answer>,
 }
 
@@ -61,7 +71,7 @@ impl Kid {
             parent: std::process::id(),
             line,
             _foreign: foreign,
-            end: Mutex::new(End::Unasked),
+            end: Mutex::new(None),
             answer: Mutex::new(Answer::Unasked),
         }
     }
@@ -74,44 +84,39 @@ impl Kid {
         self.child.fd()
     }
 
-    /// Waits for the end, and reaps it. `Ok(None)`: it still runs.
-    pub(super) fn wait(&self, deadline: Option<Instant>) -> io::Result<Option<Option<ExitStatus>>> {
-        if let End::Known(status) = *lock(&self.end) {
-            return Ok(Some(status));
-        }
-        if !self.child.wait(deadline)? {
+    /// Waits for the end, and reaps it. `None`: it still runs.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> io::Result<Option<End>> {
+        if self.known_end().is_none() && !self.child.wait(deadline)? {
             return Ok(None);
         }
         let mut end = lock(&self.end);
-        if let End::Known(status) = *end {
-            return Ok(Some(status));
+        if end.is_none() {
+            *end = Some(self.reap()?);
         }
-        let status = self.child.status(false)?;
+        Ok(*end)
+    }
+
+    fn reap(&self) -> io::Result<End> {
+        let Some(status) = self.child.status(false)? else {
+            return Ok(End::Unknown);
+        };
         // Told to the family while it is a zombie: after that, its number may be another's.
-        let ended = status.and_then(|s| Ended::from_wait_status(s.into_raw()));
+        let ended = Ended::from_wait_status(status.into_raw());
         if let (Some(family), Some(ended)) = (Family::existing(), ended) {
             family.record_exit(self.child.pid, ended);
         }
-        if status.is_some() {
-            self.child.status(true)?;
-        }
-        *end = End::Known(status);
-        Ok(Some(status))
+        self.child.status(true)?;
+        Ok(End::With(status))
     }
 
-    /// How it ended, if that is known already.
-    pub(super) fn known_end(&self) -> Option<ExitStatus> {
-        match *lock(&self.end) {
-            End::Known(status) => status,
-            End::Unasked => None,
-        }
+    /// How it ended, if that was asked already.
+    pub(super) fn known_end(&self) -> Option<End> {
+        *lock(&self.end)
     }
 
-    /// The value, or why there is none. `status` is how it ended.
-    pub(super) fn answer<R: DeserializeOwned>(
-        &self,
-        status: Option<ExitStatus>,
-    ) -> Result<R, JoinError> {
+    /// The value of one that has ended, or why there is none.
+    pub(super) fn answer<R: DeserializeOwned>(&self, end: End) -> Result<R, JoinError> {
+        let status = end.status();
         let Some(line) = &self.line else {
             return match status {
                 // Made by fork: nothing but its exit code is known, and no value is one, too.
@@ -148,12 +153,7 @@ impl Kid {
 const NIL: [u8; 1] = [0xc0];
 
 fn value<R: DeserializeOwned>(message: &Received, inline: &[u8]) -> Result<R, String> {
-    let Some(block) = &message.block else {
-        return codec::decode(inline);
-    };
-    let mut bytes = vec![0; block.len()];
-    block.read(0, &mut bytes);
-    codec::decode(&bytes)
+    codec::decode(message.block.as_ref().map_or(inline, Block::bytes))
 }
 
 fn without_value(found: Option<&Found>, status: Option<ExitStatus>) -> JoinError {

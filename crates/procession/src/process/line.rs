@@ -165,5 +165,7 @@ impl Line {
 
 /// As much of a text as a message surely has room for.
 fn start_of(text: &str) -> &str {
-    &text[..text.floor_char_boundary(INLINE_MAX / 3)]
+    let most = INLINE_MAX / 3;
+    let end = (0..=most).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    if text.len() <= most { text } else { &text[..end] }
 }

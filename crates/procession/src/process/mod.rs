@@ -82,7 +82,7 @@ impl<R> fmt::Debug for Process<R> {
             .field("pid", &self.pid())
             .field("name", &self.name)
             .field("is_alive", &self.is_alive())
-            .field("ended", &self.kid().known_end())
+            .field("ended", &self.kid().known_end().and_then(kid::End::status))
             .finish_non_exhaustive()
     }
 }
@@ -150,7 +150,11 @@ impl<R> Process<R> {
     /// The system's; [`NotFound`](io::ErrorKind::NotFound) if somebody else has waited for it, so that
     /// nobody knows.
     pub fn wait(&self) -> io::Result<ExitStatus> {
-        self.wait_until(None).map(|ended| ended.expect("without a deadline it waits for ever"))
+        loop {
+            if let Some(status) = self.wait_until(None)? {
+                return Ok(status);
+            }
+        }
     }
 
     /// How it ended; `None` if it still runs.
@@ -170,14 +174,12 @@ impl<R> Process<R> {
     }
 
     fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
-        match self.kid().wait(deadline)? {
-            None => Ok(None),
-            Some(Some(status)) => Ok(Some(status)),
-            Some(None) => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "somebody else has waited for the process (or SIGCHLD is ignored)",
-            )),
-        }
+        let Some(end) = self.kid().wait(deadline)? else {
+            return Ok(None);
+        };
+        let text = "somebody else has waited for the process (or SIGCHLD is ignored)";
+        let unknown = || io::Error::new(io::ErrorKind::NotFound, text);
+        end.status().ok_or_else(unknown).map(Some)
     }
 }
 
@@ -187,6 +189,8 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
     /// The function is a plain one, or a closure that captures nothing. What it needs goes in the
     /// arguments, which it gets as serde reads them. Handles in them stay good, whatever becomes of
     /// those here; a [`Connection`](crate::Connection) in them is closed here.
+    ///
+    /// When it returns, its process ends: threads that it has left behind end with it.
     ///
     /// The child is this program anew, with the same arguments and environment: what `main` does
     /// before [`init`](crate::init) it does as well. It shares nothing with its parent but the family,

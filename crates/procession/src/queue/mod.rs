@@ -17,9 +17,12 @@
 //! that a `get` was taking when its process was killed is either still in the queue or was taken;
 //! never torn, lost in between, or delivered twice. Who waits goes on waiting, and is not disturbed.
 
+mod joinable;
 mod raw;
 mod typed;
 mod waiting;
 
+pub use crate::channel::{IntoIter, Iter, Source, TryIter};
+pub use joinable::JoinableQueue;
 pub use raw::{RawQueue, TryPutError};
 pub use typed::Queue;

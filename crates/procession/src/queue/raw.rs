@@ -178,7 +178,7 @@ impl RawQueue {
             b.given_away();
         }
         crash_point!("put.unlocked");
-        self.channel.slot().items.wake_one(&Futex);
+        self.channel.slot().items.wake_one_unlocked(&Futex);
         Ok(())
     }
 

@@ -7,17 +7,16 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::raw::{RawQueue, TryPutError};
+use super::raw::RawQueue;
 use crate::arena::family::Family;
 use crate::channel::message::{self, Patience};
-use crate::codec;
-use crate::error::{FamilyError, GetError, HandleError, PutError};
+use crate::error::{ArenaError, GetError, HandleError, PutError};
 use crate::travel::travels;
 
 /// A first-in-first-out queue between processes.
 ///
 /// Any number of producers and consumers, in any processes of the family. Values are serialised by
-/// serde as MessagePack (see [`codec`]); a Python process of the family reads them as plain data.
+/// serde as MessagePack (see [`codec`](crate::codec)); a Python process of the family reads them as plain data.
 /// See the [module](crate::queue) for blocking, order, and what happens when a process dies.
 ///
 /// # Examples
@@ -55,7 +54,24 @@ impl<T> Queue<T> {
     /// let q: procession::Queue<u8> = procession::Queue::unbounded().unwrap();
     /// ```
     pub fn unbounded() -> Result<Queue<T>, HandleError> {
-        Queue::make(None)
+        Ok(Queue::unbounded_in(Family::current()?)?)
+    }
+
+    /// The same in a family that is not the current one.
+    ///
+    /// # Errors
+    /// [`ArenaError::Full`] if there is no memory.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use procession::{Family, Queue};
+    /// # let family = Family::current()?;
+    /// let q: Queue<u8> = Queue::unbounded_in(family)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn unbounded_in(family: Family) -> Result<Queue<T>, ArenaError> {
+        Ok(RawQueue::create(family, None)?.into())
     }
 
     /// A queue of at most `capacity` values; 0 counts as 1.
@@ -69,12 +85,26 @@ impl<T> Queue<T> {
     /// assert_eq!(q.capacity(), Some(8));
     /// ```
     pub fn bounded(capacity: u64) -> Result<Queue<T>, HandleError> {
-        Queue::make(Some(NonZeroU64::new(capacity).unwrap_or(NonZeroU64::MIN)))
+        Ok(Queue::bounded_in(Family::current()?, capacity)?)
     }
 
-    fn make(capacity: Option<NonZeroU64>) -> Result<Queue<T>, HandleError> {
-        let family: Result<Family, FamilyError> = Family::current();
-        Ok(RawQueue::create(family?, capacity)?.into())
+    /// The same in a family that is not the current one.
+    ///
+    /// # Errors
+    /// As [`Queue::unbounded_in`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use procession::{Family, Queue};
+    /// # let family = Family::current()?;
+    /// let q: Queue<u8> = Queue::bounded_in(family, 2)?;
+    /// assert_eq!(q.capacity(), Some(2));
+    /// # Ok(()) }
+    /// ```
+    pub fn bounded_in(family: Family, capacity: u64) -> Result<Queue<T>, ArenaError> {
+        let capacity = NonZeroU64::new(capacity).unwrap_or(NonZeroU64::MIN);
+        Ok(RawQueue::create(family, Some(capacity))?.into())
     }
 
     /// Opens the queue that a handle names. The handle does not say the type: it must be that of the
@@ -206,7 +236,7 @@ impl<T: Serialize> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
-        self.put_with(value, Patience::Endless)
+        message::put(&self.raw, value, Patience::Endless)
     }
 
     /// Puts a value if there is room at once.
@@ -223,7 +253,7 @@ impl<T: Serialize> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
-        self.put_with(value, Patience::None)
+        message::put(&self.raw, value, Patience::None)
     }
 
     /// Puts a value; waits at most `timeout`.
@@ -239,7 +269,7 @@ impl<T: Serialize> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
-        self.put_with(value, Patience::of(timeout))
+        message::put(&self.raw, value, Patience::of(timeout))
     }
 
     /// Puts a value; waits until `deadline`.
@@ -255,7 +285,7 @@ impl<T: Serialize> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn put_deadline(&self, value: T, deadline: Instant) -> Result<(), PutError<T>> {
-        self.put_with(value, Patience::Until(deadline))
+        message::put(&self.raw, value, Patience::Until(deadline))
     }
 
     /// Puts all values in order; waits while the queue is full. Other producers' values may come
@@ -276,21 +306,6 @@ impl<T: Serialize> Queue<T> {
     pub fn put_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), PutError<T>> {
         values.into_iter().try_for_each(|v| self.put(v))
     }
-
-    fn put_with(&self, value: T, patience: Patience) -> Result<(), PutError<T>> {
-        let (inline, mut block, value) = message::pack(self.raw.family(), value)?;
-        loop {
-            match self.raw.try_put(codec::PLAIN, &inline, block) {
-                Ok(()) => return Ok(()),
-                Err(TryPutError::Closed(_)) => return Err(PutError::Closed(value)),
-                Err(TryPutError::Arena(e, _)) => return Err(PutError::Arena(value, e)),
-                Err(TryPutError::Full(back)) => block = back,
-            }
-            if !patience.wait(|deadline| self.raw.wait_for_room(deadline)) {
-                return Err(PutError::Full(value));
-            }
-        }
-    }
 }
 
 impl<T: DeserializeOwned> Queue<T> {
@@ -309,7 +324,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn get(&self) -> Result<T, GetError> {
-        self.get_with(Patience::Endless)
+        message::get(&self.raw, Patience::Endless)
     }
 
     /// Takes the oldest value, if there is one.
@@ -326,7 +341,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn try_get(&self) -> Result<T, GetError> {
-        self.get_with(Patience::None)
+        message::get(&self.raw, Patience::None)
     }
 
     /// Takes the oldest value; waits at most `timeout`.
@@ -342,7 +357,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.get_with(Patience::of(timeout))
+        message::get(&self.raw, Patience::of(timeout))
     }
 
     /// Takes the oldest value; waits until `deadline`.
@@ -358,7 +373,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Ok(()) }
     /// ```
     pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
-        self.get_with(Patience::Until(deadline))
+        message::get(&self.raw, Patience::Until(deadline))
     }
 
     /// Takes at least one value, waiting for it, and at most `max` that are there.
@@ -388,22 +403,5 @@ impl<T: DeserializeOwned> Queue<T> {
             }
         }
         Ok(out)
-    }
-
-    fn get_with(&self, patience: Patience) -> Result<T, GetError> {
-        let mut inline = Vec::new();
-        loop {
-            // Closed is asked before empty: what was put before the closing is there by then.
-            let closed = self.raw.is_closed();
-            if let Some(message) = self.raw.try_get(&mut inline)? {
-                return message::unpack(&message, &inline);
-            }
-            if closed {
-                return Err(GetError::Closed);
-            }
-            if !patience.wait(|deadline| self.raw.wait_for_item(deadline)) {
-                return Err(GetError::Empty);
-            }
-        }
     }
 }

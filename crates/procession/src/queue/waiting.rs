@@ -3,8 +3,11 @@
 use std::os::fd::RawFd;
 use std::time::Instant;
 
-use super::raw::RawQueue;
-use crate::channel::End;
+use super::raw::{RawQueue, TryPutError};
+use crate::arena::block::Block;
+use crate::arena::family::Family;
+use crate::channel::carrier::{Carrier, Refused};
+use crate::channel::{End, Received};
 use crate::error::{ArenaError, TooManyDone};
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
@@ -73,6 +76,7 @@ impl RawQueue {
     /// ```
     #[must_use]
     pub fn wait_for_room(&self, deadline: Option<Instant>) -> Wait {
+        self.channel.let_drain(0);
         let ready = || self.has_room() || self.is_closed();
         self.channel.wait_for_room(deadline, SLICE, ready)
     }
@@ -179,5 +183,43 @@ impl RawQueue {
     pub fn close_bell(&self) {
         // An entry that stays behind is cleared by the next one who rings it in vain.
         let _ = self.channel.inner().close_bell(self.channel.slot(), self.channel.id());
+    }
+}
+
+impl Carrier for RawQueue {
+    #[inline]
+    fn family(&self) -> Family {
+        self.family()
+    }
+
+    #[inline]
+    fn offer(&self, kind: u8, inline: &[u8], block: Option<Block>) -> Result<(), Refused> {
+        self.try_put(kind, inline, block).map_err(|e| match e {
+            TryPutError::Full(block) => Refused::Full(block),
+            TryPutError::Closed(block) => Refused::Over(block),
+            TryPutError::Arena(e, block) => Refused::Arena(e, block),
+        })
+    }
+
+    fn await_room(&self, _inline: usize, _block: usize, deadline: Option<Instant>) -> Wait {
+        self.wait_for_room(deadline)
+    }
+
+    #[inline]
+    fn take(&self, inline: &mut Vec<u8>) -> Result<Option<Received>, ArenaError> {
+        self.try_get(inline)
+    }
+
+    fn await_message(&self, deadline: Option<Instant>) -> Wait {
+        self.wait_for_item(deadline)
+    }
+
+    #[inline]
+    fn is_over(&self) -> bool {
+        self.is_closed()
+    }
+
+    fn turns_out_over(&self) -> bool {
+        self.is_closed()
     }
 }

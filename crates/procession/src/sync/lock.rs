@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::{Abandoned, common, slot_of};
+use super::{Abandoned, Ended, common, slot_of};
 use crate::arena::estate;
 use crate::arena::family::Family;
 use crate::arena::layout::sync::LockSlot;
@@ -125,6 +125,14 @@ impl RawLock {
             return RawLock::over(lease);
         }
         Err(ArenaError::Corrupt(format!("object {} is no lock", lease.id.index)))
+    }
+
+    /// The lock of a value that this counts.
+    pub(crate) fn of_value(lease: Lease) -> Result<RawLock, ArenaError> {
+        if lease.slot.is(Kind::Mutex) {
+            return RawLock::over(lease);
+        }
+        Err(ArenaError::Corrupt(format!("object {} is no lock of a value", lease.id.index)))
     }
 
     fn over(lease: Lease) -> Result<RawLock, ArenaError> {
@@ -414,6 +422,27 @@ impl RawLock {
             name: estate::text(&p.name),
             thread: self.slot.thread.load(Ordering::Relaxed),
         })
+    }
+
+    /// Who this process is, as holders are named; 0: nobody, after a fork.
+    #[inline]
+    pub(crate) fn me(&self) -> Serial {
+        self.lease.inner.me_or_zero()
+    }
+
+    /// Lets go of the lock, which this process holds, for a reason that the next one is told.
+    #[cold]
+    pub(crate) fn abandon(&self, why: Ended) {
+        let inner = self.lease.inner;
+        // In a damaged arena it stays held, as it is.
+        let _ = inner.abandon(self.slot, inner.me_or_zero(), &inner.last_words(why));
+    }
+
+    /// Lets go of the lock, which this process holds, as one that `last` has left abandoned.
+    #[cold]
+    pub(crate) fn abandon_as(&self, last: &Abandoned) {
+        let inner = self.lease.inner;
+        let _ = inner.abandon(self.slot, inner.me_or_zero(), last); // as above
     }
 
     /// Gives back, as abandoned, a lock that this thread has just taken as such: for a caller who

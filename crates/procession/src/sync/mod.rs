@@ -21,7 +21,7 @@
 //! ```
 //!
 //! # When a process dies
-//! A lock that it held goes to the next one, who is told ([`Acquired::Abandoned`]). A semaphore's
+//! The reading of a dead reader ends. A lock that it held goes to the next one, who is told ([`Acquired::Abandoned`]). A semaphore's
 //! permits are not given back: nobody can know what they meant. A condition passes the dead one's
 //! notification on, a barrier at which it waited is broken, an event does not mind. A wake-up that
 //! died with a process comes a quarter of a second later. A stopped process is alive.
@@ -30,6 +30,7 @@ mod barrier;
 mod condition;
 mod event;
 mod lock;
+mod rwlock;
 mod semaphore;
 
 pub use crate::arena::estate::{Abandoned, Ended};
@@ -38,6 +39,7 @@ pub use barrier::{Arrival, BarrierRunner, BarrierWaiter, RawBarrier};
 pub use condition::{RawCondition, Waiter};
 pub use event::RawEvent;
 pub use lock::{Acquired, Holder, RawLock, ReleaseError};
+pub use rwlock::{RawRwLock, WriteAttempt};
 pub use semaphore::{RawSemaphore, TooManyReleases};
 
 use crate::arena::layout::ShmSafe;

@@ -81,6 +81,11 @@ impl RawSemaphore {
         Ok(RawSemaphore { lease, slot, max, spin: Spin::new() })
     }
 
+    /// Who this process is; 0: nobody, after a fork.
+    pub(crate) fn me(&self) -> crate::lock::Serial {
+        self.lease.inner.me_or_zero()
+    }
+
     /// Takes a permit, if there is one.
     ///
     /// # Examples

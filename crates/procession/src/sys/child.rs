@@ -74,12 +74,11 @@ impl Child {
                 ended => break ended?,
             }
         };
-        let word = |status: rustix::process::WaitIdStatus| match status.exit_status() {
-            Some(code) => (code & 0xff) << 8,
-            None => {
-                let core = if status.dumped() { 0x80 } else { 0 };
-                status.terminating_signal().unwrap_or(0) | core
-            }
+        // In the words of wait(2), which the standard library knows.
+        let word = |status: rustix::process::WaitIdStatus| {
+            let core = if status.dumped() { 0x80 } else { 0 };
+            let signal = status.terminating_signal().unwrap_or(0);
+            status.exit_status().map_or(signal | core, |code| (code & 0xff) << 8)
         };
         Ok(ended.map(|status| ExitStatus::from_raw(word(status))))
     }

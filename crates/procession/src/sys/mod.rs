@@ -16,6 +16,12 @@ pub(crate) mod child;
 #[cfg(not(loom))]
 pub(crate) mod clock;
 #[cfg(not(loom))]
+pub(crate) mod exit;
+#[cfg(not(loom))]
+pub(crate) mod file;
+#[cfg(not(loom))]
+pub(crate) mod find;
+#[cfg(not(loom))]
 pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod futex;

@@ -131,6 +131,11 @@ pub(crate) fn yield_core() {
     rustix::thread::sched_yield();
 }
 
+/// Lets the others work for a while.
+pub(crate) fn nap(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
 /// Milliseconds of the clock that all processes share.
 pub(crate) fn now_ms() -> u64 {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

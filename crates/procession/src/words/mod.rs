@@ -6,3 +6,4 @@ pub(crate) mod entries;
 pub(crate) mod event;
 pub(crate) mod lock;
 pub(crate) mod permits;
+pub(crate) mod rwlock;

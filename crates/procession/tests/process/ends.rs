@@ -317,7 +317,7 @@ fn forked_child(body: impl FnOnce() -> i32) -> Process<()> {
     match unsafe { fork() }.unwrap() {
         Fork::Parent(child) => child,
         // SAFETY: ends without what this process's end would do.
-        _ => unsafe { libc::_exit(body()) },
+        Fork::Child => unsafe { libc::_exit(body()) },
     }
 }
 

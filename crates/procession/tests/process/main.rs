@@ -1,5 +1,7 @@
 //! Processes: a binary with a `main` of its own, since each child is this program anew.
 #![allow(missing_docs)]
+// A process's function gets its arguments by value.
+#![allow(clippy::needless_pass_by_value)]
 
 mod ends;
 mod family;

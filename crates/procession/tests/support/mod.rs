@@ -10,6 +10,7 @@
     clippy::must_use_candidate
 )]
 
+pub mod folder;
 pub mod primitives;
 pub mod random;
 
@@ -82,7 +83,9 @@ pub fn start_with(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     for (name, value) in arguments {
-        command.env(format!("PROCESSION_TEST_{name}"), value);
+        // What the library reads itself goes by its own name.
+        let own = name.starts_with("PROCESSION_");
+        command.env(if own { (*name).into() } else { format!("PROCESSION_TEST_{name}") }, value);
     }
     if let Some(fd) = fd {
         let number = fd.as_raw_fd();

@@ -6,6 +6,7 @@
 use std::mem::{offset_of, size_of};
 
 use super::{Name, Object, ShmSafe};
+use crate::arena::objects::Kind;
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::words::barrier::{Barrier, Gate};
 use crate::words::condition::{Condition, Desk};
@@ -13,11 +14,13 @@ use crate::words::entries::Entries;
 use crate::words::event::EventWords;
 use crate::words::lock::LockWord;
 use crate::words::permits::Permits;
+use crate::words::rwlock::{Doors, RwWords};
 
 /// What all objects have.
 type Common = [AtomicU64; 8];
-/// Among these: `Object::capacity`, which says of a lock whether it is reentrant.
+/// Among these: `Object::capacity`, which says of a lock whether it is reentrant, and `Object::kind`.
 const CAPACITY: usize = offset_of!(Object, capacity) / 8;
+const KIND: usize = offset_of!(Object, kind) / 8;
 
 #[derive(Debug)]
 #[repr(C)]
@@ -44,6 +47,51 @@ unsafe impl ShmSafe for LockSlot {}
 impl LockSlot {
     pub(crate) fn is_reentrant(&self) -> bool {
         self.common[CAPACITY].load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether it guards a value, which only its holder releases it from.
+    pub(crate) fn has_value(&self) -> bool {
+        let kind = self.common[KIND].load(Ordering::Relaxed);
+        kind == Kind::Mutex as u64 || kind == Kind::RwLock as u64
+    }
+}
+
+/// What a lock with a value has between the lock's words: see `cell.rs`.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct MutexSlot {
+    lock: [AtomicU64; 13],
+    pub(crate) state: AtomicU64,
+    pad: [AtomicU64; 19],
+    pub(crate) halves: [[AtomicU64; 15]; 2],
+    pad2: AtomicU64,
+}
+// SAFETY: atomics only, `repr(C)`.
+unsafe impl ShmSafe for MutexSlot {}
+
+/// The same of a lock with readers. The lock's `depth` is the phase.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct RwLockSlot {
+    lock: [AtomicU64; 13],
+    pub(crate) state: AtomicU64,
+    doors: Doors,
+    pad: [AtomicU64; 8],
+    between: [AtomicU32; 18],
+    head_lock: AtomicU64,
+    behind: [AtomicU32; 30],
+    pub(crate) halves: [[AtomicU64; 8]; 2],
+}
+// SAFETY: atomics only, `repr(C)`.
+unsafe impl ShmSafe for RwLockSlot {}
+
+impl RwLockSlot {
+    /// At how many places processes may read at a time.
+    pub(crate) const PLACES: usize = 48;
+
+    pub(crate) fn words<'a>(&'a self, lock: &'a LockSlot) -> RwWords<'a> {
+        let readers = Entries([&self.between, &self.behind, &[]]);
+        RwWords { word: &lock.word, phase: &lock.depth, doors: &self.doors, readers }
     }
 }
 
@@ -127,6 +175,14 @@ const _: () = {
     assert!(offset_of!(LockSlot, bells) == offset_of!(Object, bells));
     assert!(offset_of!(LockSlot, tail_lock) == offset_of!(Object, tail_lock));
     assert!(offset_of!(LockSlot, pad2) <= offset_of!(Object, head_lock));
+    assert!(size_of::<MutexSlot>() == SIZE);
+    assert!(offset_of!(MutexSlot, state) == offset_of!(LockSlot, pad));
+    assert!(offset_of!(MutexSlot, halves) > offset_of!(Object, head_lock));
+    assert!(size_of::<RwLockSlot>() == SIZE);
+    assert!(offset_of!(RwLockSlot, state) == offset_of!(LockSlot, pad));
+    assert!(offset_of!(RwLockSlot, pad) == offset_of!(LockSlot, tail_lock) - 8);
+    assert!(offset_of!(RwLockSlot, between) == offset_of!(LockSlot, pad2));
+    assert!(offset_of!(RwLockSlot, head_lock) == offset_of!(Object, head_lock));
     assert!(size_of::<ConditionSlot>() == SIZE);
     assert!(offset_of!(ConditionSlot, bells) == offset_of!(Object, bells));
     assert!(offset_of!(ConditionSlot, tail_lock) == offset_of!(Object, tail_lock));

@@ -24,6 +24,7 @@ pub use seek::{FindError, Glimpse, OPAQUE};
 
 use super::heap::{Datum, Ready};
 use super::stock::{Copied, Outdated, Refusal, Stock, common};
+use crate::arena::lease::Lease;
 use crate::arena::objects::Kind;
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
@@ -98,6 +99,11 @@ impl fmt::Debug for RawDict {
 }
 
 impl RawDict {
+    /// The dict that this counts.
+    pub(crate) fn of(lease: Lease) -> Result<RawDict, ArenaError> {
+        Ok(RawDict { stock: Stock::of(lease, Kind::Dict)? })
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> Result<u64, ArenaError> {
         Ok(self.stock.begin()?.root(LEN))

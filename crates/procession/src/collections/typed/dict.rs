@@ -47,7 +47,24 @@ impl<K, V> SharedDict<K, V> {
     /// # Errors
     /// [`HandleError::Family`] if there can be no family, [`HandleError::Arena`] if there is no memory.
     pub fn new() -> std::result::Result<Self, HandleError> {
-        Ok(SharedDict { raw: RawDict::create(Family::current()?)?, of: PhantomData })
+        Ok(SharedDict::new_in(Family::current()?)?)
+    }
+
+    /// The same in a family that is not the current one.
+    ///
+    /// # Errors
+    /// [`ArenaError::Full`] if there is no memory.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use procession::{Family, SharedDict};
+    /// # let family = Family::current()?;
+    /// let one: SharedDict<String, i32> = SharedDict::new_in(family)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn new_in(family: Family) -> std::result::Result<Self, ArenaError> {
+        Ok(SharedDict { raw: RawDict::create(family)?, of: PhantomData })
     }
 
     /// How many entries there are.

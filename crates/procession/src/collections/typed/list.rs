@@ -43,7 +43,24 @@ impl<T> SharedList<T> {
     /// # Errors
     /// As [`SharedDict::new`](super::SharedDict::new).
     pub fn new() -> std::result::Result<Self, HandleError> {
-        Ok(SharedList { raw: RawList::create(Family::current()?)?, of: PhantomData })
+        Ok(SharedList::new_in(Family::current()?)?)
+    }
+
+    /// The same in a family that is not the current one.
+    ///
+    /// # Errors
+    /// [`ArenaError::Full`] if there is no memory.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use procession::{Family, SharedList};
+    /// # let family = Family::current()?;
+    /// let one: SharedList<i32> = SharedList::new_in(family)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn new_in(family: Family) -> std::result::Result<Self, ArenaError> {
+        Ok(SharedList { raw: RawList::create(family)?, of: PhantomData })
     }
 
     /// How long it is.

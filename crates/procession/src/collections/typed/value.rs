@@ -44,9 +44,25 @@ impl<T: Serialize + DeserializeOwned> SharedValue<T> {
     /// # Errors
     /// [`HandleError`] as of [`SharedDict::new`](super::SharedDict::new), or if the value could not be serialised.
     pub fn new(value: &T) -> std::result::Result<Self, NewValueError> {
+        SharedValue::new_in(Family::current().map_err(HandleError::from)?, value)
+    }
+
+    /// The same in a family that is not the current one.
+    ///
+    /// # Errors
+    /// As [`SharedValue::new`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use procession::{Family, SharedValue};
+    /// # let family = Family::current()?;
+    /// assert_eq!(SharedValue::new_in(family, &1)?.get()?, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn new_in(family: Family, value: &T) -> std::result::Result<Self, NewValueError> {
         let (bytes, holds) = travel::collect(|| codec::encode(value));
         let bytes = bytes.map_err(NewValueError::Encode)?;
-        let family = Family::current().map_err(HandleError::from)?;
         let raw = RawList::create(family).map_err(HandleError::from)?;
         raw.push(&Datum { holds: &holds, ..Datum::plain(&bytes) }).map_err(HandleError::from)?;
         Ok(SharedValue { raw, of: PhantomData })

@@ -11,6 +11,7 @@ use super::tasks::Task;
 use super::wire::{self, FAILED, Fault, GOOD, LEFT, SKIPPED};
 use crate::arena::block::Block;
 use crate::channel::Received;
+use crate::channel::scratch::Scratch;
 use crate::error::ArenaError;
 use crate::pool::{Entries, Entry, Report};
 use crate::sys::atomic::{AtomicU32, Ordering};
@@ -47,7 +48,7 @@ impl Core {
             return Ok(false);
         }
         let busy = Collecting::begin(&self.collecting);
-        let mut inline = Vec::new();
+        let mut inline = Scratch::take();
         let Some(arrived) = self.pool.try_report(&mut inline)? else {
             return Ok(false);
         };
@@ -60,7 +61,7 @@ impl Core {
                 }
             }
             Report::Single { item, tag, message } => {
-                self.receive_one(number, (item, tag), &message, inline, busy);
+                self.receive_one(number, (item, tag), &message, &inline, busy);
             }
         }
         self.pump();
@@ -72,7 +73,7 @@ impl Core {
         number: u64,
         (item, tag): (u32, u8),
         message: &Received,
-        mut bytes: Vec<u8>,
+        inline: &[u8],
         busy: Collecting<'_>,
     ) {
         let expected = {
@@ -81,7 +82,7 @@ impl Core {
             let job = task.note(item).then(|| (Arc::clone(&task.job), task.first + item as usize));
             let done =
                 if task.is_done() && task.finished { state.tasks.remove(&number) } else { None };
-            let len = bytes.len() + message.block.as_ref().map_or(0, Block::len);
+            let len = inline.len() + message.block.as_ref().map_or(0, Block::len);
             state.task_bytes = state.task_bytes.max(len as f64);
             drop(state);
             drop(done);
@@ -90,13 +91,10 @@ impl Core {
         drop(busy); // from here on the results' code may run
         let Some((job, item, len)) = expected else { return };
         job.weigh(1, len);
-        if let Some(block) = &message.block {
-            bytes = vec![0; block.len()];
-            block.read(0, &mut bytes);
-        }
+        let bytes = message.block.as_ref().map_or(inline, Block::bytes);
         let piece = match tag {
-            GOOD => Piece::One { item, bytes: &bytes },
-            _ => failed(&job, item, &bytes),
+            GOOD => Piece::One { item, bytes },
+            _ => failed(&job, item, bytes),
         };
         self.deliver(&job, vec![piece]);
     }

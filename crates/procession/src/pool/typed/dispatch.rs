@@ -11,6 +11,7 @@ use super::results::Piece;
 use super::tasks::Task;
 use super::wire::{self, Head};
 use crate::arena::block::Block;
+use crate::channel::scratch::Scratch;
 use crate::error::ArenaError;
 use crate::pool::{PushError, RawPool};
 use crate::ring::fifo::INLINE_MAX;
@@ -134,7 +135,7 @@ impl Core {
     }
 
     fn push(&self, job: &Arc<Job>, first: usize, count: u32, items: Items) -> Result<(), Unsent> {
-        let mut message = Vec::with_capacity(256);
+        let mut message = Scratch::take();
         Head { alone: count == 1, items: count, call: job.number, code: job.code }
             .write(&mut message);
         let leases = match job.pack.pack(&items, &mut message) {

@@ -138,8 +138,8 @@ fn at(place: Option<&str>) -> String {
 
 fn ending(ended: Option<Ended>) -> String {
     match ended {
-        None => "died".into(),
         Some(Ended::Exited(code)) => format!("exited with code {code}"),
         Some(Ended::Signalled(signal)) => format!("was killed by signal {signal}"),
+        _ => "died".into(),
     }
 }

@@ -66,7 +66,7 @@ impl<A: Serialize + Send + 'static> Pack for Packer<A> {
 
 /// Appends a value as MessagePack; what it refers to comes back. A panic of its code is an error.
 pub(super) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<Vec<Lease>, String> {
-    let append = AssertUnwindSafe(|| travel::collect(|| codec::append(value, out)));
+    let append = AssertUnwindSafe(|| travel::collect(|| codec::encode_into(out, value)));
     let (encoded, leases) = catch_unwind(append).map_err(|panic| panic_text(&*panic))?;
     encoded.map(|()| leases)
 }

@@ -21,6 +21,8 @@ use crate::travel;
 const LOGGED: usize = 4096;
 /// What is logged is reported after so many milliseconds.
 const FLUSH_MS: u64 = 4;
+/// A buffer that grew beyond this is not kept.
+const KEPT: usize = 8 << 20;
 /// How often one without memory for a report tries again.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -31,14 +33,14 @@ const TRIES: u32 = 100;
 pub(super) fn work(worker: &RawWorker, limit: Option<u64>) -> Result<(), ArenaError> {
     worker.ready();
     let (mut left, mut functions) = (limit.unwrap_or(u64::MAX), Functions::default());
-    let (mut inline, mut body, mut out) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut inline, mut out) = (Vec::new(), Vec::new());
     while left > 0 {
         let waited = Instant::now();
         let Some(task) = next(worker, &mut inline)? else { break };
         let waited = waited.elapsed();
         let begun = Instant::now();
         let number = task.number;
-        let mut turn = Turn::begin(worker, &task, (&inline, &mut body, &mut out), begun, left)?;
+        let mut turn = Turn::begin(worker, &task, (&inline, &mut out), begun, left)?;
         turn.run(&mut functions)?;
         let done = turn.done;
         left -= u64::from(done).min(left);
@@ -46,6 +48,9 @@ pub(super) fn work(worker: &RawWorker, limit: Option<u64>) -> Result<(), ArenaEr
         drop(task);
         let spent = Spent { busy: begun.elapsed(), coding: Duration::ZERO, waited };
         worker.count(u64::from(done), &spent);
+        if out.capacity() > KEPT {
+            out = Vec::new();
+        }
         if !patiently(worker, || worker.finish(number, begun.elapsed()))? {
             break; // condemned
         }
@@ -122,19 +127,15 @@ pub(super) struct Turn<'a> {
 impl<'a> Turn<'a> {
     fn begin(
         worker: &'a RawWorker,
-        task: &RawTask,
-        (inline, body, out): (&'a [u8], &'a mut Vec<u8>, &'a mut Vec<u8>),
+        task: &'a RawTask,
+        (inline, out): (&'a [u8], &'a mut Vec<u8>),
         begun: Instant,
         limit: u64,
     ) -> Result<Turn<'a>, ArenaError> {
         let head = Head::read(inline)?;
         let body: &[u8] = match &task.message.block {
             None => inline.get(wire::HEAD..).unwrap_or_default(),
-            Some(block) => {
-                body.resize(block.len(), 0);
-                block.read(0, body);
-                body
-            }
+            Some(block) => block.bytes(),
         };
         let number = task.number;
         Ok(Turn { worker, number, head, body, index: 0, done: 0, limit, begun, flushed: None, out })
@@ -277,7 +278,7 @@ impl<A: DeserializeOwned, R: Serialize> Runner for Calling<A, R> {
             let called = catch_unwind(AssertUnwindSafe(|| {
                 let item = codec::decode(bytes).map_err(|text| (Fault::Arguments, text))?;
                 let result = (self.0)(item);
-                let (encoded, leases) = travel::collect(|| codec::append(&result, out));
+                let (encoded, leases) = travel::collect(|| codec::encode_into(out, &result));
                 encoded.map(|()| leases).map_err(|text| (Fault::Result, text))
             }));
             let outcome = called.unwrap_or_else(|panic| {
