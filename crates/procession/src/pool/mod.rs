@@ -1,4 +1,7 @@
-//! Tasks for worker processes, and their results: what a pool is made of.
+//! Tasks for worker processes, and their results.
+//!
+//! [`Pool`] calls functions of this program in other processes. The rest of this page is about what it is
+//! made of, which is for those who build one of their own (Python's is over the same).
 //!
 //! One process owns the pool: it pushes tasks, takes reports and sees to it that there are workers. A
 //! *task* is a message with some *items*; a worker takes it, says at which item it is, and reports

@@ -1,5 +1,6 @@
 //! What calls give.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +25,8 @@ pub(crate) const TESTS: &[Test] = tests![
     a_slow_iterator_delays_no_result,
     a_stream_that_is_dropped,
     an_iterator_that_panics,
+    an_iterator_that_waits_holds_up_nobody,
+    what_may_be_shared,
     submitted_ones,
     timeouts_of_waiting,
     a_result_is_given_once,
@@ -187,6 +190,36 @@ fn an_iterator_that_panics() {
     assert_eq!(pool.map(double, [1]).unwrap(), [2]);
 }
 
+fn an_iterator_that_waits_holds_up_nobody() {
+    let pool = Pool::new(1).unwrap();
+    let (feed, items) = std::sync::mpsc::channel::<u64>();
+    let log: Queue<u64> = Queue::unbounded().unwrap();
+    std::thread::scope(|scope| {
+        let stream = scope.spawn(|| pool.imap(double, items).map(Result::unwrap).sum::<u64>());
+        feed.send(1).unwrap();
+        // More than may be under way, which nobody waits for, while that thread waits for an item.
+        for n in 0..3000 {
+            let task = |(log, n): (Queue<u64>, u64)| log.put(n).unwrap();
+            drop(pool.submit(task, (log.clone(), n)));
+        }
+        for _ in 0..3000 {
+            log.get_timeout(Duration::from_secs(20)).unwrap();
+        }
+        feed.send(2).unwrap();
+        drop(feed);
+        assert_eq!(stream.join().unwrap(), 6);
+    });
+}
+
+fn what_may_be_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Pool>();
+    shared::<procession::Task<Cell<u32>>>();
+    shared::<TaskError>();
+    fn sent<T: Send>(_: &T) {}
+    sent(&Pool::new(1).unwrap().imap(double, 0..3));
+}
+
 fn submitted_ones() {
     let pool = Pool::new(2).unwrap();
     let tasks: Vec<_> = (0..5000).map(|n| pool.submit(double, n)).collect();
@@ -232,15 +265,10 @@ fn cancelled_before_it_began() {
     }
     gate.put(1000).unwrap();
     assert_eq!(first.join().unwrap(), 1000);
-    // Workers remember thirty that were under way; the others wait for room in the owner.
-    let cancelled = rest.into_iter().map(super::calls::joined);
+    let cancelled = rest.into_iter().map(procession::Task::join);
     let done = cancelled.filter(|outcome| !matches!(outcome, Err(TaskError::Cancelled))).count();
     assert_eq!(gate.len(), done as u64);
     assert_eq!(done, 0);
-}
-
-fn joined<R>(task: procession::Task<R>) -> Result<R, TaskError> {
-    task.join()
 }
 
 fn a_scope_waits() {

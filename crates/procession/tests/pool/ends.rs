@@ -11,6 +11,7 @@ use crate::loss::kill_self;
 
 pub(crate) const TESTS: &[Test] = tests![
     as_many_workers_as_there_can_be,
+    in_a_named_family,
     initializers,
     an_initializer_that_panics,
     an_initializer_that_dies,
@@ -32,6 +33,21 @@ fn as_many_workers_as_there_can_be() {
     assert!(matches!(Pool::new(most + 1), Err(PoolError::Workers(_))));
     assert!(Pool::builder().build().unwrap().workers() > 0);
     assert_eq!(Pool::new(5).unwrap().map(|n: u8| n, 0..9).unwrap().len(), 9);
+}
+
+fn in_a_named_family() {
+    let name = format!("pool-test-{}", std::process::id());
+    let family = Family::open(&name).unwrap();
+    let pool = Pool::builder().workers(2).family(family).build().unwrap();
+    let log: Queue<u64> = Queue::unbounded_in(family).unwrap();
+    let items = (0..200).map(|n| (log.clone(), n));
+    let put = |(log, n): (Queue<u64>, u64)| {
+        log.put(n).unwrap();
+        log
+    };
+    let all = pool.map(put, items).unwrap();
+    assert!(all.iter().all(|same| same.len() == 200));
+    assert_eq!(all[0].raw().family().id(), family.id());
 }
 
 static SETTING: std::sync::OnceLock<(String, Queue<u32>)> = std::sync::OnceLock::new();
@@ -78,7 +94,7 @@ fn an_initializer_that_dies() {
 
 fn seldom(tries: Queue<u32>) {
     tries.put(0).unwrap();
-    if tries.len() % 3 != 0 {
+    if !tries.len().is_multiple_of(3) {
         std::process::exit(1);
     }
 }
@@ -199,7 +215,6 @@ fn a_fork_of_the_owner() {
             assert_eq!(log.get().unwrap(), 1);
             child.join().unwrap();
         }
-        _ => unreachable!(),
     }
     assert_eq!(pool.submit(|n: u32| n, 1).join().unwrap(), 1);
     assert_eq!(pool.stats().started, 1);

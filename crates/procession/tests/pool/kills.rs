@@ -43,7 +43,7 @@ fn killer(pool: &Pool, over: &AtomicBool) {
         std::thread::sleep(Duration::from_micros(random.below(20_000)));
         let workers = pool.stats().workers;
         let pid = workers[random.below(workers.len() as u64) as usize].pid;
-        if let Some(pid) = Pid::from_raw(pid as i32)
+        if let Some(pid) = Pid::from_raw(pid.cast_signed())
             && !killed.contains(&pid)
             && kill_process(pid, Signal::KILL).is_ok()
         {
@@ -84,7 +84,7 @@ fn run(pool: &Pool, retries: u32) -> (BTreeMap<u64, u64>, BTreeMap<u64, Result<(
             let n = n as u64;
             let outcome = outcome.map(|(same, _)| assert_eq!(same, n));
             assert!(outcomes.insert(n, outcome).is_none(), "item {n} has two outcomes");
-            if n % 256 == 0 {
+            if n.is_multiple_of(256) {
                 note(&mut begun);
             }
         }

@@ -14,6 +14,7 @@ use super::pool::{Caller, Pool};
 use super::results::{Order, Results, Sink};
 use super::stream::{Flow, Ordered, Unordered};
 use super::task::Task;
+use crate::sys::atomic::Ordering;
 
 /// A pool, with options of its own for the calls that are made through this: see [`Pool::with`].
 #[derive(Clone, Copy)]
@@ -56,7 +57,9 @@ impl<'p> Calls<'p> {
         let sink: Arc<dyn Sink> = Arc::<Results<R>>::clone(&results);
         let job = Job::new(named, self.terms, stops, pack, sink);
         core.enter(&job);
-        if self.terms.timeout.is_some() {
+        if let Some(limit) = self.terms.timeout
+            && (limit.as_nanos() as u64) < core.watched.load(Ordering::SeqCst)
+        {
             self.pool.crew.change(); // from now on somebody has to look at the clock
         }
         Begun { job, results }

@@ -55,10 +55,11 @@ impl Core {
         let number = arrived.task;
         match arrived.what {
             Report::Log { finished, elapsed } => {
-                self.receive_log(number, &inline, Some(busy));
+                // In this order: who is told of its outcomes finds that there is room for another.
                 if finished {
                     self.finished(number, elapsed, inline.len());
                 }
+                self.receive_log(number, &inline, Some(busy));
             }
             Report::Single { item, tag, message } => {
                 self.receive_one(number, (item, tag), &message, &inline, busy);

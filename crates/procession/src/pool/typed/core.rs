@@ -8,11 +8,13 @@
 //! an item or a result. The core's lock comes before a job's.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::code::Codes;
 use super::error::PoolError;
+use super::items::panic_text;
 use super::job::{Claim, Job};
 use super::results::Piece;
 use super::tasks::Task;
@@ -69,6 +71,8 @@ pub(super) struct Core {
     /// Threads that have taken a report and not yet noted whose outcomes it has.
     pub(super) collecting: AtomicU32,
     stopped: AtomicBool,
+    /// The shortest time limit that is looked after, in nanoseconds.
+    pub(super) watched: AtomicU64,
     pub(super) counts: Counts,
     pub(super) codes: Codes,
 }
@@ -83,6 +87,7 @@ impl Core {
             foreground: AtomicU32::new(0),
             collecting: AtomicU32::new(0),
             stopped: AtomicBool::new(false),
+            watched: AtomicU64::new(u64::MAX),
             counts: Counts::default(),
             codes: Codes::default(),
         }
@@ -249,6 +254,17 @@ impl Core {
         self.pool.wake();
         self.taker.notify_all();
         drop((jobs, dropped));
+    }
+
+    /// A thread's life. If code of the user's panics in it (as a result is dropped, say), the pool ends:
+    /// without that thread something would never be seen.
+    pub(super) fn guarded(&self, life: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(life)) {
+            self.stop(PoolError::Broken(format!(
+                "a thread of it panicked: {}",
+                panic_text(&*panic)
+            )));
+        }
     }
 
     /// Why it does nothing more.

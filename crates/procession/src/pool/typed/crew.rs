@@ -125,7 +125,13 @@ impl Crew {
     }
 
     fn sleep(&self) {
-        let mut limit = self.core.shortest_timeout().map(|t| (t / PART).clamp(SHORTEST, LONGEST));
+        let core = &self.core;
+        // Who comes after this rings; who came before it is seen by the look that follows.
+        core.watched.store(u64::MAX, Ordering::SeqCst);
+        let shortest = core.shortest_timeout();
+        let watched = shortest.map_or(u64::MAX, |limit| limit.as_nanos() as u64);
+        core.watched.store(watched, Ordering::SeqCst);
+        let mut limit = shortest.map(|limit| (limit / PART).clamp(SHORTEST, LONGEST));
         let seats = self.seats();
         if let Some(at) = seats.not_before {
             let pause = at.saturating_duration_since(Instant::now());

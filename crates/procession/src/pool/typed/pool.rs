@@ -131,7 +131,7 @@ impl Pool {
         pool.crew.populate()?;
         let crew = Arc::clone(&pool.crew);
         let keeper = std::thread::Builder::new().name("pool's keeper".into());
-        let keeper = keeper.spawn(move || crew.tend());
+        let keeper = keeper.spawn(move || crew.core.guarded(|| crew.tend()));
         pool.keeper = Some(keeper.map_err(|error| PoolError::Start(error.to_string()))?);
         Ok(pool)
     }
@@ -382,7 +382,7 @@ impl Pool {
             let core = Arc::clone(&self.core);
             let thread = std::thread::Builder::new().name("pool's taker".into());
             // Without it results come in when somebody waits.
-            Mutex::new(thread.spawn(move || core.serve()).ok())
+            Mutex::new(thread.spawn(move || core.guarded(|| core.serve())).ok())
         });
         self.core.wake_taker();
     }

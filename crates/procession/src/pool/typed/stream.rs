@@ -23,8 +23,11 @@ pub(super) struct Flow<'p, I, A, R> {
     pool: &'p Pool,
     begun: Begun<R>,
     items: I,
-    /// The iterator has ended.
+    /// The iterator has ended; and the call was told that no more items come.
     fed: bool,
+    ended: bool,
+    /// This process cannot have results, and was told so.
+    refused: bool,
     /// So many items more than results that were taken may be claimed.
     ahead: Option<usize>,
     taken: usize,
@@ -35,37 +38,54 @@ pub(super) struct Flow<'p, I, A, R> {
 impl<'p, I: Iterator<Item = A>, A: Send + 'static, R> Flow<'p, I, A, R> {
     pub(super) fn new(pool: &'p Pool, begun: Begun<R>, items: I, ahead: Option<usize>) -> Self {
         let of = PhantomData;
-        Flow { pool, begun, items, fed: false, ahead, taken: 0, there: VecDeque::new(), of }
+        let (fed, ended, refused) = (false, false, false);
+        let there = VecDeque::new();
+        Flow { pool, begun, items, fed, ended, refused, ahead, taken: 0, there, of }
+    }
+
+    /// How many items may be taken now, to go together.
+    fn wanted(&self) -> usize {
+        let (core, job) = (&self.pool.core, &self.begun.job);
+        if self.fed || job.is_over() || job.is_stopped() || !core.has_room() {
+            return 0;
+        }
+        let under_way = job.known() - self.taken;
+        let room = self.ahead.map_or(usize::MAX, |ahead| ahead.saturating_sub(under_way));
+        let left = match self.items.size_hint() {
+            (least, Some(most)) if least == most => Some(most),
+            _ => None,
+        };
+        job.chunk(left, room, core.workers(), self.ahead)
+    }
+
+    /// Whether no more items will be taken, and nobody was told.
+    fn is_at_end(&self) -> bool {
+        !self.ended && (self.fed || self.begun.job.is_stopped())
     }
 
     /// Takes items and dispatches them, while there is room and a little time.
     fn feed(&mut self) {
-        let (pool, job) = (self.pool, Arc::clone(&self.begun.job));
-        let (core, job) = (&pool.core, &job);
+        let (core, job) = (&{ self.pool }.core, Arc::clone(&self.begun.job));
         let start = Instant::now();
-        while !self.fed && !job.is_over() && !job.is_stopped() && core.has_room() {
-            let under_way = job.known() - self.taken;
-            let room = self.ahead.map_or(usize::MAX, |ahead| ahead.saturating_sub(under_way));
-            let left = match self.items.size_hint() {
-                (least, Some(most)) if least == most => Some(most),
-                _ => None,
-            };
-            let count = job.chunk(left, room, core.workers(), self.ahead);
+        loop {
+            let count = self.wanted();
             if count == 0 {
-                return;
+                break;
             }
             let items = self.take(count);
             let first = job.add(items.len(), false);
             if let Ok(count @ 1..) = u32::try_from(items.len()) {
-                core.submit(job, Claim { first, count, items: Box::new(items) });
+                core.submit(&job, Claim { first, count, items: Box::new(items) });
             }
             if start.elapsed() >= FEEDING {
                 break;
             }
         }
-        // Also if nothing more of it is to be begun.
-        if (self.fed || job.is_stopped()) && !job.is_over() && job.end() {
-            core.settle(job);
+        if self.is_at_end() {
+            self.ended = true;
+            if job.end() {
+                core.settle(&job);
+            }
         }
     }
 
@@ -90,41 +110,49 @@ impl<'p, I: Iterator<Item = A>, A: Send + 'static, R> Flow<'p, I, A, R> {
         taken
     }
 
+    /// Feeds, and waits until `attempt` gives something or there is room for more items. While the
+    /// iterator takes its time, this thread is not one that waits: others take reports in.
+    fn wait<T>(&mut self, mut attempt: impl FnMut(&Begun<R>) -> Option<T>) -> Result<T, TaskError> {
+        let core = &{ self.pool }.core;
+        loop {
+            self.feed();
+            let found = core.wait(Patience::Endless, || match attempt(&self.begun) {
+                None if self.is_at_end() || self.wanted() > 0 => Some(None),
+                None => None,
+                found => Some(found),
+            })?;
+            if let Some(found) = found.flatten() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// Waits for all results.
     pub(super) fn all(mut self) -> Result<Vec<R>, TaskError> {
-        let core = &{ self.pool }.core;
-        core.wait(Patience::Endless, || {
-            self.feed();
-            self.begun.job.is_over().then_some(())
-        })?;
+        self.wait(|begun| begun.job.is_over().then_some(()))?;
         self.begun.results.take_all()
     }
 
     fn next(&mut self) -> Option<(usize, Result<R, TaskError>)> {
-        let core = &{ self.pool }.core;
-        if self.there.is_empty() {
-            let waited = core.wait(Patience::Endless, || {
-                self.feed();
+        if !self.there.is_empty() {
+            self.feed();
+        } else if !self.refused {
+            let there = self.wait(|begun| {
                 // In this order: what came last is there by then.
-                let over = self.begun.job.is_over();
-                let there = self.begun.results.take_there();
+                let over = begun.job.is_over();
+                let there = begun.results.take_there();
                 (over || !there.is_empty()).then_some(there)
             });
-            match waited {
+            match there {
                 Ok(there) => {
-                    self.there = there.unwrap_or_default();
-                    self.taken += self.there.len();
+                    self.taken += there.len();
+                    self.there = there;
                 }
                 Err(error) => {
-                    let item = self.taken;
-                    // It is told once.
-                    let told = self.begun.job.is_over();
-                    self.begun.job.end_now();
-                    return (!told).then_some((item, Err(error.into())));
+                    self.refused = true;
+                    return Some((self.taken, Err(error)));
                 }
             }
-        } else if !self.fed {
-            self.feed();
         }
         let (item, result) = self.there.pop_front()?;
         Some((item, result.map_err(|error| *error)))
