@@ -95,6 +95,8 @@ pub use pipe::{Connection, RawConnection, TrySendError, pipe, simplex};
 #[cfg(all(feature = "bytemuck", not(loom)))]
 pub use plain::{Loan, PlainConnection, PlainQueue, PlainSlice, plain_pipe, plain_simplex};
 #[cfg(not(loom))]
+pub use pool::{Pool, PoolBuilder, PoolError, Task, TaskError};
+#[cfg(not(loom))]
 pub use primitives::{
     AbandonedGuard, Barrier, BarrierWaitResult, Condition, Event, Guard, Lock, LockError,
     LockGuard, Mutex, MutexGuard, Permit, RLock, RLockGuard, RwLock, RwLockReadGuard,

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use procession::pool::{PushError, RawWorker, Spent, Task};
+use procession::pool::{PushError, RawTask as Task, RawWorker, Spent};
 use procession::{ArenaError, End};
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;

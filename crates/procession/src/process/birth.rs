@@ -161,8 +161,7 @@ pub(super) fn entry<A: DeserializeOwned, R: Serialize>(task: Task) {
         let _ = line.put_value(&function(arguments));
     };
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(work)) {
-        let text = text_of(payload.as_ref());
-        let place = LAST_PANIC.take().filter(|(said, _)| *said == text).map(|(_, place)| place);
+        let (text, place) = panic_said(payload.as_ref());
         let _ = line.put_panic(&text, place.as_deref());
         exit(PANICKED);
     }
@@ -200,6 +199,13 @@ fn listen_for_panics(line: &'static Line) {
             let _ = LAST_PANIC.try_with(|last| last.replace(Some((text, place))));
         }
     }));
+}
+
+/// What a panic said that was caught on this thread, and where it was.
+pub(crate) fn panic_said(payload: &(dyn Any + Send)) -> (String, Option<String>) {
+    let text = text_of(payload);
+    let place = LAST_PANIC.take().filter(|(said, _)| *said == text).map(|(_, place)| place);
+    (text, place)
 }
 
 fn text_of(payload: &(dyn Any + Send)) -> String {

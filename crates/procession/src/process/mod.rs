@@ -27,6 +27,7 @@ mod kid;
 mod line;
 
 pub use birth::init;
+pub(crate) use birth::panic_said;
 pub use builder::ProcessBuilder;
 pub use fork::{Fork, fork};
 

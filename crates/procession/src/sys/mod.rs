@@ -38,6 +38,8 @@ pub(crate) mod poller;
 #[cfg(not(loom))]
 pub(crate) mod process;
 #[cfg(not(loom))]
+pub(crate) mod readable;
+#[cfg(not(loom))]
 pub(crate) mod socket;
 #[cfg(not(loom))]
 pub(crate) mod spawn;
