@@ -12,6 +12,7 @@
 
 pub mod primitives;
 pub mod random;
+pub mod scribble;
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
