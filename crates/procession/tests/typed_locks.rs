@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use procession::{
-    Condition, Ended, Event, HandleError, Lock, LockError, LockGuard, RLock, ReleaseError, Semaphore,
+    Condition, Ended, Event, HandleError, Lock, LockError, LockGuard, RLock, ReleaseError,
+    Semaphore,
 };
 use support::primitives::{family, somebody_waits, sound, until};
 use support::{alone, fork};
