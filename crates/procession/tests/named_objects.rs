@@ -121,29 +121,39 @@ fn argument_of_library() -> std::path::PathBuf {
 support::alone!(names_of_every_kind {
     let family = Family::current().unwrap();
     family.queue::<i32>("queue", Some(7)).unwrap();
+    family.joinable_queue("joinable_queue", None).unwrap().put(6).unwrap();
     family.dict::<String, i32>("dict").unwrap().insert("a", &1).unwrap();
     family.list::<i32>("list").unwrap().push(&2).unwrap();
     family.value("value", &3).unwrap();
-    assert!(family.lock("lock").unwrap().try_acquire().unwrap().is_some());
+    *family.mutex("mutex", &8).unwrap().lock().unwrap() += 1;
+    *family.rwlock("rwlock", &9).unwrap().write().unwrap() += 1;
+    family.lock("lock").unwrap().acquire().unwrap().leak();
     family.rlock("rlock").unwrap();
     family.semaphore("semaphore", 4).unwrap();
+    family.bounded_semaphore("bounded_semaphore", 4).unwrap();
     family.event("event").unwrap().set();
     family.condition("condition").unwrap();
     family.barrier("barrier", 5).unwrap();
     let kinds: Vec<_> = family.names().unwrap();
-    assert_eq!(kinds.len(), 10);
+    assert_eq!(kinds.len(), 14);
     assert!(kinds.iter().all(|(name, kind)| name == kind), "in this test only: {kinds:?}");
 
     assert_eq!(family.queue::<i32>("queue", None).unwrap().capacity(), Some(7));
+    let jobs = family.joinable_queue::<i32>("joinable_queue", None).unwrap();
+    assert_eq!((jobs.get().unwrap(), jobs.unfinished()), (6, 1));
     assert_eq!(family.dict::<String, i32>("dict").unwrap().get("a").unwrap(), Some(1));
     assert_eq!(family.list::<i32>("list").unwrap().values().unwrap(), [2]);
     assert_eq!(family.value("value", &30).unwrap().get().unwrap(), 3);
-    assert_eq!(family.lock("lock").unwrap().try_acquire().unwrap(), None);
-    assert!(family.rlock("rlock").unwrap().is_reentrant());
+    assert_eq!(*family.mutex("mutex", &80).unwrap().lock().unwrap(), 9);
+    assert_eq!(*family.rwlock("rwlock", &90).unwrap().read().unwrap(), 10);
+    assert!(family.lock("lock").unwrap().is_held());
+    assert_eq!(family.rlock("rlock").unwrap().depth(), 0);
     assert_eq!(family.semaphore("semaphore", 40).unwrap().value(), 4);
+    assert!(family.bounded_semaphore("bounded_semaphore", 4).unwrap().release(1).is_err());
     assert!(family.event("event").unwrap().is_set());
-    assert!(family.condition("condition").unwrap().1.is_reentrant());
+    assert_eq!(family.condition("condition").unwrap().1.depth(), 0);
     assert_eq!(family.barrier("barrier", 5).unwrap().parties(), 5);
+    family.lock("lock").unwrap().release().unwrap();
     assert_eq!(family.check(), [""; 0]);
 });
 
@@ -164,6 +174,9 @@ support::alone!(what_a_name_does_not_stand_for {
     assert_eq!(text(error), "\"wide\" has capacity without bound, and not 8");
     family.barrier("start", 2).unwrap();
     assert_eq!(text(family.barrier("start", 3).unwrap_err()), "\"start\" has parties 2, and not 3");
+    family.bounded_semaphore("seats", 2).unwrap();
+    let error = family.bounded_semaphore("seats", 3).unwrap_err();
+    assert_eq!(text(error), "\"seats\" has permits 2, and not 3");
     family.lock("printer").unwrap();
     assert!(matches!(family.rlock("printer"), Err(NamedError::Kind { .. })));
     assert_eq!(family.stats().queues, 2, "what failed made nothing");

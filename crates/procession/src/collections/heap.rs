@@ -98,7 +98,7 @@ impl<'a> Ready<'a> {
         if let Some(light) = Ready::light(datum) {
             return Ok(light);
         }
-        let ids = lease::ids_of(inner, datum.holds)?;
+        let ids = lease::ids_of(inner, datum.holds);
         let mut block = Block::alloc(inner, datum.bytes.len(), &ids)?;
         block.write(0, datum.bytes);
         Ok(Ready::Large(datum.kind, block))
