@@ -12,7 +12,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::codec::store::{Terms, Value};
+use crate::codec::store::Value;
 use crate::codec::{Policy, Scratch};
 use crate::error::Raise;
 use crate::family;
@@ -61,9 +61,8 @@ impl PyFamilyBase {
         argument: &Bound<'py, PyAny>,
         plain_only: bool,
     ) -> PyResult<(Vec<Bound<'py, PyBytes>>, PyLease)> {
+        let wanted = Wanted::of(kind, argument, Policy::plain_only(plain_only))?;
         let family = self.held()?;
-        let terms = Terms { policy: Policy::plain_only(plain_only), family: *family };
-        let wanted = Wanted::of(kind, argument, terms)?;
         let object = py
             .detach(|| {
                 let object = family.object(name, kind, |family| {
@@ -133,7 +132,7 @@ enum Wanted {
 }
 
 impl Wanted {
-    fn of(kind: &str, argument: &Bound<'_, PyAny>, terms: Terms) -> PyResult<Self> {
+    fn of(kind: &str, argument: &Bound<'_, PyAny>, policy: Policy) -> PyResult<Self> {
         let given = (!argument.is_none()).then_some(argument);
         Ok(match kind {
             "queue" | "joinable_queue" => match given {
@@ -151,7 +150,7 @@ impl Wanted {
             "list" => Self::List,
             "value" => {
                 let mut scratch = Scratch::take();
-                let value = Value::of(argument, terms, &mut scratch)?;
+                let value = Value::of(argument, policy, &mut scratch)?;
                 Self::Value(value, scratch.bytes.clone())
             }
             _ => return Err(PyValueError::new_err(format!("no kind of object: {kind}"))),

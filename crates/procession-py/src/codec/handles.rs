@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use procession::{Family, Lease};
+use procession::Lease;
 
 thread_local! {
     static TAKEN: RefCell<Option<Vec<Lease>>> = const { RefCell::new(None) };
@@ -20,13 +20,6 @@ pub(crate) fn note<L: IntoIterator<Item = Lease>>(leases: impl FnOnce() -> L) {
             list.extend(leases());
         }
     });
-}
-
-/// Those of `leases` that memory of this family can count. What is of another family is found by who
-/// reads it if it still lives: a queue with a name always does, any other while somebody holds it.
-pub(super) fn countable(mut leases: Vec<Lease>, family: Family) -> Vec<Lease> {
-    leases.retain(|lease| lease.family().id() == family.id());
-    leases
 }
 
 /// Runs `encode` and returns with it leases on that whose handles it took.

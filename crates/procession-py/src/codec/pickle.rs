@@ -69,12 +69,11 @@ impl<'py> Pickled<'py> {
 
     /// Lays the message out: what is small into `inline`, the rest into a block.
     pub(super) fn pack(
-        mut self,
+        self,
         py: Python<'_>,
         family: Family,
         inline: &mut Vec<u8>,
     ) -> PyResult<(Kind, Option<Block>)> {
-        self.handles = handles::countable(self.handles, family);
         let stream = self.stream.as_bytes();
         inline.clear();
         if self.buffers.is_empty() {
@@ -141,9 +140,9 @@ impl<'py> Pickled<'py> {
         }
     }
 
-    /// What of this family the handles in it name.
-    pub(super) fn into_handles(self, family: Family) -> Vec<Lease> {
-        handles::countable(self.handles, family)
+    /// What the handles in it name.
+    pub(super) fn into_handles(self) -> Vec<Lease> {
+        self.handles
     }
 
     /// The pickle, if it is all there is.

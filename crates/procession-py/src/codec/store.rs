@@ -6,8 +6,8 @@
 //! have to be compared, `procession._keys` tries to find a plain key that is equal to it, or to which
 //! no unequal key leads: that one's hash is used. Where it finds none the hash is `OPAQUE`.
 
+use procession::Lease;
 use procession::collections::{self, Datum, Key, OPAQUE};
-use procession::{Family, Lease};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -18,13 +18,6 @@ use super::{DecodeError, Kind, Policy, Prepared, decode_small, plain, prepare};
 
 /// Of a key's kind: it is compared by `==`.
 const ODD: u8 = 0x40;
-
-/// What a collection asks of what it stores.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    pub(crate) policy: Policy,
-    pub(crate) family: Family,
-}
 
 /// What stands in `scratch.bytes`, for storing.
 #[derive(Debug)]
@@ -38,24 +31,19 @@ impl Value {
     #[inline]
     pub(crate) fn of(
         obj: &Bound<'_, PyAny>,
-        terms: Terms,
+        policy: Policy,
         scratch: &mut Buffers,
     ) -> PyResult<Self> {
-        match prepare(obj, terms.policy, scratch)? {
+        match prepare(obj, policy, scratch)? {
             Prepared::Plain if scratch.large.is_empty() => {
                 Ok(Self { kind: Kind::Plain as u8, holds: Vec::new() })
             }
-            prepared => Self::gather(obj.py(), prepared, terms.family, scratch),
+            prepared => Self::gather(obj.py(), prepared, scratch),
         }
     }
 
     #[cold]
-    fn gather(
-        py: Python<'_>,
-        prepared: Prepared<'_>,
-        family: Family,
-        scratch: &mut Buffers,
-    ) -> PyResult<Self> {
+    fn gather(py: Python<'_>, prepared: Prepared<'_>, scratch: &mut Buffers) -> PyResult<Self> {
         let mut whole = Vec::new();
         let stored = match prepared {
             Prepared::Plain => {
@@ -73,7 +61,7 @@ impl Value {
                     pickled.write_whole(&mut whole);
                     Kind::SmallBuffers
                 };
-                Self { kind: kind as u8, holds: pickled.into_handles(family) }
+                Self { kind: kind as u8, holds: pickled.into_handles() }
             }
         };
         scratch.bytes = whole;
@@ -105,7 +93,7 @@ impl Name {
     #[inline]
     pub(crate) fn of(
         key: &Bound<'_, PyAny>,
-        terms: Terms,
+        policy: Policy,
         scratch: &mut Buffers,
     ) -> PyResult<Self> {
         scratch.key.clear();
@@ -115,16 +103,16 @@ impl Name {
                 Ok(Self { hash, kind: Kind::Plain as u8, holds: Vec::new() })
             }
             Err(Unplain::NoMemory) => Err(PyMemoryError::new_err(())),
-            Err(Unplain::Other) => Self::odd(key, terms, scratch),
+            Err(Unplain::Other) => Self::odd(key, policy, scratch),
         }
     }
 
     #[cold]
-    fn odd(key: &Bound<'_, PyAny>, terms: Terms, scratch: &mut Buffers) -> PyResult<Self> {
+    fn odd(key: &Bound<'_, PyAny>, policy: Policy, scratch: &mut Buffers) -> PyResult<Self> {
         static EQUAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = key.py();
         key.hash()?;
-        let Value { kind, holds } = Value::of(key, terms, scratch)?;
+        let Value { kind, holds } = Value::of(key, policy, scratch)?;
         let equal = EQUAL.import(py, "procession._keys", "plain_key")?.call1((key,))?;
         scratch.key.clear();
         let hash = match plain::encode_key(&equal, &mut scratch.key) {

@@ -14,13 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use procession::collections::Claim;
-use procession::{ArenaError, End, Family, RawDict, RawList};
+use procession::{ArenaError, End, RawDict, RawList};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::blocking::{self, Ends};
 use crate::codec::Policy;
-use crate::codec::store::Terms;
 use crate::error::Raise;
 
 pub(crate) use dict::{PyDictBase, PyDictIterator};
@@ -33,7 +32,6 @@ type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 trait Collection: Ends {
     fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError>;
     fn handle(&self) -> Vec<u8>;
-    fn family(&self) -> Family;
 }
 
 impl Collection for RawDict {
@@ -44,10 +42,6 @@ impl Collection for RawDict {
     fn handle(&self) -> Vec<u8> {
         self.handle()
     }
-
-    fn family(&self) -> Family {
-        self.family()
-    }
 }
 
 impl Collection for RawList {
@@ -57,10 +51,6 @@ impl Collection for RawList {
 
     fn handle(&self) -> Vec<u8> {
         self.handle()
-    }
-
-    fn family(&self) -> Family {
-        self.family()
     }
 }
 
@@ -83,13 +73,6 @@ impl<T> Kept<T> {
     #[inline]
     fn policy(&self) -> Policy {
         Policy::plain_only(self.plain_only.load(Ordering::Relaxed))
-    }
-}
-
-impl<T: Collection> Kept<T> {
-    #[inline]
-    fn terms(&self) -> Terms {
-        Terms { policy: self.policy(), family: self.raw.family() }
     }
 }
 
@@ -120,10 +103,6 @@ impl<T: Collection> Collection for Kept<T> {
 
     fn handle(&self) -> Vec<u8> {
         self.raw.handle()
-    }
-
-    fn family(&self) -> Family {
-        self.raw.family()
     }
 }
 

@@ -16,7 +16,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use super::{Arg, Kept, note_change};
 use crate::args::Given;
-use crate::codec::store::{self, Name, Terms, Value};
+use crate::codec::store::{self, Name, Value};
 use crate::codec::{self, Policy, Scratch};
 use crate::error::Raise;
 use crate::lease::PyLease;
@@ -60,7 +60,7 @@ impl PyDictBase {
     /// Whether it does so.
     #[getter]
     fn _plain_only(&self) -> PyResult<bool> {
-        Ok(self.terms()?.policy == Policy::PlainOnly)
+        Ok(self.policy()? == Policy::PlainOnly)
     }
 
     /// Makes it one of a manager's.
@@ -93,7 +93,7 @@ impl PyDictBase {
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let mut scratch = Scratch::take();
-        let name = Name::of(key, self.terms()?, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
         let dict = self.dict.free(key.py())?;
         match by_bytes(&name, || dict.contains(&name.key(&scratch.key))) {
             Ok(found) => Ok(found),
@@ -108,8 +108,8 @@ impl PyDictBase {
 
     fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut scratch = Scratch::take();
-        let name = Name::of(key, self.terms()?, &mut scratch)?;
-        let value = Value::of(value, self.terms()?, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
+        let value = Value::of(value, self.policy()?, &mut scratch)?;
         let dict = self.changing(key.py())?;
         let (key_there, value) = (name.key(&scratch.key), value.datum(&scratch.bytes));
         match by_bytes(&name, || dict.insert(&key_there, &value, None)) {
@@ -121,7 +121,7 @@ impl PyDictBase {
 
     fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut scratch = Scratch::take();
-        let name = Name::of(key, self.terms()?, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
         let dict = self.changing(key.py())?;
         let removed = match by_bytes(&name, || dict.remove(&name.key(&scratch.key))) {
             Err(FindError::Unsure) => odd::pop(dict, key, &name, &mut scratch.bytes)?.is_some(),
@@ -161,7 +161,7 @@ impl PyDictBase {
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut scratch = Scratch::take();
         whole::at_most_one("pop", default)?;
-        let name = Name::of(key, self.terms()?, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
         let dict = self.changing(key.py())?;
         scratch.bytes.clear();
         let scratch_parts = &mut *scratch;
@@ -203,9 +203,9 @@ impl PyDictBase {
         let py = key.py();
         let default = default.unwrap_or_else(|| py.None().into_bound(py));
         let mut scratch = Scratch::take();
-        let name = Name::of(key, self.terms()?, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
         let dict = self.changing(key.py())?;
-        let value = Value::of(&default, self.terms()?, &mut scratch)?;
+        let value = Value::of(&default, self.policy()?, &mut scratch)?;
         let mut found = Scratch::take();
         let (key_there, value) = (name.key(&scratch.key), value.datum(&scratch.bytes));
         let there = match by_bytes(&name, || dict.set_default(&key_there, &value, &mut found.bytes))
@@ -291,8 +291,8 @@ impl PyDictBase {
 
 impl PyDictBase {
     #[inline]
-    fn terms(&self) -> PyResult<Terms> {
-        self.dict.still().map(Kept::terms)
+    fn policy(&self) -> PyResult<Policy> {
+        self.dict.still().map(Kept::policy)
     }
 
     /// The dict, to be changed.
@@ -307,7 +307,7 @@ impl PyDictBase {
     #[inline]
     fn look_up<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut scratch = Scratch::take();
-        let name = Name::of(key, self.terms()?, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
         let dict = self.dict.free(key.py())?;
         scratch.bytes.clear();
         let parts = &mut *scratch;

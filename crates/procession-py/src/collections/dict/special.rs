@@ -19,7 +19,7 @@ pub(super) fn increment<'py>(
     let one = 1i64.into_pyobject(py)?.into_any();
     let n = n.unwrap_or(&one);
     let mut scratch = Scratch::take();
-    let name = Name::of(key, dict.terms(), &mut scratch)?;
+    let name = Name::of(key, dict.policy(), &mut scratch)?;
     let key_there = name.key(&scratch.key);
     if name.is_plain()
         && let Ok(whole) = n.extract::<i64>()
@@ -44,9 +44,9 @@ pub(super) fn compare_exchange(
     new: &Bound<'_, PyAny>,
 ) -> PyResult<bool> {
     let (mut scratch, mut expected) = (Scratch::take(), Scratch::take());
-    let name = Name::of(key, dict.terms(), &mut scratch)?;
-    let new_value = Value::of(new, dict.terms(), &mut scratch)?;
-    let old_value = Value::of(old, dict.terms(), &mut expected)?;
+    let name = Name::of(key, dict.policy(), &mut scratch)?;
+    let new_value = Value::of(new, dict.policy(), &mut scratch)?;
+    let old_value = Value::of(old, dict.policy(), &mut expected)?;
     let key_there = name.key(&scratch.key);
     if name.is_plain() && old_value.is_plain() {
         let (old, new) = (old_value.datum(&expected.bytes), new_value.datum(&scratch.bytes));
@@ -98,7 +98,7 @@ fn change<'py>(
         let Some(new) = make(object.as_ref())? else {
             return Ok(Some(None));
         };
-        let value = Value::of(&new, dict.terms(), &mut scratch)?;
+        let value = Value::of(&new, dict.policy(), &mut scratch)?;
         ready(py, dict)?;
         // It is the bytes that must be the same still: others may change other keys meanwhile.
         match dict.compare_exchange(key_there, old.as_ref(), Some(&value.datum(&scratch.bytes))) {
@@ -135,7 +135,7 @@ fn change_odd<'py>(
     let Some(new) = make(object.as_ref())? else {
         return Ok(Some(None));
     };
-    let value = Value::of(&new, dict.terms(), &mut scratch)?;
+    let value = Value::of(&new, dict.policy(), &mut scratch)?;
     let value = value.datum(&scratch.bytes);
     ready(py, dict)?;
     let done = match pos {

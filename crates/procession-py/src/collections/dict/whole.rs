@@ -77,8 +77,8 @@ pub(super) fn update(dict: &Dict, new: &Bound<'_, PyDict>) -> PyResult<()> {
     // Python code that pickle runs may change `new`: a copy's items.
     for pair in new.items() {
         let (object, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
-        let name = Name::of(&object, dict.terms(), &mut scratch)?;
-        let value = Value::of(&value, dict.terms(), &mut scratch)?;
+        let name = Name::of(&object, dict.policy(), &mut scratch)?;
+        let value = Value::of(&value, dict.policy(), &mut scratch)?;
         let (key, bytes) = (scratch.key.clone(), scratch.bytes.clone());
         entries.push(Entry { object, name, key, value, bytes });
     }

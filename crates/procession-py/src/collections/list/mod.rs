@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple};
 
 use super::{Arg, Kept, note_change};
 use crate::args::{self, Given};
-use crate::codec::store::{self, Terms, Value};
+use crate::codec::store::{self, Value};
 use crate::codec::{self, Policy, Scratch};
 use crate::error::Raise;
 use crate::lease::PyLease;
@@ -55,7 +55,7 @@ impl PyListBase {
     /// Whether it does so.
     #[getter]
     fn _plain_only(&self) -> PyResult<bool> {
-        Ok(self.terms()?.policy == Policy::PlainOnly)
+        Ok(self.policy()? == Policy::PlainOnly)
     }
 
     /// Makes it one of a manager's.
@@ -103,7 +103,7 @@ impl PyListBase {
             return slice::set(self.changing(index.py())?, slice, value);
         }
         let (at, mut scratch) = (args::subscript(index)?, Scratch::take());
-        let value = Value::of(value, self.terms()?, &mut scratch)?;
+        let value = Value::of(value, self.policy()?, &mut scratch)?;
         let list = self.changing(index.py())?;
         if list.set(at, &value.datum(&scratch.bytes)).map_err(Raise::raise)? {
             return Ok(());
@@ -166,14 +166,14 @@ impl PyListBase {
     /// Adds a value behind the others.
     fn append(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut scratch = Scratch::take();
-        let stored = Value::of(value, self.terms()?, &mut scratch)?;
+        let stored = Value::of(value, self.policy()?, &mut scratch)?;
         let list = self.changing(value.py())?;
         list.push(&stored.datum(&scratch.bytes)).map_err(Raise::raise)
     }
 
     /// Adds all values of an iterable behind the others, in one step.
     fn extend(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
-        let all = whole::Values::of(values, self.terms()?)?;
+        let all = whole::Values::of(values, self.policy()?)?;
         self.changing(values.py())?.extend(&all.data()).map_err(Raise::raise)
     }
 
@@ -181,7 +181,7 @@ impl PyListBase {
     fn insert(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut scratch = Scratch::take();
         let at = args::number(index)?;
-        let stored = Value::of(value, self.terms()?, &mut scratch)?;
+        let stored = Value::of(value, self.policy()?, &mut scratch)?;
         let list = self.changing(value.py())?;
         list.insert(at, &stored.datum(&scratch.bytes)).map_err(Raise::raise)
     }
@@ -255,8 +255,8 @@ impl PyListBase {
 
 impl PyListBase {
     #[inline]
-    fn terms(&self) -> PyResult<Terms> {
-        self.list.still().map(Kept::terms)
+    fn policy(&self) -> PyResult<Policy> {
+        self.list.still().map(Kept::policy)
     }
 
     /// The list, to be changed.

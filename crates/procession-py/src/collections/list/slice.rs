@@ -92,7 +92,7 @@ pub(super) fn set(
             _ => "must assign iterable to extended slice",
         }));
     }
-    let values = whole::Values::of(values, list.terms())?;
+    let values = whole::Values::of(values, list.policy())?;
     let data = values.data();
     ready(py, list)?;
     if let Some((from, to)) = slice.bounds() {

@@ -11,8 +11,8 @@ use pyo3::types::{PyDict, PyList, PyRange};
 use super::super::{Arg, ready, settle, settle_unless};
 use super::{List, PyListBase};
 use crate::args;
-use crate::codec::Scratch;
-use crate::codec::store::{self, Terms, Value};
+use crate::codec::store::{self, Value};
+use crate::codec::{Policy, Scratch};
 use crate::error::Raise;
 
 /// Values on their way in.
@@ -20,7 +20,7 @@ pub(super) struct Values(Vec<(Value, Vec<u8>)>);
 
 impl Values {
     /// Of all that an iterable gives; of another shared list what it has at one moment.
-    pub(super) fn of(values: &Bound<'_, PyAny>, terms: Terms) -> PyResult<Self> {
+    pub(super) fn of(values: &Bound<'_, PyAny>, policy: Policy) -> PyResult<Self> {
         let copy;
         let values = match values.cast::<PyListBase>() {
             Ok(list) => {
@@ -31,7 +31,7 @@ impl Values {
         };
         let mut scratch = Scratch::take();
         let one = |value: PyResult<Bound<'_, PyAny>>| {
-            let value = Value::of(&value?, terms, &mut scratch)?;
+            let value = Value::of(&value?, policy, &mut scratch)?;
             Ok((value, scratch.bytes.clone()))
         };
         values.try_iter()?.map(one).collect::<PyResult<_>>().map(Self)
@@ -128,7 +128,7 @@ pub(super) fn repeat(list: &List, n: &Bound<'_, PyAny>) -> PyResult<()> {
         if all.len.checked_mul(times).is_none_or(|len| len > most) {
             return Err(PyMemoryError::new_err(()));
         }
-        let values = Values::of(objects(py, list, &all)?.as_any(), list.terms())?;
+        let values = Values::of(objects(py, list, &all)?.as_any(), list.policy())?;
         let data = values.data().repeat(times as usize);
         ready(py, list)?;
         Ok(list.replace_all(all.version, &data).map_err(Raise::raise)?.ok())
