@@ -28,6 +28,7 @@ LAYERS = {
     "words": 3,
     "arena": 4,
     "codec": 5,
+    "task": 5,
     "handle": 5,
     "travel": 5,
     "channel": 6,

@@ -146,6 +146,9 @@ pub enum PutError<T> {
     Arena(T, ArenaError),
     /// The value could not be serialised.
     Encode(T, String),
+    /// The value, or its priority, has no place in the queue's order: it has none, or can't be compared
+    /// with what is there. Only queues by priority say this.
+    Unordered(T, String),
 }
 
 impl<T> PutError<T> {
@@ -164,7 +167,8 @@ impl<T> PutError<T> {
             PutError::Full(v)
             | PutError::Closed(v)
             | PutError::Arena(v, _)
-            | PutError::Encode(v, _) => v,
+            | PutError::Encode(v, _)
+            | PutError::Unordered(v, _) => v,
         }
     }
 
@@ -190,6 +194,7 @@ impl<T> fmt::Debug for PutError<T> {
             PutError::Closed(_) => f.write_str("Closed(..)"),
             PutError::Arena(_, e) => write!(f, "Arena(.., {e:?})"),
             PutError::Encode(_, e) => write!(f, "Encode(.., {e:?})"),
+            PutError::Unordered(_, e) => write!(f, "Unordered(.., {e:?})"),
         }
     }
 }
@@ -201,6 +206,7 @@ impl<T> fmt::Display for PutError<T> {
             PutError::Closed(_) => f.write_str("closed: nobody will take the value"),
             PutError::Arena(_, e) => e.fmt(f),
             PutError::Encode(_, e) => write!(f, "the value could not be serialised: {e}"),
+            PutError::Unordered(_, e) => write!(f, "no place in the queue's order: {e}"),
         }
     }
 }

@@ -57,6 +57,8 @@ pub mod process;
 pub mod queue;
 #[cfg(not(loom))]
 pub mod sync;
+#[cfg(all(feature = "async", not(loom)))]
+mod task;
 #[cfg(not(loom))]
 mod travel;
 
@@ -75,7 +77,10 @@ pub use channel::{End, Received};
 #[cfg(not(loom))]
 pub use codec::Value;
 #[cfg(not(loom))]
-pub use collections::{RawDict, RawList, SharedDict, SharedList, SharedValue};
+pub use collections::{
+    LifoQueue, PriorityQueue, RawDict, RawLifoQueue, RawList, RawPriorityQueue, SharedDict,
+    SharedList, SharedValue,
+};
 #[cfg(not(loom))]
 pub use error::{
     ArenaError, FamilyError, GetError, HandleError, JoinError, PipeError, PutError, SpawnError,

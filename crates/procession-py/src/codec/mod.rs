@@ -10,12 +10,13 @@
 //! | `Buffers` | a pickle with out-of-band buffers | table, and the pickle if it fits | (pickle,) buffers |
 //! | `SmallBuffers` | the same, small | table, pickle, buffers | – |
 //! | `Bytes` | somebody's own bytes | they, if they fit | else they |
+//! | `Data` | what a Rust program sent as plain values | they, if short | else they |
 //!
 //! Large bytes and strings of ASCII are copied once, from the object into the block, and once more
 //! out of it.
 //!
 //! `Bytes` are what `Connection.send_bytes` sends: who receives an object takes them for a pickle of
-//! one. The reverse is [`whole`]: any message as bytes.
+//! one. The reverse is [`whole`]: any message as bytes. `Data` are bytes, however they are received.
 //!
 //! A message that carries handles has a block in any case, if of no bytes: the block counts them.
 //! So *an empty inline part* says that the body is in the block, and not the block's presence.
@@ -64,11 +65,13 @@ pub(crate) enum Kind {
     Buffers = 3,
     SmallBuffers = 4,
     Bytes = 5,
+    Data = 6,
 }
 
 impl Kind {
     fn from_wire(kind: u8) -> Option<Self> {
-        [Self::Plain, Self::Pickle, Self::Buffers, Self::SmallBuffers, Self::Bytes]
+        use Kind::{Buffers, Bytes, Data, Pickle, Plain, SmallBuffers};
+        [Plain, Pickle, Buffers, SmallBuffers, Bytes, Data]
             .into_iter()
             .find(|known| *known as u8 == kind)
     }
@@ -137,6 +140,7 @@ pub(crate) fn decode_small<'py>(
         Some(Kind::Plain) => plain::decode(py, scratch),
         Some(Kind::Pickle) => pickle::loads(&PyBytes::new(py, &scratch.bytes)),
         Some(Kind::SmallBuffers) => pickle::loads_inline(py, &scratch.bytes),
+        Some(Kind::Data) => Ok(PyBytes::new(py, &scratch.bytes).into_any()),
         _ => Err(DecodeError::Corrupt("unknown kind")),
     }
 }
@@ -241,6 +245,10 @@ pub(crate) fn decode<'py>(
         (Kind::Pickle | Kind::Bytes, _block) => pickle::loads(&PyBytes::new(py, inline)),
         (Kind::Buffers, Some(block)) => pickle::loads_over_block(py, inline, block),
         (Kind::SmallBuffers, _block) => pickle::loads_inline(py, inline),
+        (Kind::Data, Some(block)) if inline.is_empty() => {
+            Ok(bytes_of(py, &block, 0, block.len())?.into_any())
+        }
+        (Kind::Data, _block) => Ok(PyBytes::new(py, inline).into_any()),
         _ => Err(DecodeError::Corrupt("a part is missing")),
     }
 }

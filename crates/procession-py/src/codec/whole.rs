@@ -38,7 +38,7 @@ impl<'a, 'py> Whole<'a, 'py> {
         message: Received,
         scratch: &'a mut Buffers,
     ) -> Result<Self, DecodeError> {
-        if ![Kind::Bytes as u8, Kind::Pickle as u8].contains(&message.kind) {
+        if ![Kind::Bytes as u8, Kind::Pickle as u8, Kind::Data as u8].contains(&message.kind) {
             return Ok(Self::Pickled(pickle::dumps(&decode(py, message, scratch)?)?));
         }
         Ok(match message.block {

@@ -226,7 +226,7 @@ impl Inner {
             {
                 continue;
             }
-            let cell = at % SPAN >> class;
+            let cell = (at % SPAN) >> class;
             let bits = self.map.word(self.map.layout.span_bits(at / SPAN, cell / 64))?;
             if self.take_if_free(at, bits, 1 << (cell % 64), me)? {
                 recent.note(class, at);

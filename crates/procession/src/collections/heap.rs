@@ -304,6 +304,74 @@ impl Ref {
         }
     }
 
+    /// As [`Ref::drop`], of the last thing that a step does to the heap: what is free at its end is
+    /// written next.
+    #[inline]
+    pub(super) fn drop_last(self, step: &mut Step) -> Result<(), ArenaError> {
+        self.drop(step)?;
+        if self.tag() == SMALL {
+            let (segment, len) = self.record(step)?;
+            if step.root(TAIL) >> 8 == segment {
+                if step.load(segment)? == 0 {
+                    step.set_root(POS, segment + HEAD);
+                } else if self.at() + Ref::size(len) == step.root(POS) {
+                    step.set_root(POS, self.at());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Ref::drop_last`], of the newest of all that is stored: nothing behind it is in use. With the
+    /// last segment empty, and half of its own free, that is where the heap ends from now on.
+    #[inline]
+    pub(super) fn drop_newest(self, step: &mut Step) -> Result<(), ArenaError> {
+        self.drop_last(step)?;
+        let tail = step.root(TAIL);
+        if self.tag() == SMALL && tail >> 8 != self.at() & !((1 << (self.0 >> 3 & 31)) - 1) {
+            self.end_here(step, tail)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn end_here(self, step: &mut Step, tail: u64) -> Result<(), ArenaError> {
+        let (segment, _) = self.record(step)?;
+        let log2 = self.0 >> 3 & 31;
+        let is_half_free = self.at() - segment < 1 << (log2 - 1);
+        if is_half_free && step.load(segment)? != 0 && step.load(tail >> 8)? == 0 {
+            step.free(tail >> 8)?;
+            step.set_root(ROOM, step.root(ROOM).saturating_sub(1 << (tail & 31)));
+            step.set_root(TAIL, segment << 8 | log2);
+            step.set_root(POS, self.at());
+        }
+        Ok(())
+    }
+
+    /// Where the bytes of a small one lie, if there are `len` of them.
+    #[inline]
+    pub(super) fn bytes_at(self, step: &Step, len: u64) -> Result<u64, ArenaError> {
+        if self.tag() == SMALL && self.record(step)?.1 == len {
+            return Ok(self.at() + 8);
+        }
+        Err(step.corrupt("a ref to words"))
+    }
+
+    /// Another one with the same bytes. It has no handles.
+    pub(super) fn duplicate(self, step: &mut Step) -> Result<Ref, ArenaError> {
+        if self.is_none() || self.tag() == TINY {
+            return Ok(self);
+        }
+        let mut bytes = Vec::new();
+        self.read(step, &mut bytes)?;
+        if self.tag() == SMALL {
+            return append(step, self.kind(), &bytes);
+        }
+        let at = step.alloc(bytes.len() as u64)?;
+        step.inner.map.copy_in(at, &bytes)?;
+        Ok(Ref(at << 16 | u64::from(self.kind()) << 8 | LARGE))
+    }
+
     /// Writes other bytes over a small one that has the same place for them, if they are few: false if
     /// that is not so.
     #[inline]
@@ -389,6 +457,17 @@ fn new_segment(step: &mut Step, size: u64) -> Result<(u64, u32), ArenaError> {
     step.set_root(ROOM, room.wrapping_add(1 << log2));
     step.set_root(LIVE, live);
     Ok((at, log2))
+}
+
+/// Words in a record of their own.
+pub(super) fn append_words(step: &mut Step, words: &[u64]) -> Result<Ref, ArenaError> {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    append(step, 0, &bytes)
+}
+
+/// Bytes of all segments.
+pub(super) fn room(step: &Step) -> u64 {
+    if step.root(TAIL) == 0 { 0 } else { step.root(ROOM) }
 }
 
 /// Whether more than half of it is not in use, and not all of it is the segment that is being filled,

@@ -14,7 +14,7 @@ use crate::codec::DATA;
 use crate::error::{ArenaError, PutError};
 
 /// A message to be written in place and sent: a slice of values, in the arena if it is longer than
-/// 4 KiB.
+/// 1 KiB.
 ///
 /// It goes to whichever queue or connection of the same family it is handed to. The values are what the
 /// memory held before, or zero: write them all. Dropped, the memory goes back.

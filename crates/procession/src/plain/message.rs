@@ -14,8 +14,9 @@ use crate::channel::scratch::Scratch;
 use crate::codec::{self, BYTES, DATA, PLAIN};
 use crate::error::{ArenaError, GetError, PutError};
 
-/// Up to here a message is copied through the ring. Beyond, a block of its own costs less.
-pub(super) const COPIED_MAX: usize = 4 * 1024;
+/// Up to here a message is copied through the ring. Beyond, a block of its own costs less: a round trip
+/// with 2 KiB takes 1.9 µs so, and 3.3 through the ring.
+pub(super) const COPIED_MAX: usize = 1024;
 
 /// What can be sent at all: it has bytes, and a block is aligned for it.
 pub(super) const fn assert_sendable<T>() {

@@ -31,6 +31,10 @@ pub(crate) mod image;
 pub(crate) mod limits;
 #[cfg(not(loom))]
 pub(crate) mod memory;
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) mod per_process;
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) mod poller;
 #[cfg(not(loom))]
 pub(crate) mod process;
 #[cfg(not(loom))]

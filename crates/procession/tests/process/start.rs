@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
 
-use procession::{JoinError, Process, ProcessBuilder, Queue, SpawnError};
+use procession::{Family, JoinError, Process, ProcessBuilder, Queue, SpawnError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::harness::{Test, tests};
@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = tests![
     nested,
     two_hundred,
     dropped_ones_are_waited_for,
+    named_families,
     a_file_that_is_gone,
 ];
 
@@ -303,6 +304,7 @@ pub(crate) fn play_role() -> bool {
             println!("{}", line.handle().iter().map(|b| format!("{b:02x}")).collect::<String>());
             println!("{}", line.get().unwrap());
         }
+        Ok("named family") => in_a_named_family(),
         _ => return false,
     }
     true
@@ -314,6 +316,35 @@ pub(crate) fn other_family() -> (std::process::Child, impl BufRead) {
     let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap());
     (child, lines)
+}
+
+/// Its current family and another one have names; children are of the first, and find the second.
+fn in_a_named_family() {
+    let [family, other] = ["process-test", "process-test-2"].map(|n| Family::open(n).unwrap());
+    family.make_current().unwrap();
+    let jobs: Queue<u32> = other.queue("jobs", None).unwrap();
+    let put = |jobs: Queue<u32>| {
+        jobs.put(1).unwrap();
+        let own: Queue<u32> = Family::current().unwrap().queue("own", None).unwrap();
+        own.put(2).unwrap();
+        let other = Family::open("process-test-2").unwrap();
+        other.queue::<u32>("jobs", None).unwrap().put(3).unwrap();
+        Family::current().unwrap().name()
+    };
+    let name = Process::spawn(put, jobs.clone()).unwrap().join().unwrap();
+    let own: Queue<u32> = family.queue("own", None).unwrap();
+    println!("{name:?} {:?} {:?}", jobs.get_many(9).unwrap(), own.get_many(9).unwrap());
+}
+
+fn named_families() {
+    let here = std::env::current_exe().unwrap();
+    let folder = here.with_file_name(format!("process-test-{}.d", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let output = in_role(&here, "named family").env("PROCESSION_FAMILY_DIR", &folder).output();
+    let left = std::fs::remove_dir(&folder);
+    let output = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert_eq!(output, "Some(\"process-test\") [1, 3] [2]\n");
+    left.unwrap(); // it is empty
 }
 
 fn a_file_that_is_gone() {

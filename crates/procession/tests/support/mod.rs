@@ -10,6 +10,7 @@
     clippy::must_use_candidate
 )]
 
+pub mod executor;
 pub mod folder;
 pub mod primitives;
 pub mod random;

@@ -278,9 +278,11 @@ impl Inner {
             self.participant(serial).departed.load(Ordering::Acquire) == 0
                 && !self.serial_is_dead(serial)
         };
+        if others().any(|(serial, state)| state == ALIVE && stays(serial)) {
+            return false;
+        }
         // An embryo is of a process that lives and has the arena already, or of none.
-        !others().any(|(serial, state)| state == ALIVE && stays(serial))
-            && !(others().any(|(_, state)| state == EMBRYO) && self.has_unregistered_process())
+        !others().any(|(_, state)| state == EMBRYO) || !self.has_unregistered_process()
     }
 }
 

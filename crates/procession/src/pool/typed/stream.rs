@@ -116,6 +116,7 @@ impl<'p, I: Iterator<Item = A>, A: Send + 'static, R> Flow<'p, I, A, R> {
         let core = &{ self.pool }.core;
         loop {
             self.feed();
+            core.collect_ready();
             let found = core.wait(Patience::Endless, || match attempt(&self.begun) {
                 None if self.is_at_end() || self.wanted() > 0 => Some(None),
                 None => None,
@@ -135,6 +136,8 @@ impl<'p, I: Iterator<Item = A>, A: Send + 'static, R> Flow<'p, I, A, R> {
 
     fn next(&mut self) -> Option<(usize, Result<R, TaskError>)> {
         if !self.there.is_empty() {
+            // Whoever takes his time between two results keeps the workers busy all the same.
+            self.pool.core.collect_ready();
             self.feed();
         } else if !self.refused {
             let there = self.wait(|begun| {
