@@ -71,12 +71,6 @@ pub enum ArenaError {
         /// Which limit it was.
         why: &'static str,
     },
-    /// A handle inside the value is of another family, which this family's memory cannot count.
-    #[error(
-        "a handle inside is of another family: only that family's own queues and collections can \
-         keep its objects alive; send its handle() bytes, and keep the object yourself"
-    )]
-    Foreign,
     /// Shared memory holds what no correct program writes.
     #[error("the arena is corrupt: {0}")]
     Corrupt(String),
@@ -169,6 +163,17 @@ impl<T> PutError<T> {
             | PutError::Arena(v, _)
             | PutError::Encode(v, _)
             | PutError::Unordered(v, _) => v,
+        }
+    }
+
+    #[cfg(all(feature = "async", feature = "bytemuck"))]
+    pub(crate) fn without_value(self) -> PutError<()> {
+        match self {
+            PutError::Full(_) => PutError::Full(()),
+            PutError::Closed(_) => PutError::Closed(()),
+            PutError::Arena(_, e) => PutError::Arena((), e),
+            PutError::Encode(_, e) => PutError::Encode((), e),
+            PutError::Unordered(_, e) => PutError::Unordered((), e),
         }
     }
 

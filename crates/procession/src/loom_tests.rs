@@ -8,6 +8,7 @@
 //! that: those models are bounded by the number of preemptions, 2 unless `LOOM_MAX_PREEMPTIONS` says
 //! otherwise.
 
+mod rwlock;
 mod words;
 
 use std::time::Duration;

@@ -368,3 +368,39 @@ support::alone!(a_message_that_names_anothers_block_is_not_taken {
         assert_eq!(*queue.get_slice().unwrap(), *vec![value; LEN]);
     }
 });
+
+#[cfg(feature = "async")]
+#[test]
+fn futures_carry_the_same_and_may_change_threads() {
+    fn sent<F: Future + Send>(future: F) -> F::Output {
+        pollster::block_on(future)
+    }
+    let _one = alone();
+    let queue = PlainQueue::<u32>::bounded(1).unwrap();
+    let (a, b) = plain_pipe::<u32>().unwrap();
+    for len in [1, 10_000] {
+        sent(queue.put_loan_async(queue.loan(len).unwrap())).unwrap();
+        assert_eq!(sent(queue.get_slice_async()).unwrap().len(), len);
+        sent(a.send_loan_async(a.loan(len).unwrap())).unwrap();
+        assert_eq!(sent(b.recv_slice_async()).unwrap().len(), len);
+    }
+    sent(queue.put_async(&1)).unwrap();
+    // One that waits for room, and gets it.
+    let taker = queue.clone();
+    let mut full = queue.loan(10_000).unwrap();
+    full.fill(3);
+    let taking = std::thread::spawn(move || taker.get());
+    sent(queue.put_loan_async(full)).unwrap();
+    assert_eq!(taking.join().unwrap().unwrap(), 1);
+    assert_eq!(*sent(queue.get_slice_async()).unwrap(), *vec![3; 10_000]);
+    sent(a.send_async(&7)).unwrap();
+    assert_eq!(sent(b.recv_async()).unwrap(), 7);
+    queue.close();
+    let loan = queue.loan(10_000).unwrap();
+    assert!(
+        matches!(sent(queue.put_loan_async(loan)), Err(PutError::Closed(l)) if l.len() == 10_000)
+    );
+    let typed: Queue<String> = queue.raw().clone().into();
+    assert!(matches!(sent(typed.get_async()), Err(GetError::Closed)));
+    assert!(matches!(sent(typed.put_async("x".into())), Err(PutError::Closed(_))));
+}

@@ -33,6 +33,7 @@ pub(crate) mod handles;
 mod keys;
 mod pickle;
 mod plain;
+mod policy;
 pub(crate) mod python;
 mod scratch;
 mod seen;
@@ -50,6 +51,7 @@ use pyo3::types::PyBytes;
 use crate::error::CorruptArenaError;
 use crate::memory;
 use pickle::Pickled;
+pub(crate) use policy::Policy;
 pub(crate) use scratch::{Buffers, Scratch};
 pub(crate) use whole::{Whole, pack_bytes};
 
@@ -84,16 +86,17 @@ pub(crate) enum Prepared<'py> {
     Pickle(Pickled<'py>),
 }
 
-/// Encodes `obj`, into `scratch` as far as it is small. The errors are what pickle says about the
-/// object.
+/// Encodes `obj`, into `scratch` as far as it is small. The errors are what pickle or the policy says
+/// about the object.
 #[inline]
 pub(crate) fn prepare<'py>(
     obj: &Bound<'py, PyAny>,
+    policy: Policy,
     scratch: &mut Buffers,
 ) -> PyResult<Prepared<'py>> {
     match prepare_plain(obj, scratch)? {
         Some(prepared) => Ok(prepared),
-        None => Ok(Prepared::Pickle(Pickled::of(obj)?)),
+        None => policy.prepare(obj, scratch),
     }
 }
 
@@ -103,7 +106,7 @@ pub(crate) fn prepare_plain<'py>(
     obj: &Bound<'py, PyAny>,
     scratch: &mut Buffers,
 ) -> PyResult<Option<Prepared<'py>>> {
-    match plain::encode(obj, scratch) {
+    match plain::encode(obj, 0, scratch) {
         Ok(()) => Ok(Some(Prepared::Plain)),
         Err(plain::Unplain::Other) => Ok(None),
         Err(plain::Unplain::NoMemory) => Err(PyMemoryError::new_err(())),
@@ -134,8 +137,10 @@ pub(crate) fn loads<'py>(py: Python<'py>, stream: &[u8]) -> PyResult<Bound<'py, 
 pub(crate) fn decode_small<'py>(
     py: Python<'py>,
     kind: u8,
+    policy: Policy,
     scratch: &mut Buffers,
 ) -> Result<Bound<'py, PyAny>, DecodeError> {
+    policy.admit(py, kind)?;
     match Kind::from_wire(kind) {
         Some(Kind::Plain) => plain::decode(py, scratch),
         Some(Kind::Pickle) => pickle::loads(&PyBytes::new(py, &scratch.bytes)),
@@ -224,15 +229,17 @@ pub(crate) fn decode_inline<'py>(
     plain::decode(py, scratch)
 }
 
-/// The object that a message stands for. Its inline part is `scratch.bytes`.
+/// The object that a message stands for, if the policy lets it out. Its inline part is `scratch.bytes`.
 pub(crate) fn decode<'py>(
     py: Python<'py>,
     message: Received,
+    policy: Policy,
     scratch: &mut Buffers,
 ) -> Result<Bound<'py, PyAny>, DecodeError> {
     if is_inline(&message) {
         return decode_inline(py, scratch);
     }
+    policy.admit(py, message.kind)?;
     let kind = Kind::from_wire(message.kind).ok_or(DecodeError::Corrupt("unknown kind"))?;
     let inline = &scratch.bytes;
     match (kind, message.block) {

@@ -35,6 +35,9 @@ const LEN_SHIFT: u32 = 2;
 const LENS: u64 = (1 << (VERSION_SHIFT - LEN_SHIFT)) - 1;
 const VERSION_SHIFT: u32 = 16;
 
+/// So often a block that stays the same is not to be had before memory is said to lack.
+const TRIES: u32 = 3;
+
 /// The state after `seen`.
 fn next(seen: u64, place: u64, len: usize) -> u64 {
     let version = (seen >> VERSION_SHIFT).wrapping_add(1);
@@ -100,28 +103,29 @@ impl Cell {
     /// inside alive. Without the lock.
     pub(crate) fn snapshot(&self, out: &mut Vec<u8>) -> Result<Option<Pin>, ArenaError> {
         let from = out.len();
+        let (mut last, mut tries) = (None, 0);
         loop {
             let seen = self.state.load(Ordering::Acquire);
             out.truncate(from);
-            if seen & PLACE == IN_BLOCK {
-                if let Some(pin) = self.pin(seen)? {
-                    pin.copy_to(out);
-                    return Ok(Some(pin));
-                }
-            } else {
+            if seen & PLACE != IN_BLOCK {
                 self.read_half(seen, out)?;
-            }
-            fence(Ordering::Acquire); // pairs with the one in `write_half`
-            if self.state.load(Ordering::Relaxed) == seen {
-                if seen & PLACE != IN_BLOCK {
-                    return Ok(None);
-                }
-                // It is still there, so what lacked was memory for an entry, or address space.
-                self.read(out)?;
-                fence(Ordering::Acquire);
+                fence(Ordering::Acquire); // pairs with the one in `write_half`
                 if self.state.load(Ordering::Relaxed) == seen {
                     return Ok(None);
                 }
+                continue;
+            }
+            if let Some(pin) = self.pin(seen)? {
+                pin.copy_to(out);
+                return Ok(Some(pin));
+            }
+            // Somebody is replacing it, dead or alive: it is done when the arena lock can be had.
+            drop(self.lease.inner.guard()?);
+            tries = if last == Some(seen) { tries + 1 } else { 0 };
+            last = Some(seen);
+            if tries == TRIES {
+                let why = "there is no memory or address space to keep the value while it is read";
+                return Err(ArenaError::Full { requested: PAGE, free: 0, why });
             }
         }
     }
@@ -179,7 +183,7 @@ impl Cell {
     #[cold]
     fn write_block(&self, seen: u64, bytes: &[u8], holds: &[Lease]) -> Result<(), ArenaError> {
         let (inner, id) = (self.lease.inner, self.lease.id);
-        let mut block = Block::alloc(inner, bytes.len(), &lease::ids_of(inner, holds)?)?;
+        let mut block = Block::alloc(inner, bytes.len(), &lease::ids_of(inner, holds))?;
         block.write(0, bytes);
         let at = block.reference().at;
         inner.desc(at)?.queue.store(id.pack(), Ordering::Relaxed);

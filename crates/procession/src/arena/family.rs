@@ -310,6 +310,21 @@ impl Family {
         registry().current.map(Family)
     }
 
+    /// All families that this process is a member of.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::Family;
+    /// assert!(Family::all().is_empty());
+    /// assert_eq!(Family::current()?.id(), Family::all()[0].id());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn all() -> Vec<Family> {
+        registry().all.iter().copied().map(Family).collect()
+    }
+
     /// Makes this process a member of the family whose arena `fd` is; it becomes the current one.
     ///
     /// # Errors

@@ -279,10 +279,11 @@ impl Channel {
 
 impl Family {
     /// Memory for a message. The objects of the leases in `holds` are counted into it: they live as
-    /// long as the block, wherever it goes.
+    /// long as the block, wherever it goes. (Objects of another family are not: who reads the message
+    /// finds them if they still live.)
     ///
     /// # Errors
-    /// [`ArenaError::Full`] if there is none, [`ArenaError::Foreign`] if a lease is of another family.
+    /// [`ArenaError::Full`] if there is none.
     ///
     /// # Examples
     /// ```
@@ -292,6 +293,6 @@ impl Family {
     /// # Ok(()) }
     /// ```
     pub fn alloc(&self, len: usize, holds: &[Lease]) -> Result<Block, ArenaError> {
-        Block::alloc(self.inner(), len, &lease::ids_of(self.inner(), holds)?)
+        Block::alloc(self.inner(), len, &lease::ids_of(self.inner(), holds))
     }
 }

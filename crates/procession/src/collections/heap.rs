@@ -15,6 +15,8 @@
 //! what the emptier segments have is moved to the end, a little with each operation. Large ones have a
 //! block of their own, which may carry handles.
 
+mod ends;
+
 use super::stock::Stock;
 use crate::arena::block::{Block, is_long_run};
 use crate::arena::family::Inner;
@@ -98,7 +100,7 @@ impl<'a> Ready<'a> {
         if let Some(light) = Ready::light(datum) {
             return Ok(light);
         }
-        let ids = lease::ids_of(inner, datum.holds)?;
+        let ids = lease::ids_of(inner, datum.holds);
         let mut block = Block::alloc(inner, datum.bytes.len(), &ids)?;
         block.write(0, datum.bytes);
         Ok(Ready::Large(datum.kind, block))
@@ -302,50 +304,6 @@ impl Ref {
             LARGE => step.free(self.at()),
             _ => Ok(()),
         }
-    }
-
-    /// As [`Ref::drop`], of the last thing that a step does to the heap: what is free at its end is
-    /// written next.
-    #[inline]
-    pub(super) fn drop_last(self, step: &mut Step) -> Result<(), ArenaError> {
-        self.drop(step)?;
-        if self.tag() == SMALL {
-            let (segment, len) = self.record(step)?;
-            if step.root(TAIL) >> 8 == segment {
-                if step.load(segment)? == 0 {
-                    step.set_root(POS, segment + HEAD);
-                } else if self.at() + Ref::size(len) == step.root(POS) {
-                    step.set_root(POS, self.at());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// As [`Ref::drop_last`], of the newest of all that is stored: nothing behind it is in use. With the
-    /// last segment empty, and half of its own free, that is where the heap ends from now on.
-    #[inline]
-    pub(super) fn drop_newest(self, step: &mut Step) -> Result<(), ArenaError> {
-        self.drop_last(step)?;
-        let tail = step.root(TAIL);
-        if self.tag() == SMALL && tail >> 8 != self.at() & !((1 << (self.0 >> 3 & 31)) - 1) {
-            self.end_here(step, tail)?;
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn end_here(self, step: &mut Step, tail: u64) -> Result<(), ArenaError> {
-        let (segment, _) = self.record(step)?;
-        let log2 = self.0 >> 3 & 31;
-        let is_half_free = self.at() - segment < 1 << (log2 - 1);
-        if is_half_free && step.load(segment)? != 0 && step.load(tail >> 8)? == 0 {
-            step.free(tail >> 8)?;
-            step.set_root(ROOM, step.root(ROOM).saturating_sub(1 << (tail & 31)));
-            step.set_root(TAIL, segment << 8 | log2);
-            step.set_root(POS, self.at());
-        }
-        Ok(())
     }
 
     /// Where the bytes of a small one lie, if there are `len` of them.

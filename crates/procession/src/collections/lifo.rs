@@ -51,7 +51,7 @@ face!(RawLifoQueue, Kind::Lifo);
 fn top(step: &Step, len: u64) -> Result<(u64, u64), ArenaError> {
     let block = step.root(TOP);
     step.inner.stocked_words(block, PER_BLOCK + 1, step.id)?;
-    Ok((block, block + 8 * ((len - 1) % PER_BLOCK + 1)))
+    Ok((block, block + 8 * (len.wrapping_sub(1) % PER_BLOCK + 1)))
 }
 
 /// The newest one, and its block.
@@ -83,8 +83,7 @@ fn push(step: &mut Step, r: Ref) -> Result<(), ArenaError> {
 
 /// Lets go of the newest one.
 #[inline]
-fn pop(step: &mut Step, value: Ref, block: &u64, left: u64) -> Result<(), ArenaError> {
-    let block = *block;
+fn pop(step: &mut Step, value: Ref, block: u64, left: u64) -> Result<(), ArenaError> {
     if left.is_multiple_of(PER_BLOCK) {
         step.set_root(TOP, step.load(block)?);
         if step.root(SPARE) == 0 {

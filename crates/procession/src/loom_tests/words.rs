@@ -20,13 +20,13 @@ const DEAD: Serial = 99;
 
 /// Sleeping as futexes do it: a wake-up reaches those who sleep on the same word. No sleep times out,
 /// but on a lock that the dead one holds: a lost wake-up is a deadlock, which loom reports.
-struct Beds {
+pub(super) struct Beds {
     asleep: Mutex<Vec<(usize, bool)>>,
     bell: Condvar,
 }
 
 impl Beds {
-    fn new() -> Beds {
+    pub(super) fn new() -> Beds {
         Beds { asleep: Mutex::new(Vec::new()), bell: Condvar::new() }
     }
 }

@@ -26,6 +26,7 @@
 //! Names, kinds and objects are the same for Rust and Python programs; the values in a queue or dict are
 //! MessagePack (see [`codec`](crate::codec)).
 
+mod calls;
 mod directory;
 mod entry;
 mod kinds;

@@ -10,9 +10,10 @@ use super::raw::RawConnection;
 use super::typed::Connection;
 use super::waiting::ROOM_SLICE;
 use crate::arena::block::Block;
-use crate::channel::Channel;
 use crate::channel::carrier::{Carrier, Refused};
-use crate::channel::message;
+use crate::channel::message::{self, Patience};
+use crate::channel::scratch::Scratch;
+use crate::channel::{Channel, Received};
 use crate::codec;
 use crate::error::{ArenaError, GetError, PutError};
 use crate::ring::fifo::weight;
@@ -42,26 +43,9 @@ impl<T: Serialize> Connection<T> {
     /// # Ok(()) }) }
     /// ```
     pub async fn send_async(&self, value: T) -> Result<(), PutError<T>> {
-        let (inline, mut block, value) = message::pack(self.raw().family(), value)?;
-        let weight = weight(inline.len(), block.as_ref().map_or(0, Block::len));
-        let mut waiter = Waiter::new(Room { channel: self.raw().sending(), weight });
-        let sent = poll_fn(|cx| {
-            waiter.poll(cx, || match self.raw().offer(codec::PLAIN, &inline, block.take()) {
-                // While it waits it asks itself whether anybody will ever read.
-                Err(Refused::Full(back)) if self.raw().is_hung_up() => {
-                    Some(Err(Refused::Over(back)))
-                }
-                Err(Refused::Full(back)) => {
-                    block = back;
-                    None
-                }
-                done => Some(done),
-            })
-        });
-        match sent.await {
-            Ok(done) => done.map_err(|e| e.with(value)),
-            Err(e) => Err(PutError::Arena(value, e)),
-        }
+        let (inline, block, value) = message::pack(self.raw().family(), value)?;
+        let sent = self.raw().send_message(codec::PLAIN, &inline, block).await;
+        sent.map_err(|e| e.with(value))
     }
 }
 
@@ -88,11 +72,44 @@ impl<T: DeserializeOwned> Connection<T> {
     /// # Ok(()) }) }
     /// ```
     pub async fn recv_async(&self) -> Result<T, GetError> {
-        let mut waiter = Waiter::new(Messages(self.raw()));
-        let got = poll_fn(|cx| {
-            waiter.poll(cx, || match self.try_recv() {
-                Err(GetError::Empty) => None,
+        let (message, inline) = self.raw().recv_message().await?;
+        message::unpack(&message, &inline)
+    }
+}
+
+impl RawConnection {
+    pub(crate) async fn send_message(
+        &self,
+        kind: u8,
+        inline: &[u8],
+        mut block: Option<Block>,
+    ) -> Result<(), Refused> {
+        let weight = weight(inline.len(), block.as_ref().map_or(0, Block::len));
+        let mut waiter = Waiter::new(Room { channel: self.sending(), weight });
+        let sent = poll_fn(|cx| {
+            waiter.poll(cx, || match self.offer(kind, inline, block.take()) {
+                // While it waits it asks itself whether anybody will ever read.
+                Err(Refused::Full(back)) if self.is_hung_up() => Some(Err(Refused::Over(back))),
+                Err(Refused::Full(back)) => {
+                    block = back;
+                    None
+                }
                 done => Some(done),
+            })
+        });
+        let done = sent.await;
+        done.unwrap_or_else(|e| Err(Refused::Arena(e, block)))
+    }
+
+    pub(crate) async fn recv_message(&self) -> Result<(Received, Scratch), GetError> {
+        let mut waiter = Waiter::new(Messages(self));
+        let got = poll_fn(|cx| {
+            waiter.poll(cx, || {
+                let mut inline = Scratch::take();
+                match self.get(&mut inline, Patience::None) {
+                    Err(GetError::Empty) => None,
+                    done => Some(done.map(|message| (message, inline))),
+                }
             })
         });
         got.await?

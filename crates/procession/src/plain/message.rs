@@ -45,10 +45,16 @@ pub(super) fn put(
 /// Receives a message that is one value.
 #[inline]
 pub(super) fn get<T: Pod>(carrier: &impl Carrier, patience: Patience) -> Result<T, GetError> {
-    const { assert_sendable::<T>() };
     let mut inline = Scratch::take();
     let message = carrier.get(&mut inline, patience)?;
-    let (bytes, _) = content(&message, &inline)?;
+    value(&message, &inline)
+}
+
+/// The value that a message is.
+#[inline]
+pub(super) fn value<T: Pod>(message: &Received, inline: &[u8]) -> Result<T, GetError> {
+    const { assert_sendable::<T>() };
+    let (bytes, _) = content(message, inline)?;
     if bytes.len() != size_of::<T>() {
         return Err(other_length::<T>(bytes.len(), "one"));
     }
@@ -60,10 +66,15 @@ pub(super) fn get_slice<T: Pod>(
     carrier: &impl Carrier,
     patience: Patience,
 ) -> Result<PlainSlice<T>, GetError> {
-    const { assert_sendable::<T>() };
     let mut inline = Scratch::take();
     let message = carrier.get(&mut inline, patience)?;
-    let (bytes, lead) = content(&message, &inline)?;
+    slice(message, &inline)
+}
+
+/// The values that a message is.
+pub(super) fn slice<T: Pod>(message: Received, inline: &[u8]) -> Result<PlainSlice<T>, GetError> {
+    const { assert_sendable::<T>() };
+    let (bytes, lead) = content(&message, inline)?;
     if !bytes.len().is_multiple_of(size_of::<T>()) {
         return Err(other_length::<T>(bytes.len(), "a whole number of"));
     }

@@ -28,6 +28,8 @@
 //!
 //! [`GetError::Decode`]: crate::GetError::Decode
 
+#[cfg(feature = "async")]
+mod asynchronous;
 mod connection;
 mod loan;
 mod message;

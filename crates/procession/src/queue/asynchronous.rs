@@ -7,8 +7,11 @@ use serde::de::DeserializeOwned;
 
 use super::raw::RawQueue;
 use super::typed::Queue;
+use crate::arena::block::Block;
+use crate::channel::Received;
 use crate::channel::carrier::{Carrier, Refused};
-use crate::channel::message;
+use crate::channel::message::{self, Patience};
+use crate::channel::scratch::Scratch;
 use crate::codec;
 use crate::error::{ArenaError, GetError, PutError};
 use crate::task::{Key, Source, Waiter, Way, What};
@@ -35,21 +38,9 @@ impl<T: Serialize> Queue<T> {
     /// # Ok(()) }) }
     /// ```
     pub async fn put_async(&self, value: T) -> Result<(), PutError<T>> {
-        let (inline, mut block, value) = message::pack(self.raw().family(), value)?;
-        let mut waiter = Waiter::new(Room(self.raw()));
-        let put = poll_fn(|cx| {
-            waiter.poll(cx, || match self.raw().offer(codec::PLAIN, &inline, block.take()) {
-                Err(Refused::Full(back)) => {
-                    block = back;
-                    None
-                }
-                done => Some(done),
-            })
-        });
-        match put.await {
-            Ok(done) => done.map_err(|e| e.with(value)),
-            Err(e) => Err(PutError::Arena(value, e)),
-        }
+        let (inline, block, value) = message::pack(self.raw().family(), value)?;
+        let put = self.raw().put_message(codec::PLAIN, &inline, block).await;
+        put.map_err(|e| e.with(value))
     }
 }
 
@@ -76,14 +67,8 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Ok(()) }) }
     /// ```
     pub async fn get_async(&self) -> Result<T, GetError> {
-        let mut waiter = Waiter::new(Items(self.raw()));
-        let got = poll_fn(|cx| {
-            waiter.poll(cx, || match self.try_get() {
-                Err(GetError::Empty) => None,
-                done => Some(done),
-            })
-        });
-        got.await?
+        let (message, inline) = self.raw().get_message().await?;
+        message::unpack(&message, &inline)
     }
 }
 
@@ -113,6 +98,40 @@ impl RawQueue {
 }
 
 impl RawQueue {
+    pub(crate) async fn put_message(
+        &self,
+        kind: u8,
+        inline: &[u8],
+        mut block: Option<Block>,
+    ) -> Result<(), Refused> {
+        let mut waiter = Waiter::new(Room(self));
+        let put = poll_fn(|cx| {
+            waiter.poll(cx, || match self.offer(kind, inline, block.take()) {
+                Err(Refused::Full(back)) => {
+                    block = back;
+                    None
+                }
+                done => Some(done),
+            })
+        });
+        let done = put.await;
+        done.unwrap_or_else(|e| Err(Refused::Arena(e, block)))
+    }
+
+    pub(crate) async fn get_message(&self) -> Result<(Received, Scratch), GetError> {
+        let mut waiter = Waiter::new(Items(self));
+        let got = poll_fn(|cx| {
+            waiter.poll(cx, || {
+                let mut inline = Scratch::take();
+                match self.get(&mut inline, Patience::None) {
+                    Err(GetError::Empty) => None,
+                    done => Some(done.map(|message| (message, inline))),
+                }
+            })
+        });
+        got.await?
+    }
+
     fn key(&self, what: What) -> Key {
         let family = std::ptr::from_ref(self.channel.inner()).addr();
         Key { family, object: self.channel.id().pack(), what }

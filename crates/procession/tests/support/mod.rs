@@ -14,6 +14,7 @@ pub mod executor;
 pub mod folder;
 pub mod primitives;
 pub mod random;
+pub mod scribble;
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -234,6 +235,9 @@ pub fn fork(body: impl FnOnce()) -> Forked {
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork failed");
     if pid == 0 {
+        // A test that fails or is ended leaves nobody behind who goes on for ever.
+        // SAFETY: no memory is involved.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
         // SAFETY: ends the child without running the parent's destructors.
         unsafe { libc::_exit(i32::from(outcome.is_err())) };

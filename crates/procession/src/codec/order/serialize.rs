@@ -76,6 +76,8 @@ impl<'a> Writer<'a> {
         Ok(Row(self.0))
     }
 
+    // As the trait has it; 128 bits are never too many.
+    #[allow(clippy::unnecessary_wraps)]
     fn wide(self, negative: bool, amount: u128) -> Done {
         self.0.big(negative, &amount.to_be_bytes());
         Ok(())

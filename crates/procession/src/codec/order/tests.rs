@@ -32,7 +32,7 @@ impl Exact {
         let mut rest = amount;
         let mut carry = 0u64;
         while rest != 0 || carry != 0 {
-            let wide = (rest as u32 as u64) << (shift % 32) | carry;
+            let wide = u64::from(rest as u32) << (shift % 32) | carry;
             digits.push(wide as u32);
             carry = wide >> 32;
             rest >>= 32;
@@ -145,6 +145,7 @@ struct Whole {
     choice: Choice,
     text: String,
     letter: char,
+    #[allow(clippy::option_option)] // what is tested
     maybe: Option<Option<u8>>,
     pair: (bool, i128),
     map: BTreeMap<u8, String>,
@@ -214,7 +215,9 @@ fn what_python_would_refuse_is_not_comparable() {
     let row = |items: &[&dyn Fn(&mut OrderKey)]| {
         let mut key = OrderKey::new();
         key.begin_row();
-        items.iter().for_each(|item| item(&mut key));
+        for item in items {
+            item(&mut key);
+        }
         key.end_row();
         key
     };

@@ -268,7 +268,7 @@ mod tests {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            let put = if n / 100 % 2 == 0 { random % 4 != 0 } else { random % 4 == 0 };
+            let put = random.is_multiple_of(4) == (n / 100 % 2 == 1);
             let at = (random >> 20) as usize;
             if put && list.len() < WIDTH {
                 let rank = at % (list.len() + 1);

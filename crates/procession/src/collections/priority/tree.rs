@@ -77,7 +77,7 @@ impl Path {
         let above = self.above();
         let level = above.iter().rposition(|spot| spot.rank + 1 < spot.perm.count())?;
         let hint = above[..level].iter().fold(0, |hint, spot| hint << 4 | spot.rank as u64);
-        Some((hint << 4 | above[level].rank as u64 + 1) << (4 * (above.len() - 1 - level)))
+        Some(((hint << 4) + above[level].rank as u64 + 1) << (4 * (above.len() - 1 - level)))
     }
 }
 
@@ -272,7 +272,7 @@ fn empty(step: &mut Step) -> Result<(), ArenaError> {
 pub(super) fn remove_first(
     step: &mut Step,
     value: Ref,
-    leaf: &Spot,
+    leaf: Spot,
     left: u64,
 ) -> Result<(), ArenaError> {
     if left == 0 && (heap::room(step) > KEPT || depth(step)? > 1) {
