@@ -6,7 +6,7 @@ use procession::pool::TaskOptions;
 use procession::{Pool, Queue, TaskError};
 
 fn is_prime(n: u64) -> bool {
-    n > 1 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0)
+    n > 1 && (2..=n.isqrt()).all(|d| !n.is_multiple_of(d))
 }
 
 fn visit((log, place): (Queue<String>, String)) -> usize {

@@ -35,7 +35,12 @@ fn as_many_workers_as_there_can_be() {
     assert_eq!(Pool::new(5).unwrap().map(|n: u8| n, 0..9).unwrap().len(), 9);
 }
 
+/// In a process of its own, since whoever joins a family stays in it.
 fn in_a_named_family() {
+    Process::spawn(|(): ()| use_a_named_family(), ()).unwrap().join().unwrap();
+}
+
+fn use_a_named_family() {
     let name = format!("pool-test-{}", std::process::id());
     let family = Family::open(&name).unwrap();
     let pool = Pool::builder().workers(2).family(family).build().unwrap();

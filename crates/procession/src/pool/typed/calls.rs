@@ -17,6 +17,18 @@ use super::task::Task;
 use crate::sys::atomic::Ordering;
 
 /// A pool, with options of its own for the calls that are made through this: see [`Pool::with`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use procession::pool::TaskOptions;
+/// procession::init();
+/// let pool = procession::Pool::new(2)?;
+/// let stubborn = pool.with(TaskOptions::new().retries(5));
+/// assert_eq!(stubborn.map(|n: u32| n + 1, 0..3)?, [1, 2, 3]);
+/// assert_eq!(stubborn.imap(|n: u32| n + 1, 0..3).count(), 3);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy)]
 pub struct Calls<'p> {
     pub(super) pool: &'p Pool,

@@ -27,6 +27,8 @@ use crate::sys::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 const RETURNS: Duration = Duration::from_millis(5);
 /// How long one waits who has no memory to take in a report.
 const RETRY: Duration = Duration::from_millis(20);
+/// So many reports are taken in before anything else is seen to.
+const MOST: u32 = 64;
 /// How often an idle taker looks around, for no reason that is known.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -215,6 +217,13 @@ impl Core {
             if !patience.wait(|deadline| self.pool.wait_for_report(deadline, moved)) {
                 return Ok(attempt());
             }
+        }
+    }
+
+    /// Takes in what is there, but not for ever.
+    pub(super) fn collect_ready(&self) {
+        if self.check_home().is_ok() {
+            let _ = (0..MOST).all(|_| self.collect_some());
         }
     }
 

@@ -8,6 +8,15 @@ use crate::error::{ArenaError, FamilyError};
 use crate::sync::Ended;
 
 /// A pool could not be made, or does nothing more.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use procession::{Pool, PoolError};
+/// procession::init();
+/// assert!(matches!(Pool::new(0), Err(PoolError::Workers(0))));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
@@ -47,6 +56,18 @@ impl From<FamilyError> for PoolError {
 }
 
 /// Which task it was: where the program has handed it in, and the how manieth of its call.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use procession::TaskError;
+/// procession::init();
+/// let pool = procession::Pool::new(2)?;
+/// let failed = pool.map(|n: u32| 10 / n, [5, 0]);
+/// let Err(TaskError::Panicked { task, .. }) = failed else { panic!("{failed:?}") };
+/// assert_eq!(task.item, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct TaskId {
@@ -64,6 +85,20 @@ impl fmt::Display for TaskId {
 }
 
 /// A task has no result.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use procession::TaskError;
+/// procession::init();
+/// let pool = procession::Pool::new(2)?;
+/// let fatal = |code: i32| -> u32 { std::process::exit(code) };
+/// match pool.submit(fatal, 3).join() {
+///     Err(TaskError::WorkerLost { ended, .. }) => println!("its worker ended: {ended:?}"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {

@@ -20,6 +20,7 @@ use crate::arena::lease::Lease;
 /// use std::time::Duration;
 /// use procession::pool::TaskOptions;
 /// let patient = TaskOptions::new().timeout(Duration::from_secs(60)).retries(2);
+/// let lazy = TaskOptions::new().chunk(1).ahead(16);
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 #[must_use]
@@ -71,10 +72,21 @@ pub(super) struct Initializer {
 /// A pool to be made: see [`Pool::builder`].
 ///
 /// # Examples
-/// ```no_run
+/// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use procession::{Family, Pool};
 /// procession::init();
-/// let pool = procession::Pool::builder().workers(4).retries(1).build()?;
+/// let pool = Pool::builder()
+///     .workers(2)
+///     .name("counter")
+///     .family(Family::current()?)
+///     .initializer(|greeting: String| println!("{greeting}"), "hello".to_string())
+///     .max_tasks_per_worker(10_000)
+///     .retries(1)
+///     .task_timeout(Duration::from_secs(60))
+///     .build()?;
+/// assert_eq!(pool.map(|n: u32| n + 1, 0..3)?, [1, 2, 3]);
 /// # Ok(()) }
 /// ```
 #[must_use]

@@ -290,7 +290,8 @@ impl Pool {
     /// let lines: Queue<u32> = Queue::unbounded()?;
     /// pool.scope(|scope| {
     ///     for n in 0..10 {
-    ///         scope.submit(|(lines, n): (Queue<u32>, u32)| lines.put(n).is_ok(), (lines.clone(), n));
+    ///         let task = |(lines, n): (Queue<u32>, u32)| lines.put(n).is_ok();
+    ///         let _ = scope.submit(task, (lines.clone(), n));
     ///     }
     /// })?;
     /// assert_eq!(lines.len(), 10);

@@ -14,6 +14,19 @@ use super::task::Task;
 use crate::channel::message::Patience;
 
 /// Where tasks are submitted that [`Pool::scope`](super::Pool::scope) waits for.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// procession::init();
+/// let pool = procession::Pool::new(2)?;
+/// let sum = pool.scope(|scope| {
+///     let halves = [scope.submit(|n: u32| n + 1, 1), scope.submit(|n: u32| n + 2, 2)];
+///     halves.into_iter().map(|task| task.join()).sum::<Result<u32, _>>()
+/// })??;
+/// assert_eq!(sum, 6);
+/// # Ok(()) }
+/// ```
 pub struct Scope<'p> {
     calls: Calls<'p>,
     jobs: Mutex<Vec<Arc<Job>>>,

@@ -9,6 +9,17 @@ use crate::pool::{Phase, Step};
 use crate::sys::atomic::Ordering;
 
 /// What a pool has done, and what it is at: each number from its own moment.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// procession::init();
+/// let pool = procession::Pool::new(2)?;
+/// assert_eq!(pool.map(|n: u32| n, 0..5)?.len(), 5);
+/// let stats = pool.stats();
+/// assert_eq!((stats.done, stats.failed, stats.calls.len(), stats.workers.len()), (5, 0, 0, 2));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
@@ -31,6 +42,18 @@ pub struct PoolStats {
 }
 
 /// How far a call has come.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// procession::init();
+/// let pool = procession::Pool::new(2)?;
+/// let mut results = pool.imap(|n: u32| n, 0..);
+/// results.next();
+/// let stats = pool.stats();
+/// assert!(stats.calls[0].done >= 1 && stats.calls[0].caller.line() > 0);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallStats {
@@ -43,6 +66,16 @@ pub struct CallStats {
 }
 
 /// What a worker is at.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// procession::init();
+/// let pool = procession::Pool::new(2)?;
+/// pool.map(|n: u32| n, 0..5)?;
+/// assert_eq!(pool.stats().workers.iter().map(|worker| worker.items).sum::<u64>(), 5);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerStats {

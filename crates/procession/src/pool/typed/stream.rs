@@ -116,6 +116,7 @@ impl<'p, I: Iterator<Item = A>, A: Send + 'static, R> Flow<'p, I, A, R> {
         let core = &{ self.pool }.core;
         loop {
             self.feed();
+            core.collect_ready();
             let found = core.wait(Patience::Endless, || match attempt(&self.begun) {
                 None if self.is_at_end() || self.wanted() > 0 => Some(None),
                 None => None,
@@ -135,6 +136,8 @@ impl<'p, I: Iterator<Item = A>, A: Send + 'static, R> Flow<'p, I, A, R> {
 
     fn next(&mut self) -> Option<(usize, Result<R, TaskError>)> {
         if !self.there.is_empty() {
+            // Whoever takes his time between two results keeps the workers busy all the same.
+            self.pool.core.collect_ready();
             self.feed();
         } else if !self.refused {
             let there = self.wait(|begun| {
@@ -192,6 +195,18 @@ impl<I, A, R> fmt::Debug for Flow<'_, I, A, R> {
 /// The results of [`Pool::imap`](super::Pool::imap), in the items' order.
 ///
 /// Dropping it cancels what has not begun.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// procession::init();
+/// let pool = procession::Pool::new(2)?;
+/// let mut halves = pool.imap(|n: u32| 10 / n, [5, 0, 2]);
+/// assert_eq!(halves.next().unwrap()?, 2);
+/// assert!(halves.next().unwrap().is_err());
+/// assert_eq!(halves.next().unwrap()?, 5);
+/// # Ok(()) }
+/// ```
 pub struct Ordered<'p, I, A, R>(pub(super) Flow<'p, I, A, R>);
 
 impl<I, A, R> fmt::Debug for Ordered<'_, I, A, R> {
@@ -212,6 +227,16 @@ impl<I: Iterator<Item = A>, A: Send + 'static, R> Iterator for Ordered<'_, I, A,
 /// number of its item.
 ///
 /// Dropping it cancels what has not begun.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// procession::init();
+/// let pool = procession::Pool::new(2)?;
+/// let (item, half) = pool.map_unordered(|n: u32| 10 / n, [5]).next().unwrap();
+/// assert_eq!((item, half?), (0, 2));
+/// # Ok(()) }
+/// ```
 pub struct Unordered<'p, I, A, R>(pub(super) Flow<'p, I, A, R>);
 
 impl<I, A, R> fmt::Debug for Unordered<'_, I, A, R> {
