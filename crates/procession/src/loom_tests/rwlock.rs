@@ -5,8 +5,8 @@ use std::time::Duration;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::words::Beds;
 use super::bounded;
+use super::words::Beds;
 use crate::lock::Serial;
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::words::entries::Entries;
