@@ -100,12 +100,11 @@ alone!(writers_are_not_starved_by_readers {
                 let mut last = lock.read().unwrap();
                 while !over.is_set() {
                     // Never free of readers of this process, but that a writer waits.
-                    match lock.try_read() {
-                        Ok(next) => last = next,
-                        Err(_) => {
-                            drop(last);
-                            last = lock.read().unwrap();
-                        }
+                    if let Ok(next) = lock.try_read() {
+                        last = next;
+                    } else {
+                        drop(last);
+                        last = lock.read().unwrap();
                     }
                 }
                 drop(last);

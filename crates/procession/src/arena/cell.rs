@@ -162,7 +162,7 @@ impl Cell {
 
     #[inline]
     fn write_half(&self, seen: u64, bytes: &[u8]) -> Result<(), ArenaError> {
-        let place = if seen & PLACE == 0 { 1 } else { 0 };
+        let place = u64::from(seen & PLACE == 0);
         // Who reads a word that is written now sees that the state has moved since this half was in use.
         fence(Ordering::Release);
         for (word, chunk) in self.halves[place as usize].iter().zip(bytes.chunks(8)) {

@@ -175,16 +175,19 @@ impl Condition {
     }
 
     /// Notifies the one who has waited longest. Whether there was one.
+    #[allow(clippy::must_use_candidate, reason = "how many is seldom of interest")]
     pub fn notify_one(&self) -> bool {
         self.notify(1) == 1
     }
 
     /// Notifies all who wait. How many there were.
+    #[allow(clippy::must_use_candidate, reason = "how many is seldom of interest")]
     pub fn notify_all(&self) -> u32 {
         self.notify(u32::MAX)
     }
 
     /// Notifies the `n` who have waited longest. How many there were.
+    #[allow(clippy::must_use_candidate, reason = "how many is seldom of interest")]
     pub fn notify(&self, n: u32) -> u32 {
         let notified: Result<u32, ArenaError> = self.core.notify(n);
         notified.unwrap_or(0) // there is no error of it now

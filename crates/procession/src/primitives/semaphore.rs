@@ -105,6 +105,7 @@ impl Semaphore {
     }
 
     /// Takes a permit, if there is one.
+    #[must_use]
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
         self.take(Patience::None)
     }
@@ -119,6 +120,7 @@ impl Semaphore {
     /// assert!(none.acquire_timeout(std::time::Duration::from_millis(1)).is_none());
     /// # Ok(()) }
     /// ```
+    #[must_use]
     pub fn acquire_timeout(&self, timeout: Duration) -> Option<Permit<'_>> {
         self.take(Patience::of(timeout))
     }
