@@ -429,7 +429,7 @@ fn killed_while_being_born() {
 
 /// Points of other objects: `crash_pipe.rs`, `crash_pool.rs`, `crash_sync.rs`, `crash_collections` and
 /// `memory.rs` kill there.
-const ELSEWHERE: [&str; 11] = [
+const ELSEWHERE: [&str; 13] = [
     "bell.",
     "pipe.",
     "pool.",
@@ -441,6 +441,8 @@ const ELSEWHERE: [&str; 11] = [
     "step.",
     "dict.",
     "list.",
+    "lifo.",
+    "priority.",
 ];
 
 /// A crash point that nothing passes proves nothing.
