@@ -42,6 +42,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Puts the lines, and says how many. Waits while two of them lie there.
+#[expect(clippy::needless_pass_by_value, reason = "arguments come by value into a process")]
 fn produce(lines: Queue<String>) -> usize {
     let sent = TEXT.lines().map(|line| lines.put(line.to_string()).expect("the queue is open"));
     sent.count()

@@ -443,6 +443,8 @@ const ELSEWHERE: [&str; 13] = [
     "list.",
     "family.",
     "named.",
+    "lifo.",
+    "priority.",
 ];
 
 /// A crash point that nothing passes proves nothing.
