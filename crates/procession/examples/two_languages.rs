@@ -39,7 +39,7 @@ fn message(n: u64) -> Value {
         4 => Value::Str(format!("number {n}: ½ 🦀")),
         5 => Value::Bytes((0..n % 300).map(|i| (i + n) as u8).collect()),
         6 => Value::List((0..n % 5).map(|i| Value::Int(number + i128::from(i))).collect()),
-        7 => Value::Tuple(vec![Value::Int(number), Value::None, Value::Bool(n % 2 == 0)]),
+        7 => Value::Tuple(vec![Value::Int(number), Value::None, Value::Bool(n.is_multiple_of(2))]),
         8 => Value::Dict(vec![
             ("n".into(), Value::Int(number)),
             (Value::Int(number), Value::List(vec![message(n / 2)])),
