@@ -16,10 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Whoever takes the lock next is told, and finds the value as it was saved last.
     match account.lock() {
         Err(LockError::Abandoned(abandoned)) => {
-            println!(
-                "abandoned by pid {}",
-                if abandoned.holder().pid == 0 { "?" } else { "of the dead" }
-            );
+            println!("abandoned: {}", abandoned.holder());
             println!("the account has {}", *abandoned.into_guard());
         }
         other => println!("unexpected: {other:?}"),

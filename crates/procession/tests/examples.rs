@@ -139,3 +139,24 @@ fn work_pool() {
         ]
     );
 }
+
+#[test]
+fn pipeline() {
+    assert_eq!(lines("pipeline"), ["4 lines, 13 words, 3 times \"the\""]);
+}
+
+#[test]
+fn shared_counter() {
+    assert_eq!(lines("shared_counter"), ["the mutex says 4000, the dict 4000"]);
+}
+
+#[test]
+fn crash_recovery() {
+    let lines = lines("crash_recovery");
+    assert!(lines[0].contains("signal 9"), "{}", lines[0]);
+    assert_eq!(lines[1], "in the queue: [1, 2, 3]");
+    assert!(lines[2].contains("signal 9"), "{}", lines[2]);
+    assert_eq!(lines[3], "the account has 100");
+    let items = ["item 0: 1", "item 1: 0.5", "item 2: its worker was killed", "item 3: 0.25"];
+    assert_eq!(lines[4..], items);
+}

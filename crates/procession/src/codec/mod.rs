@@ -16,8 +16,8 @@
 //!
 //! [`Value`] is for who does not know beforehand what comes.
 
+mod extensions;
 pub mod order;
-mod unwrap;
 mod value;
 
 pub use value::Value;
@@ -68,6 +68,11 @@ pub(crate) fn encode_into<T: Serialize + ?Sized>(
     value.serialize(&mut to).map_err(|e| e.to_string())
 }
 
+/// A dict's key as MessagePack: the same bytes whenever Python's side would say that it is the same key.
+pub(crate) fn encode_key<T: Serialize + ?Sized>(key: &T) -> Result<Vec<u8>, String> {
+    encode(key).map(extensions::key)
+}
+
 /// The value that MessagePack bytes say. Where Python wrote a tuple or a set, any sequence is read.
 ///
 /// # Errors
@@ -81,7 +86,7 @@ pub(crate) fn encode_into<T: Serialize + ?Sized>(
 /// assert_eq!(codec::decode::<(u8, u8)>(&python_tuple).unwrap(), (7, 8));
 /// ```
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    rmp_serde::from_slice(bytes).or_else(|error| match unwrap::sequences(bytes) {
+    rmp_serde::from_slice(bytes).or_else(|error| match extensions::sequences(bytes) {
         Some(plain) => rmp_serde::from_slice(&plain).map_err(|e| e.to_string()),
         None => Err(error.to_string()),
     })

@@ -231,13 +231,20 @@ pub struct Forked(i32);
 
 /// Runs `body` in a fork child, which then ends at once, without destructors: as a crash does.
 pub fn fork(body: impl FnOnce()) -> Forked {
+    fork_for_good(|| {
+        // A test that fails or is ended leaves nobody behind who goes on for ever.
+        // SAFETY: no memory is involved.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        body();
+    })
+}
+
+/// The same; the child may outlive this process.
+pub fn fork_for_good(body: impl FnOnce()) -> Forked {
     // SAFETY: the child runs the body, which must not rely on other threads, and leaves at once.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork failed");
     if pid == 0 {
-        // A test that fails or is ended leaves nobody behind who goes on for ever.
-        // SAFETY: no memory is involved.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
         // SAFETY: ends the child without running the parent's destructors.
         unsafe { libc::_exit(i32::from(outcome.is_err())) };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::dict::{Item, RawDict};
-use super::{Encoded, Result, decode, decode_found, encode, shared};
+use super::{Encoded, Result, decode, decode_found, encode, encode_key, shared};
 use crate::arena::family::Family;
 use crate::error::{ArenaError, HandleError};
 use crate::wait::Wait;
@@ -98,7 +98,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// # Errors
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn get<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<Option<V>> {
-        let (key, mut out) = (encode(key)?, Vec::new());
+        let (key, mut out) = (encode_key(key)?, Vec::new());
         let found = self.raw.get(&key.key(), &mut out)?;
         decode_found(found, &out)
     }
@@ -108,7 +108,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// # Errors
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn contains<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<bool> {
-        Ok(self.raw.contains(&encode(key)?.key())?)
+        Ok(self.raw.contains(&encode_key(key)?.key())?)
     }
 
     /// Sets the value of a key, and says whether that is a new one.
@@ -116,7 +116,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// # Errors
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn insert<Q: Serialize + ?Sized>(&self, key: &Q, value: &V) -> Result<bool> {
-        let (key, value) = (encode(key)?, encode(value)?);
+        let (key, value) = (encode_key(key)?, encode(value)?);
         Ok(self.raw.insert(&key.key(), &value.datum(), None)?.is_none())
     }
 
@@ -125,7 +125,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// # Errors
     /// [`CollectionError`](crate::collections::CollectionError).
     pub fn get_or_insert<Q: Serialize + ?Sized>(&self, key: &Q, value: V) -> Result<V> {
-        let (key, bytes, mut out) = (encode(key)?, encode(&value)?, Vec::new());
+        let (key, bytes, mut out) = (encode_key(key)?, encode(&value)?, Vec::new());
         let found = self.raw.set_default(&key.key(), &bytes.datum(), &mut out)?;
         Ok(decode_found(found, &out)?.unwrap_or(value))
     }
@@ -135,7 +135,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// # Errors
     /// [`CollectionError`](crate::collections::CollectionError); a value that does not decode is removed all the same.
     pub fn remove<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<Option<V>> {
-        let (key, mut out) = (encode(key)?, Vec::new());
+        let (key, mut out) = (encode_key(key)?, Vec::new());
         let found = self.raw.pop(&key.key(), &mut out)?;
         decode_found(found, &out)
     }
@@ -154,7 +154,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// # Ok(()) }
     /// ```
     pub fn extend(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
-        let encoded = entries.into_iter().map(|(k, v)| Ok((encode(&k)?, encode(&v)?)));
+        let encoded = entries.into_iter().map(|(k, v)| Ok((encode_key(&k)?, encode(&v)?)));
         let encoded = encoded.collect::<Result<Vec<_>>>()?;
         let entries: Vec<_> = encoded.iter().map(|(k, v)| (k.key(), v.datum())).collect();
         Ok(self.raw.insert_many(&entries)?)
@@ -179,7 +179,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
         old: Option<&V>,
         new: Option<&V>,
     ) -> Result<bool> {
-        let key = encode(key)?;
+        let key = encode_key(key)?;
         let (old, new) = (old.map(encode).transpose()?, new.map(encode).transpose()?);
         let (old, new) = (old.as_ref().map(Encoded::datum), new.as_ref().map(Encoded::datum));
         Ok(self.raw.compare_exchange(&key.key(), old.as_ref(), new.as_ref())?)
@@ -199,7 +199,7 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// # Ok(()) }
     /// ```
     pub fn add<Q: Serialize + ?Sized>(&self, key: &Q, delta: i64) -> Result<i64> {
-        Ok(self.raw.add_to(&encode(key)?.key(), delta)?)
+        Ok(self.raw.add_to(&encode_key(key)?.key(), delta)?)
     }
 }
 

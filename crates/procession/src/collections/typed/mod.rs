@@ -91,6 +91,11 @@ fn encode(value: &(impl Serialize + ?Sized)) -> Result<Encoded> {
     Ok(Encoded { bytes: bytes.map_err(CollectionError::Encode)?, holds })
 }
 
+fn encode_key(key: &(impl Serialize + ?Sized)) -> Result<Encoded> {
+    let (bytes, holds) = travel::collect(|| codec::encode_key(&key));
+    Ok(Encoded { bytes: bytes.map_err(CollectionError::Encode)?, holds })
+}
+
 fn decode<T: DeserializeOwned>(kind: u8, bytes: &[u8]) -> Result<T> {
     if kind != PLAIN {
         let text = format!("kind {kind} is not plain data; a Python process pickled it");

@@ -1,4 +1,5 @@
-//! Python's tuples and sets as plain arrays, for types that serde fills from sequences.
+//! Python's tuples and sets: as plain arrays, for types that serde fills from sequences, and in the one
+//! form that keys have.
 
 use super::{FROZENSET, SET, TUPLE};
 
@@ -10,9 +11,7 @@ pub(super) fn sequences(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut found = false;
     while let Some(&marker) = rest.first() {
         let (head, body) = token(marker, rest)?;
-        let is_wrapper = head > 1
-            && matches!(marker, 0xc7..=0xc9 | 0xd4..=0xd8)
-            && [TUPLE, SET, FROZENSET].contains(&rest.get(head - 1)?.cast_signed());
+        let is_wrapper = is_wrapper(rest.get(..head)?);
         let len = if is_wrapper { head } else { head.checked_add(body)? };
         let (token, after) = rest.split_at_checked(len)?;
         if is_wrapper {
@@ -23,6 +22,44 @@ pub(super) fn sequences(bytes: &[u8]) -> Option<Vec<u8>> {
         rest = after;
     }
     found.then_some(out)
+}
+
+/// A dict's key as Python writes it: all extensions have the long head, so that equal tuples are equal
+/// bytes.
+pub(super) fn key(bytes: Vec<u8>) -> Vec<u8> {
+    if !matches!(bytes.first(), Some(0xc7..=0xc9 | 0xd4..=0xd8)) {
+        return bytes;
+    }
+    let mut out = Vec::with_capacity(bytes.len() + 16);
+    match lengthen(&bytes, &mut out) {
+        Some(()) => out,
+        None => bytes,
+    }
+}
+
+fn lengthen(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let mut rest = bytes;
+    while let Some(&marker) = rest.first() {
+        let (head, body) = token(marker, rest)?;
+        let (token, after) = rest.split_at_checked(head.checked_add(body)?)?;
+        if is_wrapper(&token[..head]) {
+            out.extend([0xc9, 0, 0, 0, 0, token[head - 1]]);
+            let from = out.len();
+            lengthen(&token[head..], out)?;
+            let len = u32::try_from(out.len() - from).ok()?;
+            out[from - 5..from - 1].copy_from_slice(&len.to_be_bytes());
+        } else {
+            out.extend_from_slice(token);
+        }
+        rest = after;
+    }
+    Some(())
+}
+
+/// Whether it is the head of a tuple or a set.
+fn is_wrapper(head: &[u8]) -> bool {
+    let [0xc7..=0xc9 | 0xd4..=0xd8, .., kind] = head else { return false };
+    [TUPLE, SET, FROZENSET].contains(&kind.cast_signed())
 }
 
 /// How long a token's head is (of an array or a map nothing else belongs to it), and its body.
@@ -50,7 +87,7 @@ fn token(marker: u8, bytes: &[u8]) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::sequences;
+    use super::{key, sequences};
 
     #[test]
     fn headers_go_and_all_else_stays() {
@@ -61,6 +98,15 @@ mod tests {
         let mut plain = vec![0x82, 0xa1, b'a', 0x93, 1, 0x92, 2, 0x91, 3, 0xc4, 3, 0xc7, 1, 1];
         plain.extend([0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0, 0xd2, 0xff, 0xfe, 0xee, 0x90]);
         assert_eq!(sequences(&message), Some(plain));
+    }
+
+    #[test]
+    fn a_key_has_long_heads_only() {
+        let tuple = vec![0xc7, 7, 1, 0x93, 1, 0xd5, 1, 0x91, 2, 0xc0]; // (1, (2,), None)
+        let long = [&[0xc9, 0, 0, 0, 11, 1, 0x93, 1][..], &[0xc9, 0, 0, 0, 2, 1, 0x91, 2, 0xc0]];
+        assert_eq!(key(tuple), long.concat());
+        assert_eq!(key(vec![0xa1, 0xc7]), [0xa1, 0xc7]);
+        assert_eq!(key(vec![0xc7, 200, 1]), [0xc7, 200, 1]); // cut off: as it is
     }
 
     #[test]
