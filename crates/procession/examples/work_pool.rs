@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} primes below 10000", primes.into_iter().filter(|&is| is).count());
 
     let log = Queue::unbounded()?;
-    let hurried = pool.with(TaskOptions::new().timeout(Duration::from_millis(300)));
+    let hurried = pool.with(TaskOptions::new().timeout(Duration::from_secs(1)));
     let places = ["the lake", "the bug", "the cliff", "the tar pit", "the inn"];
     let each = places.map(|place| (log.clone(), place.to_owned()));
     for (place, result) in places.iter().zip(hurried.imap(visit, each)) {

@@ -95,7 +95,7 @@ fn is_right(fate: Fate, outcome: &Result<Outcome, TaskError>) -> bool {
     }
 }
 
-const LIMIT: Duration = Duration::from_millis(100);
+const LIMIT: Duration = Duration::from_millis(500);
 
 fn each_failure_in_each_call() {
     let pool = Pool::builder().workers(2).task_timeout(LIMIT).build().unwrap();
