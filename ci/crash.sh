@@ -4,4 +4,4 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 need_cargo
 say "crash tests"
-cargo_test -p procession --features fault --test crash --test crash_pipe --test crash_sync
+cargo_test -p procession --features fault --test 'crash*' --test 'step_*'

@@ -28,6 +28,7 @@ LAYERS = {
     "words": 3,
     "arena": 4,
     "codec": 5,
+    "task": 5,
     "handle": 5,
     "travel": 5,
     "channel": 6,
@@ -48,6 +49,7 @@ MAY_BE_UNSAFE = [
     CORE / "sys",
     CORE / "arena",
     CORE / "ring",
+    CORE / "process/fork",  # declares the unsafe function that users call
     BINDINGS / "codec",
     BINDINGS / "memory",
     BINDINGS / "sync/fast",

@@ -18,6 +18,8 @@ check() {
 check "cargo fmt" cargo fmt --all --check
 check "cargo clippy" cargo clippy --workspace --all-targets -- -D warnings
 check "cargo clippy, fault" cargo clippy -p procession --all-targets --features fault -- -D warnings
+check "cargo clippy, async" cargo clippy -p procession --all-targets --features async -- -D warnings
+check "cargo clippy, all features" cargo clippy -p procession --all-targets --all-features -- -D warnings
 check "layers" python3 ci/layers.py
 check "ruff check" .venv/bin/ruff check .
 check "ruff format" .venv/bin/ruff format --check .

@@ -4,6 +4,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 need_cargo
 say "Rust tests"
-cargo_test -p procession
+cargo_test -p procession --features tokio,bytemuck
+say "Rust tests of futures without tokio"
+cargo_test -p procession --features async --test asynchronous
 say "Rust documentation tests"
-cargo test --doc -p procession
+cargo test --doc -p procession --features tokio,bytemuck

@@ -123,3 +123,47 @@ def nothing_left():
             pytest.fail(f"left behind: {'; '.join(left)}")
         reap(processes)
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def family_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("families")
+
+
+@pytest.fixture(scope="session")
+def own_family(family_folder):
+    """A process leaves its families when it ends: so this one is in one family, and always the same."""
+    import procession as mp
+
+    mp._core.family_fd()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROCESSION_FAMILY_DIR", str(family_folder))
+        family = mp.Family("f")
+        yield family
+    assert family._check() == []
+
+
+@pytest.fixture
+def family(own_family, family_folder, monkeypatch):
+    monkeypatch.setenv("PROCESSION_FAMILY_DIR", str(family_folder))
+    yield own_family
+    for name in own_family.names():
+        own_family.remove(name)
+
+
+@pytest.fixture
+def program(request):
+    """Starts programs; if the test is in a family itself, in that one."""
+    from family_support import Program
+
+    inside = "family" in request.fixturenames
+    place = request.getfixturevalue("family_folder" if inside else "tmp_path")
+    programs = []
+
+    def start(text, **options):
+        programs.append(Program(place, text, **options))
+        return programs[-1]
+
+    yield start
+    for each in programs:
+        each.kill()

@@ -72,6 +72,7 @@ def run_script(script):
         stderr=subprocess.PIPE,
         text=True,
         cwd=script.parent,
+        env={**os.environ, "PROCESSION_FAMILY_DIR": str(script.parent)},
         start_new_session=True,
     )
     try:

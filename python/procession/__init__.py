@@ -64,6 +64,7 @@ _ERRORS = frozenset({"CorruptArenaError", "LayoutError"})
 _OURS = {
     "AbandonedLockWarning": "synchronize",
     "BrokenPoolError": "pool",
+    "Family": "family",
     "ProcessPoolExecutor": "_executor",
     "register_joblib": "_joblib",
     "TaskTimeoutError": "pool",

@@ -29,6 +29,7 @@ from ._install import install as install
 from ._joblib import register_joblib as register_joblib
 from .context import Process as Process
 from .context import _default_context
+from .family import Family as Family
 from .pool import BrokenPoolError as BrokenPoolError
 from .pool import TaskTimeoutError as TaskTimeoutError
 from .pool import WorkerLostError as WorkerLostError

@@ -31,7 +31,7 @@ def end_with(code):
     """A child's work is done; its exit functions may still come."""
     global _failed
     _failed = code != 0
-    if _failed or _exiting == os.getpid():
+    if _exiting == os.getpid():
         return
     if sys.version_info >= (3, 13):
         # Its starter runs the exit functions, and the last of these the finalizers.
@@ -46,3 +46,5 @@ def leave():
     """The last thing that a process does with its family, unless an exception has ended it."""
     if not _failed and (not hasattr(sys, "last_type") or hasattr(sys, "ps1")):
         _core.leave_cleanly()
+    else:
+        _core.depart()  # `os._exit` does not

@@ -125,11 +125,13 @@ class _Shared(_family.Travels, QueueBase):
     _closed_ends = frozenset()
 
     def __getstate__(self):
-        return self._ignore_epipe, super().__getstate__()
+        return self._ignore_epipe, self._plain_only, super().__getstate__()
 
     def __setstate__(self, state):
-        self._ignore_epipe, state = state
+        self._ignore_epipe, plain_only, state = state
         super().__setstate__(state)
+        if plain_only:
+            self._refuse_pickle()
 
     def _end(self, kind):
         ends = self.__dict__.setdefault("_ends", {})

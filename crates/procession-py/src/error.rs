@@ -6,6 +6,9 @@
 //! | `ArenaError::Corrupt` | `CorruptArenaError` |
 //! | `FamilyError::Refused`, `PipeError::Socket` | `OSError` with its number |
 //! | `FamilyError::Layout` | `LayoutError` |
+//! | `FamilyError::OtherVersion` | `LayoutError` |
+//! | `FamilyError::Name`, `FamilyError::Meeting` | `ValueError`, `OSError` |
+//! | `NamedError::Kind`, `NamedError::Differs` | `TypeError`, `ValueError` |
 //! | the others of `ArenaError`, `FamilyError`, `HandleError` and `PipeError` | `RuntimeError` |
 //! | `TooManyDone` | `ValueError` |
 //! | a queue that is full, empty, closed | `queue.Full`, `queue.Empty`, `ValueError` |
@@ -17,8 +20,10 @@
 use std::io;
 
 use procession::collections::FindError;
-use procession::{ArenaError, FamilyError, HandleError, PipeError, TooManyDone};
-use pyo3::exceptions::{PyBrokenPipeError, PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
+use procession::{ArenaError, FamilyError, HandleError, NamedError, PipeError, TooManyDone};
+use pyo3::exceptions::{
+    PyBrokenPipeError, PyMemoryError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
@@ -59,7 +64,9 @@ impl Raise for FamilyError {
     fn raise(self) -> PyErr {
         let text = self.to_string();
         match self {
-            FamilyError::Layout(_) => LayoutError::new_err(text),
+            FamilyError::Layout(_) | FamilyError::OtherVersion { .. } => LayoutError::new_err(text),
+            FamilyError::Name(_) => PyValueError::new_err(text),
+            FamilyError::Meeting { .. } => PyOSError::new_err(text),
             FamilyError::Refused { source, .. } => match source.raw_os_error() {
                 Some(errno) => PyOSError::new_err((errno, text)),
                 None => PyOSError::new_err(text),
@@ -75,6 +82,21 @@ impl Raise for HandleError {
         match self {
             HandleError::Family(error) => error.raise(),
             HandleError::Arena(error) => error.raise(),
+            other => PyRuntimeError::new_err(other.to_string()),
+        }
+    }
+}
+
+impl Raise for NamedError {
+    #[cold]
+    fn raise(self) -> PyErr {
+        match self {
+            NamedError::Kind { .. } => PyTypeError::new_err(self.to_string()),
+            NamedError::Differs { .. } | NamedError::Encode(_) => {
+                PyValueError::new_err(self.to_string())
+            }
+            NamedError::Handle(error) => error.raise(),
+            NamedError::Arena(error) => error.raise(),
             other => PyRuntimeError::new_err(other.to_string()),
         }
     }

@@ -3,8 +3,8 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
-use procession::Family;
 use procession::sync::Ended;
+use procession::{Family, FamilyId};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -52,49 +52,60 @@ pub(crate) fn memory_limit() -> PyResult<u64> {
     Ok(current()?.memory_limit())
 }
 
-/// What this process is called, until its family knows.
-static NAME: Mutex<Option<String>> = Mutex::new(None);
+/// What this process is called, and which families know.
+static NAME: Mutex<(Option<String>, Vec<FamilyId>)> = Mutex::new((None, Vec::new()));
 
-/// Names this process for those who look at the family, or take over a lock from it. Without a
-/// family the name is kept for the one that its first lock will be in.
+/// Names this process for those who look at its families, or take over a lock from it. A family that
+/// it comes to later is told at its first lock there.
 #[pyfunction]
 pub(crate) fn set_name(name: String) {
-    *NAME.lock().unwrap_or_else(PoisonError::into_inner) = Some(name);
-    if let Some(family) = Family::existing() {
-        introduce(family);
-    }
+    *NAME.lock().unwrap_or_else(PoisonError::into_inner) = (Some(name), Vec::new());
+    Family::all().into_iter().for_each(introduce);
 }
 
 /// Tells the family this process's name, if it was not told yet.
 pub(crate) fn introduce(family: Family) {
-    if let Some(name) = NAME.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        family.set_name(&name);
+    let (name, told) = &mut *NAME.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(name) = name
+        && !told.contains(&family.id())
+    {
+        family.set_name(name);
+        told.push(family.id());
     }
 }
 
-/// Notes how a member of the family has ended: its exit code, or a signal's number, negative.
+/// Notes how a member of the families has ended: its exit code, or a signal's number, negative.
 #[pyfunction]
 pub(crate) fn record_exit(pid: u32, code: i32) {
-    if let Some(family) = Family::existing() {
+    for family in Family::all() {
         let ended = if code < 0 { Ended::Signalled(-code) } else { Ended::Exited(code) };
         family.record_exit(pid, ended);
     }
 }
 
 /// Says that this process ends in an orderly way: locks that it holds stay held, reentrant ones
-/// are free. Nothing of the family may be used after it.
+/// are free. Nothing of its families may be used after it.
 #[pyfunction]
 pub(crate) fn leave_cleanly() {
-    if let Some(family) = Family::existing() {
-        family.leave_cleanly();
-    }
+    Family::all().iter().for_each(Family::leave_cleanly);
+}
+
+/// Says that this process ends, however: the last one of a named family removes the meeting place.
+#[pyfunction]
+pub(crate) fn depart() {
+    Family::depart();
 }
 
 /// What the family uses: a dict of `arena_bytes`, `idle_bytes`, `limit`, `queues`,
 /// `pipes` (directions), `participants`.
 #[pyfunction]
 pub(crate) fn stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    let stats = current()?.stats();
+    stats_of(py, current()?)
+}
+
+/// The same of any family.
+pub(crate) fn stats_of(py: Python<'_>, family: Family) -> PyResult<Bound<'_, PyDict>> {
+    let stats = family.stats();
     let participants = PyList::empty(py);
     for participant in &stats.participants {
         let entry = PyDict::new(py);

@@ -9,7 +9,8 @@
 //! - [`collections`]: `DictBase` and `ListBase`, the bases of the proxies of `procession.managers`;
 //!   [`scope`]: what the objects of one manager belong to;
 //! - [`pool`]: `PoolBase`, `WorkerBase` and `JobBase`, what `procession.pool` is made of;
-//! - [`family`]: the functions about the process's family and its memory;
+//! - [`family`]: the functions about the process's family and its memory; [`named`]: `FamilyBase`, the base
+//!   of `procession.Family`;
 //! - [`codec`]: Python objects ⇄ messages; [`memory`]: memory that is shared with Python objects;
 //! - [`args`]: arguments; [`blocking`]: the one way to wait; [`error`]: the one table from core errors to exceptions.
 //!
@@ -26,6 +27,7 @@ mod error;
 mod family;
 mod lease;
 mod memory;
+mod named;
 mod pool;
 mod queue;
 mod scope;
@@ -44,13 +46,15 @@ mod _core {
     use crate::error::{CorruptArenaError, LayoutError};
     #[pymodule_export]
     use crate::family::{
-        attach_family, check, family_fd, family_id, leave_cleanly, memory_limit, record_exit,
-        set_memory_limit, set_name, stats,
+        attach_family, check, depart, family_fd, family_id, leave_cleanly, memory_limit,
+        record_exit, set_memory_limit, set_name, stats,
     };
     #[pymodule_export]
     use crate::lease::PyLease;
     #[pymodule_export]
     use crate::memory::{PyMemoryBase, PySharedBlock};
+    #[pymodule_export]
+    use crate::named::PyFamilyBase;
     #[pymodule_export]
     use crate::pool::{PyCall, PyJobBase, PyPoolBase, PyWorkerBase};
     #[pymodule_export]

@@ -71,12 +71,6 @@ pub enum ArenaError {
         /// Which limit it was.
         why: &'static str,
     },
-    /// A handle inside the value is of another family, which this family's memory cannot count.
-    #[error(
-        "a handle inside is of another family: only that family's own queues and collections can \
-         keep its objects alive; send its handle() bytes, and keep the object yourself"
-    )]
-    Foreign,
     /// Shared memory holds what no correct program writes.
     #[error("the arena is corrupt: {0}")]
     Corrupt(String),
@@ -146,6 +140,9 @@ pub enum PutError<T> {
     Arena(T, ArenaError),
     /// The value could not be serialised.
     Encode(T, String),
+    /// The value, or its priority, has no place in the queue's order: it has none, or can't be compared
+    /// with what is there. Only queues by priority say this.
+    Unordered(T, String),
 }
 
 impl<T> PutError<T> {
@@ -164,7 +161,19 @@ impl<T> PutError<T> {
             PutError::Full(v)
             | PutError::Closed(v)
             | PutError::Arena(v, _)
-            | PutError::Encode(v, _) => v,
+            | PutError::Encode(v, _)
+            | PutError::Unordered(v, _) => v,
+        }
+    }
+
+    #[cfg(all(feature = "async", feature = "bytemuck"))]
+    pub(crate) fn without_value(self) -> PutError<()> {
+        match self {
+            PutError::Full(_) => PutError::Full(()),
+            PutError::Closed(_) => PutError::Closed(()),
+            PutError::Arena(_, e) => PutError::Arena((), e),
+            PutError::Encode(_, e) => PutError::Encode((), e),
+            PutError::Unordered(_, e) => PutError::Unordered((), e),
         }
     }
 
@@ -190,6 +199,7 @@ impl<T> fmt::Debug for PutError<T> {
             PutError::Closed(_) => f.write_str("Closed(..)"),
             PutError::Arena(_, e) => write!(f, "Arena(.., {e:?})"),
             PutError::Encode(_, e) => write!(f, "Encode(.., {e:?})"),
+            PutError::Unordered(_, e) => write!(f, "Unordered(.., {e:?})"),
         }
     }
 }
@@ -201,6 +211,7 @@ impl<T> fmt::Display for PutError<T> {
             PutError::Closed(_) => f.write_str("closed: nobody will take the value"),
             PutError::Arena(_, e) => e.fmt(f),
             PutError::Encode(_, e) => write!(f, "the value could not be serialised: {e}"),
+            PutError::Unordered(_, e) => write!(f, "no place in the queue's order: {e}"),
         }
     }
 }
@@ -223,6 +234,90 @@ pub enum GetError {
     /// The arena is damaged, or there is no address space for the message (which stays).
     #[error(transparent)]
     Arena(#[from] ArenaError),
+}
+
+/// A process could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The program has not called [`init`](crate::init).
+    #[error(
+        "call procession::init() first in main: a new process is this program anew, and init is \
+         what makes it run the function instead of main"
+    )]
+    NotInitialised,
+    /// The function is in no file that this program was loaded from, so no other process can find it.
+    #[error("the function was made at run time: another process cannot find it")]
+    NoSuchFunction,
+    /// The arguments could not be serialised.
+    #[error("the arguments could not be serialised: {0}")]
+    Encode(String),
+    /// There can be no family.
+    #[error(transparent)]
+    Family(#[from] FamilyError),
+    /// There is no memory for the arguments.
+    #[error(transparent)]
+    Arena(#[from] ArenaError),
+    /// The system refused the process: too many of them, no memory, or no `/proc`.
+    #[error("no process could be started: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// A process has given no value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// It still runs. Nothing has changed.
+    #[error("the process still runs")]
+    TimedOut,
+    /// The function panicked.
+    #[error("the process panicked{}: {message}", place.as_ref().map(|p| format!(" at {p}")).unwrap_or_default())]
+    Panicked {
+        /// The panic's text.
+        message: String,
+        /// File, line and column, if they are known.
+        place: Option<String>,
+    },
+    /// A signal ended it before the function returned.
+    #[error("the process was killed by signal {signal}")]
+    Killed {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It called [`exit`](std::process::exit), or something else ended it so.
+    #[error("the process ended with exit code {code}, before its function returned")]
+    Exited {
+        /// The exit code.
+        code: i32,
+    },
+    /// It ended without taking its order: `main` does not come to [`init`](crate::init), or something
+    /// ended it before.
+    #[error("the process did not begin ({ended}); does main call procession::init() first?")]
+    NeverBegan {
+        /// How it ended.
+        ended: std::process::ExitStatus,
+    },
+    /// It could not carry out its order, and says why.
+    #[error("the process could not begin: {0}")]
+    Refused(String),
+    /// The function's value could not be serialised there, or there was no memory for it.
+    #[error("the value could not be sent: {0}")]
+    Unsent(String),
+    /// The function's value could not be deserialised here.
+    #[error("the value could not be decoded: {0}")]
+    Decode(String),
+    /// The value was given to an earlier caller.
+    #[error("the value was taken before")]
+    Taken,
+    /// Somebody else has waited for the process, so nobody knows how it ended; it gave no value.
+    #[error("the process has ended without a value; how, somebody else was told")]
+    Unknown,
+    /// The arena is damaged.
+    #[error(transparent)]
+    Arena(#[from] ArenaError),
+    /// The system refused to wait.
+    #[error("the process could not be waited for: {0}")]
+    System(#[from] std::io::Error),
 }
 
 /// `done` was called more often than messages were put.

@@ -59,6 +59,17 @@ fn parse(bytes: &[u8]) -> Option<Parsed> {
     })
 }
 
+/// The process that made a handle, and its arena's file: device and inode.
+pub(crate) struct Maker {
+    pub(crate) pid: u32,
+    pub(crate) start: u64,
+    pub(crate) file: (u64, u64),
+}
+
+pub(crate) fn maker(bytes: &[u8]) -> Option<Maker> {
+    parse(bytes).map(|Parsed { pid, start, file, .. }| Maker { pid, start, file })
+}
+
 /// A lease on the object that a handle names.
 pub(crate) fn open(bytes: &[u8]) -> Result<Lease, HandleError> {
     let handle = parse(bytes).ok_or(HandleError::Malformed)?;

@@ -71,7 +71,6 @@ pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<Lease>) {
 }
 
 /// The same, for a process that is about to be started: descriptors may go, too.
-#[expect(dead_code, reason = "for processes, which come next")]
 pub(crate) fn collect_for_process<R>(encode: impl FnOnce() -> R) -> (R, Luggage) {
     collect_into(Luggage { descriptors: Some(Vec::new()), ..Luggage::default() }, encode)
 }
@@ -108,7 +107,6 @@ pub(crate) fn pack_descriptor<E: serde::ser::Error>(fd: BorrowedFd<'_>) -> Resul
 }
 
 /// Decodes with these descriptors at hand. Those that nobody asks for are closed.
-#[expect(dead_code, reason = "for processes, which come next")]
 pub(crate) fn unpack_with<R>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> R) -> R {
     struct Emptied;
     impl Drop for Emptied {

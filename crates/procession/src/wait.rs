@@ -25,7 +25,7 @@ use std::time::Duration;
 #[cfg(not(loom))]
 pub(crate) use spin::Spin;
 
-use crate::sys::atomic::{AtomicU32, Ordering, fence};
+use crate::sys::atomic::{AtomicU32, Ordering, fence, fence_after_swap};
 use crate::sys::fault::crash_point;
 #[cfg(not(loom))]
 use crate::sys::futex;
@@ -134,6 +134,18 @@ impl WaitWord {
     #[inline]
     pub(crate) fn wake_one(&self, how: &impl Sleep) {
         fence(Ordering::SeqCst); // pairs with the fence in `sleep`
+        self.wake_one_fenced(how);
+    }
+
+    /// The same for who has released a lock since the condition was published.
+    #[inline]
+    pub(crate) fn wake_one_unlocked(&self, how: &impl Sleep) {
+        fence_after_swap(); // pairs with the fence in `sleep`
+        self.wake_one_fenced(how);
+    }
+
+    #[inline]
+    fn wake_one_fenced(&self, how: &impl Sleep) {
         let seen = self.0.load(Ordering::Relaxed);
         if seen & (SLEEPERS | WAKING) == SLEEPERS {
             self.wake_slow(how, 1);

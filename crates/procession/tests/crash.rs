@@ -427,9 +427,9 @@ fn killed_while_being_born() {
     }
 }
 
-/// Points of other objects: `crash_pipe.rs`, `crash_pool.rs`, `crash_sync.rs`, `crash_collections` and
-/// `memory.rs` kill there.
-const ELSEWHERE: [&str; 11] = [
+/// Points of other objects: `crash_pipe.rs`, `crash_pool.rs`, `crash_sync.rs`, `crash_values.rs`,
+/// `crash_named.rs`, `crash_collections` and `memory.rs` kill there.
+const ELSEWHERE: [&str; 17] = [
     "bell.",
     "pipe.",
     "pool.",
@@ -441,6 +441,12 @@ const ELSEWHERE: [&str; 11] = [
     "step.",
     "dict.",
     "list.",
+    "family.",
+    "named.",
+    "lifo.",
+    "priority.",
+    "cell.",
+    "rw.",
 ];
 
 /// A crash point that nothing passes proves nothing.

@@ -122,3 +122,20 @@ fn client_server() {
 fn ping_pong() {
     assert!(lines("ping_pong")[0].starts_with("100000 round trips: median "));
 }
+
+#[test]
+fn work_pool() {
+    assert_eq!(
+        lines("work_pool"),
+        [
+            "1229 primes below 10000",
+            "the lake: 8",
+            "the bug: it bites",
+            "the cliff: lost (Some(Exited(3)))",
+            "the tar pit: longer than 300ms",
+            "the inn: 7",
+            "been at the lake",
+            "been at the inn",
+        ]
+    );
+}

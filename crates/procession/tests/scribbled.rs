@@ -8,34 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use procession::collections::{Datum, FindError, Key, OPAQUE, Part};
 use procession::{ArenaError, Family, RawDict, RawList};
 use support::random::{Random, seed, some_bytes};
+use support::scribble::{DATA, scribble};
 use support::{alone, argument, role, say, start};
 
 const ROUNDS: u64 = 120;
-/// Where the first object lies, and where the data begins: see docs/memory-layout.md.
-const OBJECTS: u64 = 0x10_4000;
-const DATA: u64 = 0x4_2400_0000;
-
-/// Overwrites a word of the object or of its blocks, but for the lock. Says what it was.
-fn scribble(family: Family, random: &mut Random, object: u64) -> (u64, [u8; 8]) {
-    let at = match random.below(3) {
-        0 => OBJECTS + 512 * object + 72 + 8 * random.below(55),
-        1 => DATA + 8 * random.below(8192),
-        _ => DATA + (random.below(8) << 22) + 8 * random.below(65536),
-    };
-    let mut bytes = [0; 8];
-    rustix::io::pread(family.fd(), &mut bytes, at).unwrap();
-    let old = u64::from_le_bytes(bytes);
-    let new = match random.below(5) {
-        0 => 0,
-        1 => u64::MAX,
-        2 => random.next(),
-        3 => old.wrapping_add(random.below(5)).wrapping_sub(2),
-        _ => old ^ 1 << random.below(64),
-    };
-    rustix::io::pwrite(family.fd(), &new.to_le_bytes(), at).unwrap();
-    (at, bytes)
-}
-
 /// Whether damage was noticed.
 fn noticed<T, E: Into<FindError>>(done: Result<T, E>) -> u64 {
     match done.map_err(E::into) {

@@ -33,10 +33,7 @@ def find(typeid, handle):
 
 
 def _rebuild(typeid, handle, scope, travelled, *rest):
-    enter(travelled)
-    proxy = _new(typeid)
-    proxy._attach(handle)
-    proxy._travelled(*rest)
+    proxy = _rebuild_free(typeid, handle, False, travelled, *rest)
     known = _scopes.get(scope)
     if known is None:
         known = _scopes.setdefault(scope, Scope(scope))
@@ -44,10 +41,20 @@ def _rebuild(typeid, handle, scope, travelled, *rest):
     return proxy
 
 
+def _rebuild_free(typeid, handle, plain_only, travelled, *rest):
+    enter(travelled)
+    proxy = find(typeid, handle)
+    if plain_only:
+        proxy._refuse_pickle()
+    proxy._travelled(*rest)
+    return proxy
+
+
 class Shared:
     """What all have in common. A subclass has a native base, or holds one in `_native`."""
 
     _typeid: str
+    _scope = None  # what it belongs to; one that has a name in a family belongs to none
 
     def __init_subclass__(cls, typeid=None, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -74,6 +81,10 @@ class Shared:
         """Takes what `_rest` gave."""
 
     def __reduce__(self):
+        if self._scope is None:
+            plain_only = getattr(self, "_plain_only", False)
+            what = self._typeid, self._handle(), plain_only, papers(self)
+            return _rebuild_free, (*what, *self._rest())
         papers(self._scope)  # a child that is being started needs both
         return _rebuild, (
             self._typeid,
@@ -139,7 +150,7 @@ class Held:
 
     def _begin_native(self, native):
         object.__setattr__(self, "_native", native)
-        for name in ("_handle", "_lease", "_belong"):
+        for name in ("_handle", "_lease", "_belong", "_refuse_pickle"):
             object.__setattr__(self, name, getattr(native, name))
         return native
 
@@ -148,3 +159,7 @@ class Held:
 
     def _clear(self):
         self._native.clear()
+
+    @property
+    def _plain_only(self):
+        return self._native._plain_only

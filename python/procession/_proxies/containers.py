@@ -20,7 +20,8 @@ class _Locked:
         between.
         """
         lock = find("RLock", self._lock_handle())
-        lock._belong_to(self._scope)
+        if self._scope is not None:
+            lock._belong_to(self._scope)
         return lock
 
 
@@ -140,8 +141,8 @@ class ValueProxy(Shared, Held, _std.ValueProxy, typeid="Value"):
     value = property(get, set)
 
     def _getvalue(self):
-        value, typecode = self._native.copy()
-        return _std.Value(typecode, value)
+        value, *typecode = self._native.copy()  # a family's has none
+        return _std.Value(typecode[0] if typecode else None, value)
 
 
 class ArrayProxy(Shared, Held, _std.ArrayProxy, typeid="Array"):

@@ -10,12 +10,13 @@
 //! | `Buffers` | a pickle with out-of-band buffers | table, and the pickle if it fits | (pickle,) buffers |
 //! | `SmallBuffers` | the same, small | table, pickle, buffers | – |
 //! | `Bytes` | somebody's own bytes | they, if they fit | else they |
+//! | `Data` | what a Rust program sent as plain values | they, if short | else they |
 //!
 //! Large bytes and strings of ASCII are copied once, from the object into the block, and once more
 //! out of it.
 //!
 //! `Bytes` are what `Connection.send_bytes` sends: who receives an object takes them for a pickle of
-//! one. The reverse is [`whole`]: any message as bytes.
+//! one. The reverse is [`whole`]: any message as bytes. `Data` are bytes, however they are received.
 //!
 //! A message that carries handles has a block in any case, if of no bytes: the block counts them.
 //! So *an empty inline part* says that the body is in the block, and not the block's presence.
@@ -32,6 +33,7 @@ pub(crate) mod handles;
 mod keys;
 mod pickle;
 mod plain;
+mod policy;
 pub(crate) mod python;
 mod scratch;
 mod seen;
@@ -49,6 +51,7 @@ use pyo3::types::PyBytes;
 use crate::error::CorruptArenaError;
 use crate::memory;
 use pickle::Pickled;
+pub(crate) use policy::Policy;
 pub(crate) use scratch::{Buffers, Scratch};
 pub(crate) use whole::{Whole, pack_bytes};
 
@@ -64,11 +67,13 @@ pub(crate) enum Kind {
     Buffers = 3,
     SmallBuffers = 4,
     Bytes = 5,
+    Data = 6,
 }
 
 impl Kind {
     fn from_wire(kind: u8) -> Option<Self> {
-        [Self::Plain, Self::Pickle, Self::Buffers, Self::SmallBuffers, Self::Bytes]
+        use Kind::{Buffers, Bytes, Data, Pickle, Plain, SmallBuffers};
+        [Plain, Pickle, Buffers, SmallBuffers, Bytes, Data]
             .into_iter()
             .find(|known| *known as u8 == kind)
     }
@@ -81,16 +86,17 @@ pub(crate) enum Prepared<'py> {
     Pickle(Pickled<'py>),
 }
 
-/// Encodes `obj`, into `scratch` as far as it is small. The errors are what pickle says about the
-/// object.
+/// Encodes `obj`, into `scratch` as far as it is small. The errors are what pickle or the policy says
+/// about the object.
 #[inline]
 pub(crate) fn prepare<'py>(
     obj: &Bound<'py, PyAny>,
+    policy: Policy,
     scratch: &mut Buffers,
 ) -> PyResult<Prepared<'py>> {
     match prepare_plain(obj, scratch)? {
         Some(prepared) => Ok(prepared),
-        None => Ok(Prepared::Pickle(Pickled::of(obj)?)),
+        None => policy.prepare(obj, scratch),
     }
 }
 
@@ -100,7 +106,7 @@ pub(crate) fn prepare_plain<'py>(
     obj: &Bound<'py, PyAny>,
     scratch: &mut Buffers,
 ) -> PyResult<Option<Prepared<'py>>> {
-    match plain::encode(obj, scratch) {
+    match plain::encode(obj, 0, scratch) {
         Ok(()) => Ok(Some(Prepared::Plain)),
         Err(plain::Unplain::Other) => Ok(None),
         Err(plain::Unplain::NoMemory) => Err(PyMemoryError::new_err(())),
@@ -131,12 +137,15 @@ pub(crate) fn loads<'py>(py: Python<'py>, stream: &[u8]) -> PyResult<Bound<'py, 
 pub(crate) fn decode_small<'py>(
     py: Python<'py>,
     kind: u8,
+    policy: Policy,
     scratch: &mut Buffers,
 ) -> Result<Bound<'py, PyAny>, DecodeError> {
+    policy.admit(py, kind)?;
     match Kind::from_wire(kind) {
         Some(Kind::Plain) => plain::decode(py, scratch),
         Some(Kind::Pickle) => pickle::loads(&PyBytes::new(py, &scratch.bytes)),
         Some(Kind::SmallBuffers) => pickle::loads_inline(py, &scratch.bytes),
+        Some(Kind::Data) => Ok(PyBytes::new(py, &scratch.bytes).into_any()),
         _ => Err(DecodeError::Corrupt("unknown kind")),
     }
 }
@@ -220,15 +229,17 @@ pub(crate) fn decode_inline<'py>(
     plain::decode(py, scratch)
 }
 
-/// The object that a message stands for. Its inline part is `scratch.bytes`.
+/// The object that a message stands for, if the policy lets it out. Its inline part is `scratch.bytes`.
 pub(crate) fn decode<'py>(
     py: Python<'py>,
     message: Received,
+    policy: Policy,
     scratch: &mut Buffers,
 ) -> Result<Bound<'py, PyAny>, DecodeError> {
     if is_inline(&message) {
         return decode_inline(py, scratch);
     }
+    policy.admit(py, message.kind)?;
     let kind = Kind::from_wire(message.kind).ok_or(DecodeError::Corrupt("unknown kind"))?;
     let inline = &scratch.bytes;
     match (kind, message.block) {
@@ -241,6 +252,10 @@ pub(crate) fn decode<'py>(
         (Kind::Pickle | Kind::Bytes, _block) => pickle::loads(&PyBytes::new(py, inline)),
         (Kind::Buffers, Some(block)) => pickle::loads_over_block(py, inline, block),
         (Kind::SmallBuffers, _block) => pickle::loads_inline(py, inline),
+        (Kind::Data, Some(block)) if inline.is_empty() => {
+            Ok(bytes_of(py, &block, 0, block.len())?.into_any())
+        }
+        (Kind::Data, _block) => Ok(PyBytes::new(py, inline).into_any()),
         _ => Err(DecodeError::Corrupt("a part is missing")),
     }
 }

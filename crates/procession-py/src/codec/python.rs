@@ -13,7 +13,7 @@ use super::{DecodeError, Kind, Scratch};
 pub(crate) fn encode<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     let mut scratch = Scratch::take();
     let mut message = Vec::new();
-    match plain::encode(obj, &mut scratch) {
+    match plain::encode(obj, 0, &mut scratch) {
         Ok(()) => {
             message.push(Kind::Plain as u8);
             for piece in plain::pieces(obj.py(), &scratch) {

@@ -14,7 +14,7 @@ use pyo3::sync::PyOnceLock;
 
 use super::plain::Unplain;
 use super::scratch::Buffers;
-use super::{DecodeError, Kind, Prepared, decode_small, plain, prepare};
+use super::{DecodeError, Kind, Policy, Prepared, decode_small, plain, prepare};
 
 /// Of a key's kind: it is compared by `==`.
 const ODD: u8 = 0x40;
@@ -27,10 +27,14 @@ pub(crate) struct Value {
 }
 
 impl Value {
-    /// Encodes `obj` to `scratch.bytes`. The errors are what pickle says about it.
+    /// Encodes `obj` to `scratch.bytes`. The errors are what pickle or the policy says about it.
     #[inline]
-    pub(crate) fn of(obj: &Bound<'_, PyAny>, scratch: &mut Buffers) -> PyResult<Self> {
-        match prepare(obj, scratch)? {
+    pub(crate) fn of(
+        obj: &Bound<'_, PyAny>,
+        policy: Policy,
+        scratch: &mut Buffers,
+    ) -> PyResult<Self> {
+        match prepare(obj, policy, scratch)? {
             Prepared::Plain if scratch.large.is_empty() => {
                 Ok(Self { kind: Kind::Plain as u8, holds: Vec::new() })
             }
@@ -87,7 +91,11 @@ pub(crate) struct Name {
 impl Name {
     /// Encodes a key to `scratch.key`. TypeError if it is unhashable.
     #[inline]
-    pub(crate) fn of(key: &Bound<'_, PyAny>, scratch: &mut Buffers) -> PyResult<Self> {
+    pub(crate) fn of(
+        key: &Bound<'_, PyAny>,
+        policy: Policy,
+        scratch: &mut Buffers,
+    ) -> PyResult<Self> {
         scratch.key.clear();
         match plain::encode_key(key, &mut scratch.key) {
             Ok(()) => {
@@ -95,22 +103,22 @@ impl Name {
                 Ok(Self { hash, kind: Kind::Plain as u8, holds: Vec::new() })
             }
             Err(Unplain::NoMemory) => Err(PyMemoryError::new_err(())),
-            Err(Unplain::Other) => Self::odd(key, scratch),
+            Err(Unplain::Other) => Self::odd(key, policy, scratch),
         }
     }
 
     #[cold]
-    fn odd(key: &Bound<'_, PyAny>, scratch: &mut Buffers) -> PyResult<Self> {
+    fn odd(key: &Bound<'_, PyAny>, policy: Policy, scratch: &mut Buffers) -> PyResult<Self> {
         static EQUAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = key.py();
         key.hash()?;
+        let Value { kind, holds } = Value::of(key, policy, scratch)?;
         let equal = EQUAL.import(py, "procession._keys", "plain_key")?.call1((key,))?;
         scratch.key.clear();
         let hash = match plain::encode_key(&equal, &mut scratch.key) {
             Ok(()) => collections::hash(&scratch.key),
             Err(_) => OPAQUE,
         };
-        let Value { kind, holds } = Value::of(key, scratch)?;
         std::mem::swap(&mut scratch.key, &mut scratch.bytes);
         Ok(Self { hash, kind: kind | ODD, holds })
     }
@@ -129,24 +137,32 @@ impl Name {
     }
 }
 
-/// The object whose bytes are `scratch.bytes`: a value, or a key.
+/// Whether a stored key may be one that is looked for. Who has plain keys only looks for no other, and
+/// a key that somebody has pickled does not keep him from finding his.
+pub(crate) fn may_equal(key_kind: u8, policy: Policy) -> bool {
+    policy == Policy::Anything || key_kind & !ODD == Kind::Plain as u8
+}
+
+/// The object whose bytes are `scratch.bytes`, a value or a key, if the policy lets it out.
 #[inline]
 pub(crate) fn load<'py>(
     py: Python<'py>,
     kind: u8,
+    policy: Policy,
     scratch: &mut Buffers,
 ) -> Result<Bound<'py, PyAny>, DecodeError> {
-    decode_small(py, kind & !ODD, scratch)
+    decode_small(py, kind & !ODD, policy, scratch)
 }
 
-/// The object of these bytes.
+/// The object of these bytes, if the policy lets it out.
 pub(crate) fn load_from<'py>(
     py: Python<'py>,
     kind: u8,
     bytes: &[u8],
+    policy: Policy,
     scratch: &mut Buffers,
 ) -> Result<Bound<'py, PyAny>, DecodeError> {
     scratch.bytes.clear();
     scratch.bytes.extend_from_slice(bytes);
-    load(py, kind, scratch)
+    load(py, kind, policy, scratch)
 }

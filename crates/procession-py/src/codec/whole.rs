@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::scratch::Buffers;
-use super::{DecodeError, INLINE_MAX, Kind, bytes_of, decode, pickle};
+use super::{DecodeError, INLINE_MAX, Kind, Policy, bytes_of, decode, pickle};
 use crate::memory::{self, Room};
 
 /// Lays bytes out as a message of `Kind::Bytes`: its inline part, and its block.
@@ -38,8 +38,9 @@ impl<'a, 'py> Whole<'a, 'py> {
         message: Received,
         scratch: &'a mut Buffers,
     ) -> Result<Self, DecodeError> {
-        if ![Kind::Bytes as u8, Kind::Pickle as u8].contains(&message.kind) {
-            return Ok(Self::Pickled(pickle::dumps(&decode(py, message, scratch)?)?));
+        if ![Kind::Bytes as u8, Kind::Pickle as u8, Kind::Data as u8].contains(&message.kind) {
+            let object = decode(py, message, Policy::Anything, scratch)?;
+            return Ok(Self::Pickled(pickle::dumps(&object)?));
         }
         Ok(match message.block {
             Some(block) if scratch.bytes.is_empty() => Self::Block(block),

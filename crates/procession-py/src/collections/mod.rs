@@ -9,6 +9,8 @@ mod list;
 
 use std::cell::RefCell;
 use std::mem;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use procession::collections::Claim;
@@ -17,6 +19,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::blocking::{self, Ends};
+use crate::codec::Policy;
 use crate::error::Raise;
 
 pub(crate) use dict::{PyDictBase, PyDictIterator};
@@ -48,6 +51,58 @@ impl Collection for RawList {
 
     fn handle(&self) -> Vec<u8> {
         self.handle()
+    }
+}
+
+/// A collection as a class keeps it: with what it lets in and out.
+#[derive(Debug)]
+struct Kept<T> {
+    raw: T,
+    plain_only: AtomicBool,
+}
+
+impl<T> Kept<T> {
+    fn new(raw: T) -> Self {
+        Self { raw, plain_only: AtomicBool::new(false) }
+    }
+
+    fn refuse_pickle(&self) {
+        self.plain_only.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    fn policy(&self) -> Policy {
+        Policy::plain_only(self.plain_only.load(Ordering::Relaxed))
+    }
+}
+
+impl<T> Deref for Kept<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.raw
+    }
+}
+
+impl<T: Ends> Ends for Kept<T> {
+    #[inline]
+    fn is_stuck(&self, end: End) -> bool {
+        self.raw.is_stuck(end)
+    }
+
+    fn settle(&self, end: End) -> Result<(), ArenaError> {
+        self.raw.settle(end)
+    }
+}
+
+impl<T: Collection> Collection for Kept<T> {
+    fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError> {
+        self.raw.claim(patience)
+    }
+
+    fn handle(&self) -> Vec<u8> {
+        self.raw.handle()
     }
 }
 

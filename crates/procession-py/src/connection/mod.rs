@@ -23,7 +23,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::codec::{self, Kind, Scratch, Whole};
+use crate::codec::{self, Kind, Policy, Scratch, Whole};
 use crate::error::{self, Raise};
 use crate::lease::PyLease;
 use crate::memory::{self, Held, Room, Shelf};
@@ -256,7 +256,7 @@ impl PyConnectionBase {
             return theirs(intern!(py, "send"), (slf, obj)).map(drop);
         };
         let mut scratch = Scratch::take();
-        let prepared = codec::prepare(obj, &mut scratch)?;
+        let prepared = codec::prepare(obj, Policy::Anything, &mut scratch)?;
         if !prepared.is_inline(&scratch) {
             return ring.send_packed(prepared, &mut scratch);
         }
@@ -276,7 +276,7 @@ impl PyConnectionBase {
         if codec::is_inline(&message) {
             return Ok(codec::decode_inline(py, &mut scratch)?);
         }
-        Ok(codec::decode(py, message, &mut scratch)?)
+        Ok(codec::decode(py, message, Policy::Anything, &mut scratch)?)
     }
 
     /// Sends the bytes of a bytes-like object, or of a part of it, as one message.

@@ -16,7 +16,7 @@ use super::is_interrupt;
 use super::job::{Claim, Job};
 use super::tasks::Task;
 use crate::blocking;
-use crate::codec::{self, DecodeError, Scratch};
+use crate::codec::{self, DecodeError, Policy, Scratch};
 use crate::error::Raise;
 
 /// How fast old measurements are forgotten.
@@ -160,7 +160,7 @@ impl Core {
                 let mut scratch = Scratch::take();
                 scratch.bytes.extend_from_slice(inline);
                 let mut outcomes = Outcomes::new(&expected);
-                let value = codec::decode(py, message, &mut scratch);
+                let value = codec::decode(py, message, Policy::Anything, &mut scratch);
                 drop(scratch);
                 outcomes.add(py, item, tag, value);
                 self.give(py, outcomes)?;
@@ -208,7 +208,7 @@ impl Core {
         for entry in others {
             scratch.bytes.clear();
             scratch.bytes.extend_from_slice(entry.bytes);
-            let value = codec::decode_small(py, entry.tag & KIND, &mut scratch);
+            let value = codec::decode_small(py, entry.tag & KIND, Policy::Anything, &mut scratch);
             outcomes.add(py, entry.item, entry.tag, value);
         }
         drop(scratch);

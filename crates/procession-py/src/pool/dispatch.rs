@@ -13,7 +13,7 @@ use super::is_interrupt;
 use super::job::{Claim, Job};
 use super::tasks::Task;
 use crate::blocking;
-use crate::codec::{self, Scratch};
+use crate::codec::{self, Policy, Scratch};
 use crate::error::Raise;
 
 /// So much work is to wait for each worker, so that none is idle while the owner is busy.
@@ -114,7 +114,7 @@ impl Core {
         let mut message = Vec::with_capacity(256);
         job.function.write(job.number, claim.count as u32, alone, &mut message);
         let body = if alone { items.get_item(0)? } else { items.clone() };
-        let prepared = codec::prepare(&body, &mut scratch)?;
+        let prepared = codec::prepare(&body, Policy::Anything, &mut scratch)?;
         let (kind, block) = prepared.pack(py, self.pool.family(), &mut scratch)?;
         message.extend_from_slice(&scratch.bytes);
         let held = claim.items.as_ref().map(|items| items.clone_ref(py));

@@ -14,7 +14,7 @@ use pyo3::types::{PyList, PySlice};
 
 use super::call::Function;
 use super::gather::{Batch, Gather, Outcome, Value};
-use crate::codec::{self, Scratch};
+use crate::codec::{self, Policy, Scratch};
 
 mod feeding;
 
@@ -221,7 +221,8 @@ impl Job {
         match (unsent, error, waits, source) {
             (true, Some(error), ..) => Err(PyErr::from_value(error.into_bound(py))),
             (false, _, true, Some(items)) => {
-                codec::prepare(&items.bind(py).get_item(0)?, &mut Scratch::take()).map(drop)
+                let item = items.bind(py).get_item(0)?;
+                codec::prepare(&item, Policy::Anything, &mut Scratch::take()).map(drop)
             }
             _ => Ok(()),
         }

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use procession::pool::{PushError, RawWorker, Spent, Task};
+use procession::pool::{PushError, RawTask as Task, RawWorker, Spent};
 use procession::{ArenaError, End};
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
@@ -17,7 +17,7 @@ use pyo3::types::{PyDict, PyIterator, PyList, PyTuple};
 
 use super::call::{ALONE, APART, CATCH, FAILED, Head, Loaded, Mode, SKIPPED, STOP};
 use crate::blocking::{self, Patience};
-use crate::codec::{self, Prepared, Scratch};
+use crate::codec::{self, Policy, Prepared, Scratch};
 use crate::error::{CorruptArenaError, Raise};
 
 /// Outcomes up to this size are logged, and reported together.
@@ -143,7 +143,7 @@ impl<'py> Turn<'_, 'py> {
             }
         };
         scratch.bytes.drain(..head.len);
-        let items = codec::decode(self.py, task.message, &mut scratch);
+        let items = codec::decode(self.py, task.message, Policy::Anything, &mut scratch);
         drop(scratch); // the function may want it
         self.coding.set(begun.elapsed());
         match items.map_err(PyErr::from) {

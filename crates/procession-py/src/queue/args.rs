@@ -28,7 +28,7 @@ pub(super) fn the_one<'a, 'py>(
 }
 
 /// `maxsize` as the core has it.
-pub(super) fn capacity(maxsize: &Bound<'_, PyAny>) -> PyResult<Option<NonZeroU64>> {
+pub(crate) fn capacity(maxsize: &Bound<'_, PyAny>) -> PyResult<Option<NonZeroU64>> {
     let index = maxsize.call_method0(intern!(maxsize.py(), "__index__"));
     let Ok(index) = index else {
         let kind = maxsize.get_type();

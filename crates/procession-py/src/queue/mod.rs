@@ -16,11 +16,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use args::{capacity, feeder_error};
+pub(crate) use args::capacity;
+use args::feeder_error;
 
 use crate::args::Given;
 use crate::blocking::{self, Patience};
-use crate::codec::{self, Kind, Prepared, Scratch};
+use crate::codec::{self, Kind, Policy, Prepared, Scratch};
 use crate::error::{self, Raise};
 use crate::lease::PyLease;
 use crate::memory::{Held, Shelf};
@@ -32,6 +33,7 @@ use crate::scope::{PyScope, Scoped};
 pub(crate) struct PyQueueBase {
     queue: Shelf<RawQueue>,
     closed: AtomicBool,
+    plain_only: AtomicBool,
     /// The manager's that it belongs to, if it does to one.
     scope: Scoped<()>,
 }
@@ -44,7 +46,12 @@ impl PyQueueBase {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { queue: Shelf::new(), closed: AtomicBool::new(false), scope: Scoped::new() }
+        Self {
+            queue: Shelf::new(),
+            closed: AtomicBool::new(false),
+            plain_only: AtomicBool::new(false),
+            scope: Scoped::new(),
+        }
     }
 
     /// Makes a new queue in this process's family; a maxsize of zero or less is no bound.
@@ -58,6 +65,17 @@ impl PyQueueBase {
     /// Becomes the queue that a handle names.
     fn _attach(&self, py: Python<'_>, handle: &[u8]) -> PyResult<()> {
         self.begin(py, RawQueue::from_handle(handle).map_err(Raise::raise)?)
+    }
+
+    /// From now on this process puts plain data only, and does not unpickle what it gets.
+    fn _refuse_pickle(&self) {
+        self.plain_only.store(true, Ordering::Release);
+    }
+
+    /// Whether it does so.
+    #[getter]
+    fn _plain_only(&self) -> bool {
+        self.policy() == Policy::PlainOnly
     }
 
     /// Makes it one of a manager's.
@@ -283,6 +301,11 @@ impl PyQueueBase {
         Patience::from_args(block, timeout)
     }
 
+    #[inline]
+    fn policy(&self) -> Policy {
+        Policy::plain_only(self.plain_only.load(Ordering::Relaxed))
+    }
+
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -339,7 +362,7 @@ impl PyQueueBase {
         patience: Patience,
     ) -> PyResult<bool> {
         let mut scratch = Scratch::take();
-        let prepared = match codec::prepare(obj, &mut scratch) {
+        let prepared = match codec::prepare(obj, slf.get().policy(), &mut scratch) {
             Ok(prepared) => prepared,
             Err(error) => return feeder_error(slf, obj, error).map(|()| true),
         };
@@ -456,7 +479,9 @@ impl PyQueueBase {
             .done();
         }
         match received {
-            Some(message) => Ok(Some(codec::decode(slf.py(), message, scratch)?)),
+            Some(message) => {
+                Ok(Some(codec::decode(slf.py(), message, slf.get().policy(), scratch)?))
+            }
             None => Ok(None),
         }
     }

@@ -30,12 +30,26 @@ const ENTRIES: u64 = PAGE / ENTRY;
 pub(crate) struct Bells {
     own: HashMap<u64, Own>,
     others: HashMap<(Serial, u32), OwnedFd>,
+    /// Pipes of bells that were closed, for the next ones: who had opened one has it open still.
+    spare: Vec<Bell>,
 }
+
+/// So many pipes are kept.
+const SPARE: usize = 16;
 
 #[derive(Debug)]
 struct Own {
     bell: Bell,
     entry: u64,
+    users: Users,
+}
+
+/// Who has a bell: a program that selects on it, and so many futures.
+#[derive(Debug, Default)]
+struct Users {
+    selects: bool,
+    was_selected: bool,
+    futures: usize,
 }
 
 impl Bells {
@@ -43,6 +57,7 @@ impl Bells {
     pub(crate) fn forget_inherited(&mut self) {
         self.own.clear();
         self.others.clear();
+        self.spare.clear();
     }
 }
 
@@ -66,17 +81,36 @@ impl Inner {
 
     /// The descriptor of this process's bell for a queue, in step with whether the queue is empty.
     pub(crate) fn bell(&self, slot: &Object, id: ObjectId) -> Result<RawFd, ArenaError> {
+        self.use_bell(slot, id, |users| (users.selects, users.was_selected) = (true, true))
+    }
+
+    /// The same for one future more.
+    #[cfg(feature = "async")]
+    pub(crate) fn hold_bell(&self, slot: &Object, id: ObjectId) -> Result<RawFd, ArenaError> {
+        self.use_bell(slot, id, |users| users.futures += 1)
+    }
+
+    fn use_bell(
+        &self,
+        slot: &Object,
+        id: ObjectId,
+        note: impl FnOnce(&mut Users),
+    ) -> Result<RawFd, ArenaError> {
         let me = self.me()?;
         let mut bells = self.bells();
-        if let Some(own) = bells.own.get(&id.pack()) {
+        if let Some(own) = bells.own.get_mut(&id.pack()) {
+            note(&mut own.users);
             self.tune(slot, id, own, me)?;
             return Ok(own.bell.fd());
         }
         if slot.bells.load(Ordering::Acquire) == 0 {
             self.new_bell_list(slot, id)?;
         }
-        let bell =
-            Bell::new().map_err(|e| ArenaError::Detached(format!("no pipe could be made: {e}")))?;
+        let bell = match bells.spare.pop() {
+            Some(bell) => bell,
+            None => Bell::new()
+                .map_err(|e| ArenaError::Detached(format!("no pipe could be made: {e}")))?,
+        };
         let list = slot.bells.load(Ordering::Acquire);
         let held = self.lock_tail(slot, id, me)?;
         let mut free = None;
@@ -99,7 +133,8 @@ impl Inner {
         e.rung.store(0, Ordering::Relaxed);
         e.serial.store(u64::from(me), Ordering::Release);
         drop(held);
-        let own = Own { bell, entry };
+        let mut own = Own { bell, entry, users: Users::default() };
+        note(&mut own.users);
         self.tune(slot, id, &own, me)?;
         let fd = own.bell.fd();
         bells.own.insert(id.pack(), own);
@@ -126,11 +161,13 @@ impl Inner {
         ])
     }
 
-    /// Rings or silences this process's bell, as the queue's state demands.
-    fn tune(&self, slot: &Object, id: ObjectId, own: &Own, me: Serial) -> Result<(), ArenaError> {
+    /// Rings or silences this process's bell, as the queue's state demands, and says whether it is
+    /// silent. A closed queue is one at which there is something to learn.
+    fn tune(&self, slot: &Object, id: ObjectId, own: &Own, me: Serial) -> Result<bool, ArenaError> {
         let _held = self.lock_tail(slot, id, me)?;
         let rung = self.bell_entry(own.entry)?.rung;
-        match (slot.len() > 0, rung.load(Ordering::Relaxed) != 0) {
+        let rings = slot.len() > 0 || slot.closed.load(Ordering::SeqCst) != 0;
+        match (rings, rung.load(Ordering::Relaxed) != 0) {
             (true, false) => {
                 own.bell.ring();
                 rung.store(1, Ordering::Relaxed);
@@ -141,6 +178,30 @@ impl Inner {
             }
             _ => {}
         }
+        Ok(!rings)
+    }
+
+    /// Whether this process's bell is silent, and the next message will ring it.
+    #[cfg(feature = "async")]
+    pub(crate) fn is_bell_silent(&self, slot: &Object, id: ObjectId) -> Result<bool, ArenaError> {
+        let me = self.me()?;
+        let bells = self.bells();
+        match bells.own.get(&id.pack()) {
+            Some(own) => self.tune(slot, id, own, me),
+            None => Ok(false),
+        }
+    }
+
+    /// Closes a queue that may have bells: they ring before it is closed, so that nobody who is
+    /// killed in between leaves a `select` asleep beside a closed queue.
+    pub(crate) fn close_ringing(&self, slot: &Object, id: ObjectId) -> Result<(), ArenaError> {
+        let me = self.me()?;
+        let mut bells = self.bells();
+        let _held = self.lock_tail(slot, id, me)?;
+        if slot.bells.load(Ordering::SeqCst) != 0 {
+            self.ring_all(slot, id, &mut bells, me)?;
+        }
+        slot.closed.store(1, Ordering::SeqCst);
         Ok(())
     }
 
@@ -153,7 +214,7 @@ impl Inner {
         let me = self.me()?;
         let bells = self.bells();
         match bells.own.get(&id.pack()) {
-            Some(own) => self.tune(slot, id, own, me),
+            Some(own) => self.tune(slot, id, own, me).map(drop),
             None => Ok(()),
         }
     }
@@ -206,14 +267,47 @@ impl Inner {
         true
     }
 
-    /// Closes this process's bell for a queue.
+    /// Closes this process's bell for a queue, unless futures wait for it.
     pub(crate) fn close_bell(&self, slot: &Object, id: ObjectId) -> Result<(), ArenaError> {
+        self.leave_bell(slot, id, |users| users.selects = false)
+    }
+
+    /// One future waits no more.
+    #[cfg(feature = "async")]
+    pub(crate) fn release_bell(&self, slot: &Object, id: ObjectId) -> Result<(), ArenaError> {
+        self.leave_bell(slot, id, |users| users.futures = users.futures.saturating_sub(1))
+    }
+
+    fn leave_bell(
+        &self,
+        slot: &Object,
+        id: ObjectId,
+        note: impl FnOnce(&mut Users),
+    ) -> Result<(), ArenaError> {
         let me = self.me()?;
-        let Some(own) = self.bells().own.remove(&id.pack()) else {
+        let mut bells = self.bells();
+        let Some(own) = bells.own.get_mut(&id.pack()) else {
             return Ok(());
         };
-        let _held = self.lock_tail(slot, id, me)?;
-        self.bell_entry(own.entry)?.serial.store(0, Ordering::Release);
+        note(&mut own.users);
+        if own.users.selects || own.users.futures > 0 {
+            return Ok(());
+        }
+        let Some(own) = bells.own.remove(&id.pack()) else {
+            return Ok(());
+        };
+        {
+            let _held = self.lock_tail(slot, id, me)?;
+            self.bell_entry(own.entry)?.serial.store(0, Ordering::Release);
+        }
+        // Nobody rings it any more. A program that selected on the descriptor sees it closed.
+        if own.users.was_selected {
+            return Ok(());
+        }
+        if bells.spare.len() < SPARE {
+            own.bell.silence();
+            bells.spare.push(own.bell);
+        }
         Ok(())
     }
 }

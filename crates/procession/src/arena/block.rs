@@ -60,9 +60,18 @@ pub struct Block {
     at: u64,
     len: usize,
     ptr: NonNull<u8>,
-    received: bool,
+    origin: Origin,
     /// The participant that has it, if it was allocated: a fork child's copy is its parent's.
     mine: Serial,
+}
+
+/// How this process came by a block. A whole word, which also says that there is none: what is stored
+/// as less and moved as a word has to wait for its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+enum Origin {
+    Made,
+    Received,
 }
 
 // SAFETY: the bytes behind the pointer are this block's alone; `&self` methods only read them.
@@ -86,7 +95,7 @@ impl Block {
         let ptr = inner.map_block(at, len as u64)?;
         let mine = inner.me()?;
         std::mem::forget(guard);
-        Ok(Block { inner, at, len, ptr, received: false, mine })
+        Ok(Block { inner, at, len, ptr, origin: Origin::Made, mine })
     }
 
     /// The block that a message brought, mapped and owned.
@@ -100,7 +109,18 @@ impl Block {
         desc.owner.store(owned(mine), Ordering::Release);
         let kept = Kept { ptr, len: block.len, private: false, entry: 0 };
         inner.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(block.at, kept);
-        Ok(Block { inner, at: block.at, len: block.len as usize, ptr, received: true, mine })
+        Ok(Block {
+            inner,
+            at: block.at,
+            len: block.len as usize,
+            ptr,
+            origin: Origin::Received,
+            mine,
+        })
+    }
+
+    fn is_received(&self) -> bool {
+        self.origin == Origin::Received
     }
 
     /// Its length in bytes.
@@ -205,7 +225,10 @@ impl Block {
     }
 
     fn assert_sole(&self) {
-        assert!(self.received || self.is_own(), "the block is that of the process that forked");
+        assert!(
+            self.is_received() || self.is_own(),
+            "the block is that of the process that forked"
+        );
     }
 
     fn is_own(&self) -> bool {
@@ -218,7 +241,7 @@ impl Block {
     }
 
     pub(crate) fn belongs_to(&self, inner: &'static Inner) -> bool {
-        std::ptr::eq(self.inner, inner) && !self.received && self.is_own()
+        std::ptr::eq(self.inner, inner) && !self.is_received() && self.is_own()
     }
 
     /// The block went into a queue: only this process's mapping of it ends.
@@ -230,7 +253,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let kept = if self.received {
+        let kept = if self.is_received() {
             self.inner.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.at)
         } else {
             None

@@ -14,7 +14,8 @@
 //! at. A hint may be wrong; the only wrong that costs something is a free cell without its bit, so
 //! whoever is between the two writes the page into the log of its slot, and the sweep sets the bit.
 //!
-//! Lowest free cell first: the same few blocks are used again and again, and stay in the caches.
+//! First the cells that this process had lately ([`Recent`]), then the lowest free one: the same few
+//! blocks are used again and again, and stay in the caches.
 //! Cells are virtual memory; pages are backed when first asked for and given back when a lot is idle.
 //! A span that was cut into cells keeps its class: the file is far larger than memory.
 
@@ -23,6 +24,7 @@ use std::sync::PoisonError;
 use super::family::Inner;
 use super::layout::{CLASSES, Desc, MAX_CLASS, MIN_CLASS, PAGE, SPAN};
 use super::map::corrupt;
+use super::recent::Recent;
 use super::redo::set;
 use crate::error::ArenaError;
 use crate::lock::Serial;
@@ -46,6 +48,11 @@ pub(crate) fn transit(serial: Serial) -> u64 {
 }
 pub(crate) fn owner_of(word: u64) -> (Serial, u64, u64) {
     ((word >> 32) as Serial, (word >> 4) & 0x0fff_ffff, word & 0xf)
+}
+
+/// The word of a span that is cut into cells of a class.
+fn cells_of(class: u32) -> u64 {
+    u64::from(class) << 8 | TAG_CLASS
 }
 
 fn class_of(len: u64) -> u32 {
@@ -115,20 +122,23 @@ impl Inner {
     }
 
     fn alloc_cell(&self, class: u32) -> Result<u64, ArenaError> {
-        let _one = self.alloc_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.alloc_lock.lock().unwrap_or_else(PoisonError::into_inner);
         let hint = &self.header().span_hint[(class - MIN_CLASS) as usize];
         let me = self.me()?;
+        if let Some(at) = self.take_recent(&mut recent, class, me)? {
+            return Ok(at);
+        }
         loop {
             let from = hint.load(Ordering::Relaxed).max(self.map.layout.first_span());
             let end = self.header().spans_used.load(Ordering::Acquire);
             for span in from..end {
-                if self.span_word(span)?.load(Ordering::Acquire)
-                    == u64::from(class) << 8 | TAG_CLASS
+                if self.span_word(span)?.load(Ordering::Acquire) == cells_of(class)
                     && let Some(at) = self.take_cell(span, class, me)?
                 {
                     if span > from {
                         self.advance_hint(class, from, span)?;
                     }
+                    recent.note(class, at);
                     return Ok(at);
                 }
             }
@@ -151,7 +161,7 @@ impl Inner {
         // Who frees sets the bit, then lowers the hint: it was lowered after our change, or the bit
         // can be seen now.
         for span in from..to {
-            if self.span_word(span)?.load(Ordering::Acquire) != u64::from(class) << 8 | TAG_CLASS {
+            if self.span_word(span)?.load(Ordering::Acquire) != cells_of(class) {
                 continue;
             }
             for w in 0..(SPAN >> class).div_ceil(64) {
@@ -179,15 +189,48 @@ impl Inner {
                     break;
                 }
                 let at = span * SPAN + (cell << class);
-                self.participant(me).log.store(at / PAGE + 1, Ordering::Relaxed);
-                crash_point!("alloc.logged");
-                bits.fetch_and(!(1 << (cell % 64)), Ordering::AcqRel);
-                crash_point!("alloc.hint_taken");
-                let owner = &self.desc(at)?.owner;
-                if owner.compare_exchange(0, owned(me), Ordering::AcqRel, Ordering::Relaxed).is_ok()
-                {
+                if self.take_if_free(at, bits, 1 << (cell % 64), me)? {
                     return Ok(Some(at));
                 }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes a cell whose hint is this bit, if it is free.
+    fn take_if_free(
+        &self,
+        at: u64,
+        bits: &AtomicU64,
+        bit: u64,
+        me: Serial,
+    ) -> Result<bool, ArenaError> {
+        self.participant(me).log.store(at / PAGE + 1, Ordering::Relaxed);
+        crash_point!("alloc.logged");
+        bits.fetch_and(!bit, Ordering::AcqRel);
+        crash_point!("alloc.hint_taken");
+        let owner = &self.desc(at)?.owner;
+        Ok(owner.compare_exchange(0, owned(me), Ordering::AcqRel, Ordering::Relaxed).is_ok())
+    }
+
+    /// A cell that this process had lately and that is free again.
+    fn take_recent(
+        &self,
+        recent: &mut Recent,
+        class: u32,
+        me: Serial,
+    ) -> Result<Option<u64>, ArenaError> {
+        for at in recent.of(class) {
+            if self.desc(at)?.owner.load(Ordering::Relaxed) != 0
+                || self.span_word(at / SPAN)?.load(Ordering::Acquire) != cells_of(class)
+            {
+                continue;
+            }
+            let cell = (at % SPAN) >> class;
+            let bits = self.map.word(self.map.layout.span_bits(at / SPAN, cell / 64))?;
+            if self.take_if_free(at, bits, 1 << (cell % 64), me)? {
+                recent.note(class, at);
+                return Ok(Some(at));
             }
         }
         Ok(None)
@@ -207,7 +250,7 @@ impl Inner {
         }
         let used = self.header().spans_used.load(Ordering::Relaxed).max(span + 1);
         guard.commit(&[
-            set(self.map.layout.span_word(span), u64::from(class) << 8 | TAG_CLASS),
+            set(self.map.layout.span_word(span), cells_of(class)),
             set(std::mem::offset_of!(super::layout::Header, spans_used) as u64, used),
         ])?;
         crash_point!("alloc.span_claimed");

@@ -183,7 +183,7 @@ impl Cell {
     #[cold]
     fn write_block(&self, seen: u64, bytes: &[u8], holds: &[Lease]) -> Result<(), ArenaError> {
         let (inner, id) = (self.lease.inner, self.lease.id);
-        let mut block = Block::alloc(inner, bytes.len(), &lease::ids_of(inner, holds)?)?;
+        let mut block = Block::alloc(inner, bytes.len(), &lease::ids_of(inner, holds))?;
         block.write(0, bytes);
         let at = block.reference().at;
         inner.desc(at)?.queue.store(id.pack(), Ordering::Relaxed);

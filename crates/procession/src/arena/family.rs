@@ -19,6 +19,7 @@ use super::block::Kept;
 use super::holds::Handles;
 use super::layout::{EXTENT, FILE_SIZE, Header, Layout, MAGIC, VERSION};
 use super::map::Map;
+use super::recent::Recent;
 use crate::error::{ArenaError, FamilyError};
 use crate::lock::Serial;
 use crate::sys::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -37,7 +38,7 @@ pub(crate) struct Inner {
     pub(crate) handles: Mutex<Handles>,
     pub(crate) kept: Mutex<HashMap<u64, Kept>>,
     pub(crate) bells: Mutex<Bells>,
-    pub(crate) alloc_lock: Mutex<()>,
+    pub(crate) alloc_lock: Mutex<Recent>,
 }
 
 // SAFETY: `identity` points to an atomic in a page that is never unmapped.
@@ -307,6 +308,21 @@ impl Family {
     #[must_use]
     pub fn existing() -> Option<Family> {
         registry().current.map(Family)
+    }
+
+    /// All families that this process is a member of.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::Family;
+    /// assert!(Family::all().is_empty());
+    /// assert_eq!(Family::current()?.id(), Family::all()[0].id());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn all() -> Vec<Family> {
+        registry().all.iter().copied().map(Family).collect()
     }
 
     /// Makes this process a member of the family whose arena `fd` is; it becomes the current one.

@@ -21,6 +21,7 @@ use super::family::{Inner, Registry, all_families};
 use super::holds::{ENTRIES_PER_PAGE, Handles};
 use super::layout::PAGE;
 use super::objects::ObjectId;
+use super::recent::Recent;
 use crate::error::ArenaError;
 use crate::lock::Serial;
 use crate::sys::atomic::Ordering;
@@ -40,7 +41,7 @@ struct Plan {
     handles: MutexGuard<'static, Handles>,
     kept: MutexGuard<'static, HashMap<u64, Kept>>,
     bells: MutexGuard<'static, Bells>,
-    alloc: Option<MutexGuard<'static, ()>>,
+    alloc: Option<MutexGuard<'static, Recent>>,
     growing: Option<MutexGuard<'static, ()>>,
 }
 

@@ -54,10 +54,10 @@ impl Drop for Lease {
     }
 }
 
-/// What memory of this family shall count.
-pub(crate) fn ids_of(inner: &'static Inner, leases: &[Lease]) -> Result<Vec<ObjectId>, ArenaError> {
-    let id = |lease: &Lease| std::ptr::eq(lease.inner, inner).then_some(lease.id);
-    leases.iter().map(|lease| id(lease).ok_or(ArenaError::Foreign)).collect()
+/// What memory of this family counts of these. An object of another family lives as long as somebody
+/// there has it.
+pub(crate) fn ids_of(inner: &'static Inner, leases: &[Lease]) -> Vec<ObjectId> {
+    leases.iter().filter(|lease| std::ptr::eq(lease.inner, inner)).map(|lease| lease.id).collect()
 }
 
 impl Lease {

@@ -21,6 +21,7 @@ pub(crate) mod meeting;
 pub(crate) mod objects;
 pub(crate) mod participants;
 pub(crate) mod pin;
+pub(crate) mod recent;
 pub(crate) mod redo;
 pub(crate) mod runs;
 pub(crate) mod segments;

@@ -47,6 +47,9 @@ pub(crate) enum Kind {
     /// Blocks, see `stock.rs`.
     Dict = 9,
     List = 10,
+    /// Queues that are stocks of blocks, and no rings: last in first out, and by priority.
+    Lifo = 11,
+    Priority = 12,
     /// A lock with a value, see `cell.rs`.
     Mutex = 14,
     /// The same, with readers.
@@ -63,6 +66,7 @@ impl Kind {
         Kind::Mutex,
         Kind::RwLock,
     ];
+    pub(crate) const STOCKS: [Kind; 4] = [Kind::Dict, Kind::List, Kind::Lifo, Kind::Priority];
 }
 
 /// The name of an object: its slot, and which of the slot's lives is meant.
@@ -273,7 +277,7 @@ impl Object {
 
     /// Whether it is made of blocks.
     pub(crate) fn is_stock(&self) -> bool {
-        self.is(Kind::Dict) || self.is(Kind::List)
+        Kind::STOCKS.into_iter().any(|kind| self.is(kind))
     }
 
     /// Whether it is a lock with a value.

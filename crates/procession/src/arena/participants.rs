@@ -126,7 +126,7 @@ impl Inner {
     }
 
     /// Whether some live process maps the arena and is not entered: it may be an embryo's.
-    fn has_unregistered_process(&self) -> bool {
+    pub(super) fn has_unregistered_process(&self) -> bool {
         let entered: Vec<u32> = (0..MAX_PARTICIPANTS)
             .map(|s| self.slot(s))
             .filter(|p| unpack(p.state.load(Ordering::Acquire)).1 == ALIVE)

@@ -90,6 +90,7 @@ impl Memory for RingMemory<'_> {
 
     fn note_taken(&self, block: BlockRef, n: u64) -> Result<(), ArenaError> {
         self.inner.check_block(block)?;
+        self.inner.check_given(block, self.id, n)?;
         // Mapped before the commit: where there is no address space the message stays.
         self.mapped.set(Some(self.inner.map_block(block.at, block.len)?));
         self.inner.note_taken(block.at, n, self.me)
@@ -150,6 +151,18 @@ impl Inner {
         desc.given.store(n, Ordering::Relaxed);
         desc.owner.store(transit(me), Ordering::Release);
         Ok(())
+    }
+
+    /// Checks that message `n` does give that block to the queue: a record that names another one
+    /// would make two processes its owners, each of which may see its bytes as its own.
+    fn check_given(&self, block: BlockRef, id: ObjectId, n: u64) -> Result<(), ArenaError> {
+        let desc = self.desc(block.at)?;
+        let state = owner_of(desc.owner.load(Ordering::Acquire)).2;
+        let given = (desc.queue.load(Ordering::Relaxed), desc.given.load(Ordering::Relaxed));
+        if state == TRANSIT && given == (id.pack(), n) {
+            return Ok(());
+        }
+        Err(corrupt(format!("message {n} names a block that it does not bring")))
     }
 
     /// Takes the note back: the message was not committed.

@@ -12,9 +12,12 @@ use crate::arena::block::Block;
 use crate::arena::family::Family;
 use crate::codec;
 use crate::error::{GetError, PutError};
-use crate::ring::fifo::INLINE_MAX;
 use crate::travel;
 use crate::wait::Wait;
+
+/// Up to here a value's bytes go through the ring. Beyond, a block of its own costs less, though it is
+/// of 4 KiB at least.
+const INLINE_MAX: usize = 2 * 1024;
 
 /// When a blocking call gives up.
 #[derive(Clone, Copy)]

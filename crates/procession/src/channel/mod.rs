@@ -248,7 +248,7 @@ impl Channel {
         };
         crash_point!("get.block_owned");
         if self.is_bounded() {
-            slot.room.wake_one(&Futex);
+            slot.room.wake_one_unlocked(&Futex);
         }
         if popped.left.is_some() {
             inner.free_left(&popped)?;
@@ -279,10 +279,11 @@ impl Channel {
 
 impl Family {
     /// Memory for a message. The objects of the leases in `holds` are counted into it: they live as
-    /// long as the block, wherever it goes.
+    /// long as the block, wherever it goes. (Objects of another family are not: who reads the message
+    /// finds them if they still live.)
     ///
     /// # Errors
-    /// [`ArenaError::Full`] if there is none, [`ArenaError::Foreign`] if a lease is of another family.
+    /// [`ArenaError::Full`] if there is none.
     ///
     /// # Examples
     /// ```
@@ -292,6 +293,6 @@ impl Family {
     /// # Ok(()) }
     /// ```
     pub fn alloc(&self, len: usize, holds: &[Lease]) -> Result<Block, ArenaError> {
-        Block::alloc(self.inner(), len, &lease::ids_of(self.inner(), holds)?)
+        Block::alloc(self.inner(), len, &lease::ids_of(self.inner(), holds))
     }
 }

@@ -16,6 +16,7 @@
 //!
 //! [`Value`] is for who does not know beforehand what comes.
 
+pub mod order;
 mod unwrap;
 mod value;
 

@@ -15,6 +15,8 @@
 //! what the emptier segments have is moved to the end, a little with each operation. Large ones have a
 //! block of their own, which may carry handles.
 
+mod ends;
+
 use super::stock::Stock;
 use crate::arena::block::{Block, is_long_run};
 use crate::arena::family::Inner;
@@ -98,7 +100,7 @@ impl<'a> Ready<'a> {
         if let Some(light) = Ready::light(datum) {
             return Ok(light);
         }
-        let ids = lease::ids_of(inner, datum.holds)?;
+        let ids = lease::ids_of(inner, datum.holds);
         let mut block = Block::alloc(inner, datum.bytes.len(), &ids)?;
         block.write(0, datum.bytes);
         Ok(Ready::Large(datum.kind, block))
@@ -304,6 +306,30 @@ impl Ref {
         }
     }
 
+    /// Where the bytes of a small one lie, if there are `len` of them.
+    #[inline]
+    pub(super) fn bytes_at(self, step: &Step, len: u64) -> Result<u64, ArenaError> {
+        if self.tag() == SMALL && self.record(step)?.1 == len {
+            return Ok(self.at() + 8);
+        }
+        Err(step.corrupt("a ref to words"))
+    }
+
+    /// Another one with the same bytes. It has no handles.
+    pub(super) fn duplicate(self, step: &mut Step) -> Result<Ref, ArenaError> {
+        if self.is_none() || self.tag() == TINY {
+            return Ok(self);
+        }
+        let mut bytes = Vec::new();
+        self.read(step, &mut bytes)?;
+        if self.tag() == SMALL {
+            return append(step, self.kind(), &bytes);
+        }
+        let at = step.alloc(bytes.len() as u64)?;
+        step.inner.map.copy_in(at, &bytes)?;
+        Ok(Ref(at << 16 | u64::from(self.kind()) << 8 | LARGE))
+    }
+
     /// Writes other bytes over a small one that has the same place for them, if they are few: false if
     /// that is not so.
     #[inline]
@@ -389,6 +415,17 @@ fn new_segment(step: &mut Step, size: u64) -> Result<(u64, u32), ArenaError> {
     step.set_root(ROOM, room.wrapping_add(1 << log2));
     step.set_root(LIVE, live);
     Ok((at, log2))
+}
+
+/// Words in a record of their own.
+pub(super) fn append_words(step: &mut Step, words: &[u64]) -> Result<Ref, ArenaError> {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    append(step, 0, &bytes)
+}
+
+/// Bytes of all segments.
+pub(super) fn room(step: &Step) -> u64 {
+    if step.root(TAIL) == 0 { 0 } else { step.root(ROOM) }
 }
 
 /// Whether more than half of it is not in use, and not all of it is the segment that is being filled,

@@ -25,16 +25,25 @@
 mod claim;
 mod dict;
 mod heap;
+mod lifo;
+mod line;
 mod list;
+mod priority;
 mod stock;
 mod typed;
 
 pub use claim::Claim;
 pub use dict::{AddError, Batch, FindError, Glimpse, Item, Key, OPAQUE, RawDict};
 pub use heap::Datum;
+pub use lifo::RawLifoQueue;
+pub use line::OfferError;
 pub use list::{Part, RawList, Values};
+pub use priority::{Place, RawPriorityQueue};
 pub use stock::{Copied, Outdated};
-pub use typed::{CollectionError, NewValueError, SharedDict, SharedList, SharedValue};
+pub use typed::{
+    CollectionError, Drain, Iter, LifoQueue, NewValueError, PriorityQueue, SharedDict, SharedList,
+    SharedValue,
+};
 
 /// The hash of a key's bytes, the same in every process and in every version of the layout; never [`OPAQUE`].
 ///

@@ -56,7 +56,15 @@ pub(super) struct Stock {
 
 impl Stock {
     pub(super) fn create(family: Family, kind: Kind) -> Result<Stock, ArenaError> {
-        Stock::over(Lease::create(family, kind, Limits { messages: 0, bytes: 0 })?)
+        Stock::create_limited(family, kind, Limits { messages: 0, bytes: 0 })
+    }
+
+    pub(super) fn create_limited(
+        family: Family,
+        kind: Kind,
+        limits: Limits,
+    ) -> Result<Stock, ArenaError> {
+        Stock::over(Lease::create(family, kind, limits)?)
     }
 
     fn over(lease: Lease) -> Result<Stock, ArenaError> {

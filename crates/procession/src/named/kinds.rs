@@ -1,4 +1,5 @@
-//! What can have a name, and the call for each.
+//! What can have a name: which objects of the arena it consists of, and when one that is there is the one
+//! that is wanted.
 
 use std::fmt::Display;
 
@@ -8,15 +9,16 @@ use serde::de::DeserializeOwned;
 use super::{Named, NamedError};
 use crate::arena::family::Family;
 use crate::arena::lease::Lease;
-use crate::collections::{SharedDict, SharedList, SharedValue};
+use crate::collections::{LifoQueue, PriorityQueue, SharedDict, SharedList, SharedValue};
 use crate::error::HandleError;
-use crate::queue::Queue;
-use crate::sync::{RawBarrier, RawCondition, RawEvent, RawLock, RawSemaphore};
+use crate::primitives::{Barrier, Condition, Event, Lock, Mutex, RLock, RwLock, Semaphore};
+use crate::queue::{JoinableQueue, Queue};
+use crate::sync::RawSemaphore;
 
 /// As many permits as any language's semaphore can have.
 const PERMITS_MAX: u32 = i32::MAX.cast_unsigned();
 
-fn differs(
+fn agree(
     name: &str,
     what: &'static str,
     found: impl Display,
@@ -29,323 +31,154 @@ fn differs(
     Err(NamedError::Differs { name: name.into(), what, found, wanted })
 }
 
-/// The handle of an object that consists of one.
+/// The handle of what consists of one object.
 fn only(handles: &[Vec<u8>]) -> Result<&[u8], HandleError> {
     let [handle] = handles else { return Err(HandleError::Malformed) };
     Ok(handle)
 }
 
-/// `capacity: None`: as it is, and unbounded if it is new.
-impl<T> Named for Queue<T> {
-    const KIND: &'static str = "queue";
-    type Params = Option<u64>;
-
-    fn create_in(family: Family, capacity: &Option<u64>) -> Result<Self, NamedError> {
-        Ok(match capacity {
-            Some(n) => Queue::bounded_in(family, *n)?,
-            None => Queue::unbounded_in(family)?,
-        })
-    }
-    fn leases(&self) -> Vec<Lease> {
-        vec![self.raw().lease()]
-    }
-    fn open(handles: &[Vec<u8>]) -> Result<Self, HandleError> {
-        Queue::from_handle(only(handles)?)
-    }
-    fn agrees(&self, name: &str, capacity: &Option<u64>) -> Result<(), NamedError> {
-        let Some(wanted) = capacity else { return Ok(()) };
-        let found = self.capacity().map_or_else(|| "without bound".into(), |n| n.to_string());
-        differs(name, "capacity", found, (*wanted).max(1))
-    }
+/// The objects of what consists of one, and how it is opened.
+macro_rules! one_object {
+    ($type:ident, $lease:expr) => {
+        fn leases(&self) -> Vec<Lease> {
+            let lease: fn(&Self) -> Lease = $lease;
+            vec![lease(self)]
+        }
+        fn open(handles: &[Vec<u8>]) -> Result<Self, HandleError> {
+            $type::from_handle(only(handles)?)
+        }
+    };
 }
 
-/// What consists of one object, and nothing else is to be said about.
+/// A queue. `None`: with the capacity that it has, without a bound if it is new.
+macro_rules! queue {
+    ($type:ident, $kind:literal) => {
+        impl<T> Named for $type<T> {
+            const KIND: &'static str = $kind;
+            type Params = Option<u64>;
+
+            fn create_in(family: Family, capacity: &Option<u64>) -> Result<Self, NamedError> {
+                Ok(match capacity {
+                    Some(n) => $type::bounded_in(family, *n)?,
+                    None => $type::unbounded_in(family)?,
+                })
+            }
+            fn agrees(&self, name: &str, capacity: &Option<u64>) -> Result<(), NamedError> {
+                let Some(wanted) = capacity else { return Ok(()) };
+                let found = self.raw().capacity().map(|n| n.to_string());
+                let found = found.unwrap_or_else(|| "without bound".into());
+                agree(name, "capacity", found, (*wanted).max(1))
+            }
+            one_object!($type, |queue| queue.raw().lease());
+        }
+    };
+}
+
+queue!(Queue, "queue");
+queue!(JoinableQueue, "joinable_queue");
+queue!(LifoQueue, "lifo_queue");
+queue!(PriorityQueue, "priority_queue");
+
+/// What is made of nothing.
 macro_rules! plain {
-    ($kind:literal, $type:ident<$($p:ident),*>, $family:ident => $create:expr, $lease:expr) => {
+    ($kind:literal, $type:ident $(, $p:ident)*) => {
         impl<$($p),*> Named for $type<$($p),*> {
             const KIND: &'static str = $kind;
             type Params = ();
 
-            fn create_in($family: Family, (): &()) -> Result<Self, NamedError> {
-                Ok($create?)
+            fn create_in(family: Family, (): &()) -> Result<Self, NamedError> {
+                Ok($type::new_in(family)?)
             }
-            fn leases(&self) -> Vec<Lease> {
-                let lease: fn(&Self) -> Lease = $lease;
-                vec![lease(self)]
-            }
-            fn open(handles: &[Vec<u8>]) -> Result<Self, HandleError> {
-                $type::from_handle(only(handles)?)
-            }
+            one_object!($type, |it| it.raw().lease());
         }
     };
 }
 
-plain!("dict", SharedDict<K, V>, family => SharedDict::new_in(family), |dict| dict.raw().lease());
-plain!("list", SharedList<T>, family => SharedList::new_in(family), |list| list.raw().lease());
-plain!("event", RawEvent<>, family => RawEvent::create(family), RawEvent::lease);
+plain!("dict", SharedDict, K, V);
+plain!("list", SharedList, T);
+plain!("lock", Lock);
+plain!("rlock", RLock);
+plain!("event", Event);
 
-impl<T: Serialize + DeserializeOwned> Named for SharedValue<T> {
-    const KIND: &'static str = "value";
-    type Params = T;
+/// What is made of a value, if it is new.
+macro_rules! valued {
+    ($kind:literal, $type:ident, $lease:expr) => {
+        impl<T: Serialize + DeserializeOwned> Named for $type<T> {
+            const KIND: &'static str = $kind;
+            type Params = T;
 
-    fn create_in(family: Family, initial: &T) -> Result<Self, NamedError> {
-        Ok(SharedValue::new_in(family, initial)?)
-    }
-    fn leases(&self) -> Vec<Lease> {
-        vec![self.raw().lease()]
-    }
-    fn open(handles: &[Vec<u8>]) -> Result<Self, HandleError> {
-        SharedValue::from_handle(only(handles)?)
-    }
+            fn create_in(family: Family, initial: &T) -> Result<Self, NamedError> {
+                Ok($type::new_in(family, initial)?)
+            }
+            one_object!($type, $lease);
+        }
+    };
 }
 
-impl Named for RawSemaphore {
+valued!("value", SharedValue, |value| value.raw().lease());
+valued!("mutex", Mutex, Mutex::lease);
+valued!("rwlock", RwLock, RwLock::lease);
+
+impl Named for Semaphore {
     const KIND: &'static str = "semaphore";
     type Params = u32;
 
     fn create_in(family: Family, initial: &u32) -> Result<Self, NamedError> {
-        Ok(RawSemaphore::create(family, (*initial).min(PERMITS_MAX), PERMITS_MAX)?)
+        let permits = (*initial).min(PERMITS_MAX);
+        Ok(RawSemaphore::create(family, permits, PERMITS_MAX)?.into())
     }
-    fn leases(&self) -> Vec<Lease> {
-        vec![self.lease()]
-    }
-    fn open(handles: &[Vec<u8>]) -> Result<Self, HandleError> {
-        RawSemaphore::from_handle(only(handles)?)
+    one_object!(Semaphore, |semaphore| semaphore.raw().lease());
+}
+
+/// A semaphore that never has more permits than at first.
+#[derive(Debug)]
+pub(super) struct Bounded(pub(super) Semaphore);
+
+impl Bounded {
+    fn from_handle(handle: &[u8]) -> Result<Bounded, HandleError> {
+        Semaphore::from_handle(handle).map(Bounded)
     }
 }
 
-impl Named for RawBarrier {
+impl Named for Bounded {
+    const KIND: &'static str = "bounded_semaphore";
+    type Params = u32;
+
+    fn create_in(family: Family, permits: &u32) -> Result<Self, NamedError> {
+        Ok(Bounded(Semaphore::bounded_in(family, *permits)?))
+    }
+    fn agrees(&self, name: &str, permits: &u32) -> Result<(), NamedError> {
+        agree(name, "permits", self.0.raw().max(), permits)
+    }
+    one_object!(Bounded, |semaphore| semaphore.0.raw().lease());
+}
+
+impl Named for Barrier {
     const KIND: &'static str = "barrier";
     type Params = u32;
 
     fn create_in(family: Family, parties: &u32) -> Result<Self, NamedError> {
-        Ok(RawBarrier::create(family, *parties)?)
-    }
-    fn leases(&self) -> Vec<Lease> {
-        vec![self.lease()]
-    }
-    fn open(handles: &[Vec<u8>]) -> Result<Self, HandleError> {
-        RawBarrier::from_handle(only(handles)?)
+        Ok(Barrier::new_in(family, *parties)?)
     }
     fn agrees(&self, name: &str, parties: &u32) -> Result<(), NamedError> {
-        differs(name, "parties", self.parties(), parties)
+        agree(name, "parties", self.parties(), parties)
     }
+    one_object!(Barrier, |barrier| barrier.raw().lease());
 }
 
 /// A condition and the reentrant lock that belongs to it.
-impl Named for (RawCondition, RawLock) {
+impl Named for (Condition, RLock) {
     const KIND: &'static str = "condition";
     type Params = ();
 
     fn create_in(family: Family, (): &()) -> Result<Self, NamedError> {
-        Ok((RawCondition::create(family)?, RawLock::create(family, true)?))
+        Ok((Condition::new_in(family)?, RLock::new_in(family)?))
     }
     fn leases(&self) -> Vec<Lease> {
-        vec![self.0.lease(), self.1.lease()]
+        vec![self.0.raw().lease(), self.1.raw().lease()]
     }
     fn open(handles: &[Vec<u8>]) -> Result<Self, HandleError> {
         let [condition, lock] = handles else { return Err(HandleError::Malformed) };
-        Ok((RawCondition::from_handle(condition)?, RawLock::from_handle(lock)?))
-    }
-}
-
-/// A lock that is not reentrant, and one that is: names of two kinds.
-struct Plain(RawLock);
-struct Reentrant(RawLock);
-
-macro_rules! lock {
-    ($type:ident, $kind:literal, $reentrant:literal) => {
-        impl Named for $type {
-            const KIND: &'static str = $kind;
-            type Params = ();
-
-            fn create_in(family: Family, (): &()) -> Result<Self, NamedError> {
-                Ok($type(RawLock::create(family, $reentrant)?))
-            }
-            fn leases(&self) -> Vec<Lease> {
-                vec![self.0.lease()]
-            }
-            fn open(handles: &[Vec<u8>]) -> Result<Self, HandleError> {
-                Ok($type(RawLock::from_handle(only(handles)?)?))
-            }
-        }
-    };
-}
-
-lock!(Plain, "lock", false);
-lock!(Reentrant, "rlock", true);
-
-/// The objects that have this name in the family; each is made if there is none of that name.
-///
-/// All may fail as [`Family::named`] does, and none waits for another process.
-impl Family {
-    /// A queue. `capacity`: how many values it holds; one that is there already must have it.
-    /// `None`: as it is, and without a bound if it is new.
-    ///
-    /// The values' type is not noted: it must be the same in all programs.
-    ///
-    /// # Errors
-    /// As [`Family::named`]; [`NamedError::Differs`] if it has another capacity.
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use procession::{Family, NamedError, Queue};
-    /// let family = Family::current()?;
-    /// let jobs: Queue<u32> = family.queue("jobs", Some(10))?;
-    /// assert_eq!(family.queue::<u32>("jobs", None)?.capacity(), Some(10));
-    /// assert!(matches!(family.queue::<u32>("jobs", Some(11)), Err(NamedError::Differs { .. })));
-    /// # Ok(()) }
-    /// ```
-    pub fn queue<T>(&self, name: &str, capacity: Option<u64>) -> Result<Queue<T>, NamedError> {
-        self.named(name, &capacity)
-    }
-
-    /// A dict.
-    ///
-    /// # Errors
-    /// As [`Family::named`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use procession::{Family, SharedDict};
-    /// let ages: SharedDict<String, u32> = Family::current()?.dict("ages")?;
-    /// ages.insert("Ada", &36)?;
-    /// # Ok(()) }
-    /// ```
-    pub fn dict<K, V>(&self, name: &str) -> Result<SharedDict<K, V>, NamedError> {
-        self.named(name, &())
-    }
-
-    /// A list.
-    ///
-    /// # Errors
-    /// As [`Family::named`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use procession::{Family, SharedList};
-    /// let log: SharedList<String> = Family::current()?.list("log")?;
-    /// log.push(&"begun".into())?;
-    /// # Ok(()) }
-    /// ```
-    pub fn list<T>(&self, name: &str) -> Result<SharedList<T>, NamedError> {
-        self.named(name, &())
-    }
-
-    /// A single value; `initial` if it is new.
-    ///
-    /// # Errors
-    /// As [`Family::named`]; [`NamedError::Encode`] if `initial` can't be serialised.
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let family = procession::Family::current()?;
-    /// family.value("count", &0)?.update(|n| n + 1)?;
-    /// assert_eq!(family.value("count", &0)?.get()?, 1);
-    /// # Ok(()) }
-    /// ```
-    pub fn value<T: Serialize + DeserializeOwned>(
-        &self,
-        name: &str,
-        initial: &T,
-    ) -> Result<SharedValue<T>, NamedError> {
-        self.named(name, initial)
-    }
-
-    /// A lock that is not reentrant.
-    ///
-    /// # Errors
-    /// As [`Family::named`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// assert!(!procession::Family::current()?.lock("printer")?.is_reentrant());
-    /// # Ok(()) }
-    /// ```
-    pub fn lock(&self, name: &str) -> Result<RawLock, NamedError> {
-        Ok(self.named::<Plain>(name, &())?.0)
-    }
-
-    /// A reentrant lock.
-    ///
-    /// # Errors
-    /// As [`Family::named`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// assert!(procession::Family::current()?.rlock("printer")?.is_reentrant());
-    /// # Ok(()) }
-    /// ```
-    pub fn rlock(&self, name: &str) -> Result<RawLock, NamedError> {
-        Ok(self.named::<Reentrant>(name, &())?.0)
-    }
-
-    /// A semaphore, with so many permits if it is new.
-    ///
-    /// # Errors
-    /// As [`Family::named`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let family = procession::Family::current()?;
-    /// assert!(family.semaphore("places", 2)?.try_acquire());
-    /// assert_eq!(family.semaphore("places", 2)?.value(), 1);
-    /// # Ok(()) }
-    /// ```
-    pub fn semaphore(&self, name: &str, initial: u32) -> Result<RawSemaphore, NamedError> {
-        self.named(name, &initial)
-    }
-
-    /// An event.
-    ///
-    /// # Errors
-    /// As [`Family::named`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// procession::Family::current()?.event("ready")?.set();
-    /// # Ok(()) }
-    /// ```
-    pub fn event(&self, name: &str) -> Result<RawEvent, NamedError> {
-        self.named(name, &())
-    }
-
-    /// A condition, and the reentrant lock that belongs to it.
-    ///
-    /// # Errors
-    /// As [`Family::named`].
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let (filled, lock) = procession::Family::current()?.condition("filled")?;
-    /// assert_eq!(filled.notify(1)?, 0);
-    /// # Ok(()) }
-    /// ```
-    pub fn condition(&self, name: &str) -> Result<(RawCondition, RawLock), NamedError> {
-        self.named(name, &())
-    }
-
-    /// A barrier for so many; one that is there already must be for as many.
-    ///
-    /// # Errors
-    /// As [`Family::named`]; [`NamedError::Differs`] if it is for another number.
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// assert_eq!(procession::Family::current()?.barrier("start", 3)?.parties(), 3);
-    /// # Ok(()) }
-    /// ```
-    pub fn barrier(&self, name: &str, parties: u32) -> Result<RawBarrier, NamedError> {
-        self.named(name, &parties)
+        Ok((Condition::from_handle(condition)?, RLock::from_handle(lock)?))
     }
 }

@@ -26,6 +26,7 @@
 //! Names, kinds and objects are the same for Rust and Python programs; the values in a queue or dict are
 //! MessagePack (see [`codec`](crate::codec)).
 
+mod calls;
 mod directory;
 mod entry;
 mod kinds;
@@ -98,7 +99,7 @@ impl From<NewValueError> for NamedError {
 ///
 /// # Examples
 /// ```
-/// use procession::{ArenaError, Family, HandleError, Lease, Named, NamedError, Queue};
+/// use procession::{Family, HandleError, Lease, Named, NamedError, Queue};
 ///
 /// /// Questions, and the answers.
 /// struct Desk(Queue<String>, Queue<String>);

@@ -22,6 +22,8 @@
 
 pub(crate) mod bell;
 
+#[cfg(all(feature = "async", not(loom)))]
+mod asynchronous;
 #[cfg(not(loom))]
 mod carrier;
 #[cfg(not(loom))]

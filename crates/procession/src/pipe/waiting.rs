@@ -12,7 +12,7 @@ use crate::sys::socket::{self, Polled};
 use crate::wait::{SLICE, Wait};
 
 /// A sender that waits for room looks this often whether a killed reader will ever make any.
-const ROOM_SLICE: Duration = Duration::from_millis(50);
+pub(super) const ROOM_SLICE: Duration = Duration::from_millis(50);
 
 impl RawConnection {
     /// Waits until there may be room for a message with so many inline bytes and a block of that

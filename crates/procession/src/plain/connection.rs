@@ -135,7 +135,7 @@ impl<T> PlainConnection<T> {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use procession::PlainConnection;
     /// let (a, b) = procession::plain_pipe::<u8>()?;
-    /// let same = PlainConnection::from_parts(&a.handle(), a.fd().try_clone_to_owned()?)?;
+    /// let same = PlainConnection::<u8>::from_parts(&a.handle(), a.fd().try_clone_to_owned()?)?;
     /// same.send(&1)?;
     /// assert_eq!(b.recv()?, 1);
     /// # Ok(()) }

@@ -14,7 +14,7 @@ use crate::codec::DATA;
 use crate::error::{ArenaError, PutError};
 
 /// A message to be written in place and sent: a slice of values, in the arena if it is longer than
-/// 4 KiB.
+/// 1 KiB.
 ///
 /// It goes to whichever queue or connection of the same family it is handed to. The values are what the
 /// memory held before, or zero: write them all. Dropped, the memory goes back.
@@ -59,12 +59,31 @@ impl<T: Pod> Loan<T> {
                 sent.map_err(|e| e.with(Loan { place: Place::Copied(values) }))
             }
             Place::Block(block, _) => {
-                carrier.put(DATA, &[], Some(block), patience).map_err(|e| match e {
-                    Refused::Full(back) => PutError::Full(Loan::back(back)),
-                    Refused::Over(back) => PutError::Closed(Loan::back(back)),
-                    Refused::Arena(e, back) => PutError::Arena(Loan::back(back), e),
-                })
+                carrier.put(DATA, &[], Some(block), patience).map_err(Loan::refused)
             }
+        }
+    }
+
+    /// The same as a future: `put` is the queue's or the connection's.
+    #[cfg(feature = "async")]
+    pub(super) async fn send_async(
+        self,
+        put: impl AsyncFnOnce(u8, &[u8], Option<Block>) -> Result<(), Refused>,
+    ) -> Result<(), PutError<Loan<T>>> {
+        match self.place {
+            Place::Copied(values) => {
+                let sent = put(DATA, bytemuck::cast_slice(&values), None).await;
+                sent.map_err(|e| e.with(Loan { place: Place::Copied(values) }))
+            }
+            Place::Block(block, _) => put(DATA, &[], Some(block)).await.map_err(Loan::refused),
+        }
+    }
+
+    fn refused(refused: Refused) -> PutError<Loan<T>> {
+        match refused {
+            Refused::Full(back) => PutError::Full(Loan::back(back)),
+            Refused::Over(back) => PutError::Closed(Loan::back(back)),
+            Refused::Arena(e, back) => PutError::Arena(Loan::back(back), e),
         }
     }
 

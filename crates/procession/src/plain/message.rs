@@ -14,8 +14,9 @@ use crate::channel::scratch::Scratch;
 use crate::codec::{self, BYTES, DATA, PLAIN};
 use crate::error::{ArenaError, GetError, PutError};
 
-/// Up to here a message is copied through the ring. Beyond, a block of its own costs less.
-pub(super) const COPIED_MAX: usize = 4 * 1024;
+/// Up to here a message is copied through the ring. Beyond, a block of its own costs less: a round trip
+/// with 2 KiB takes 1.9 µs so, and 3.3 through the ring.
+pub(super) const COPIED_MAX: usize = 1024;
 
 /// What can be sent at all: it has bytes, and a block is aligned for it.
 pub(super) const fn assert_sendable<T>() {
@@ -44,10 +45,16 @@ pub(super) fn put(
 /// Receives a message that is one value.
 #[inline]
 pub(super) fn get<T: Pod>(carrier: &impl Carrier, patience: Patience) -> Result<T, GetError> {
-    const { assert_sendable::<T>() };
     let mut inline = Scratch::take();
     let message = carrier.get(&mut inline, patience)?;
-    let (bytes, _) = content(&message, &inline)?;
+    value(&message, &inline)
+}
+
+/// The value that a message is.
+#[inline]
+pub(super) fn value<T: Pod>(message: &Received, inline: &[u8]) -> Result<T, GetError> {
+    const { assert_sendable::<T>() };
+    let (bytes, _) = content(message, inline)?;
     if bytes.len() != size_of::<T>() {
         return Err(other_length::<T>(bytes.len(), "one"));
     }
@@ -59,10 +66,15 @@ pub(super) fn get_slice<T: Pod>(
     carrier: &impl Carrier,
     patience: Patience,
 ) -> Result<PlainSlice<T>, GetError> {
-    const { assert_sendable::<T>() };
     let mut inline = Scratch::take();
     let message = carrier.get(&mut inline, patience)?;
-    let (bytes, lead) = content(&message, &inline)?;
+    slice(message, &inline)
+}
+
+/// The values that a message is.
+pub(super) fn slice<T: Pod>(message: Received, inline: &[u8]) -> Result<PlainSlice<T>, GetError> {
+    const { assert_sendable::<T>() };
+    let (bytes, lead) = content(&message, inline)?;
     if !bytes.len().is_multiple_of(size_of::<T>()) {
         return Err(other_length::<T>(bytes.len(), "a whole number of"));
     }

@@ -11,7 +11,7 @@
 //!
 //! Each sending goes with each receiving: a message is a number of bytes. A [`Loan`] is memory of the
 //! arena that is lent to the sender; sent, it is the receiver's, as a [`PlainSlice`], without a copy on
-//! the way. Messages of up to 4 KiB are copied through the ring, which costs less than a block.
+//! the way. Messages of up to 1 KiB are copied through the ring, which costs less than a block.
 //!
 //! A message whose length is not that of what it is taken for is an error, [`GetError::Decode`], that
 //! says both lengths. What the bytes mean is an agreement between the processes, as is that they run on
@@ -28,10 +28,13 @@
 //!
 //! [`GetError::Decode`]: crate::GetError::Decode
 
+#[cfg(feature = "async")]
+mod asynchronous;
 mod connection;
 mod loan;
 mod message;
 mod queue;
+mod receiving;
 
 pub use connection::{PlainConnection, plain_pipe, plain_simplex};
 pub use loan::{Loan, PlainSlice};

@@ -1,4 +1,7 @@
-//! Tasks for worker processes, and their results: what a pool is made of.
+//! Tasks for worker processes, and their results.
+//!
+//! [`Pool`] calls functions of this program in other processes. The rest of this page is about what it is
+//! made of, which is for those who build one of their own (Python's is over the same).
 //!
 //! One process owns the pool: it pushes tasks, takes reports and sees to it that there are workers. A
 //! *task* is a message with some *items*; a worker takes it, says at which item it is, and reports
@@ -14,6 +17,7 @@
 
 mod board;
 mod report;
+mod typed;
 mod worker;
 
 use std::fmt;
@@ -21,7 +25,11 @@ use std::time::Instant;
 
 pub use board::{Phase, Step};
 pub use report::{Arrived, Entries, Entry, Report};
-pub use worker::{RawWorker, Spent, Task};
+pub use typed::{
+    CallStats, Calls, Ordered, Pool, PoolBuilder, PoolError, PoolStats, Scope, Task, TaskError,
+    TaskId, TaskOptions, Unordered, WorkerStats,
+};
+pub use worker::{RawTask, RawWorker, Spent};
 
 use crate::arena::block::Block;
 use crate::arena::family::Family;

@@ -20,7 +20,7 @@ use crate::wait::{Futex, Wait};
 /// A task that this worker has taken.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Task {
+pub struct RawTask {
     /// How many were pushed before it.
     pub number: u64,
     /// Its message.
@@ -127,7 +127,7 @@ impl RawWorker {
     /// # Errors
     /// [`ArenaError`] if its block can't be mapped here (it stays in the queue) or the arena is
     /// damaged.
-    pub fn take(&self, inline: &mut Vec<u8>) -> Result<Option<Task>, ArenaError> {
+    pub fn take(&self, inline: &mut Vec<u8>) -> Result<Option<RawTask>, ArenaError> {
         if !self.tasks.has_items() {
             inline.clear();
             return Ok(None);
@@ -144,7 +144,7 @@ impl RawWorker {
         if items.has_sleepers() && self.tasks.has_items() {
             items.wake_one(&Futex); // there is work for one more
         }
-        Ok(Some(Task { number, message }))
+        Ok(Some(RawTask { number, message }))
     }
 
     fn set_progress(&self, to: Progress) {

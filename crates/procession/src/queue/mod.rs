@@ -17,6 +17,8 @@
 //! that a `get` was taking when its process was killed is either still in the queue or was taken;
 //! never torn, lost in between, or delivered twice. Who waits goes on waiting, and is not disturbed.
 
+#[cfg(all(feature = "async", not(loom)))]
+mod asynchronous;
 mod joinable;
 mod raw;
 mod typed;

@@ -178,7 +178,7 @@ impl RawQueue {
             b.given_away();
         }
         crash_point!("put.unlocked");
-        self.channel.slot().items.wake_one(&Futex);
+        self.channel.slot().items.wake_one_unlocked(&Futex);
         Ok(())
     }
 
@@ -302,8 +302,16 @@ impl RawQueue {
     /// # Ok(()) }
     /// ```
     pub fn close(&self) {
-        let slot = self.channel.slot();
-        slot.closed.store(1, Ordering::SeqCst);
+        let (inner, slot) = (self.channel.inner(), self.channel.slot());
+        let has_bells = || slot.bells.load(Ordering::SeqCst) != 0;
+        // Without bells it is one store. Who makes one meanwhile looks after that whether it is closed,
+        // or is seen here.
+        if !has_bells() {
+            slot.closed.store(1, Ordering::SeqCst);
+        }
+        if has_bells() && inner.close_ringing(slot, self.channel.id()).is_err() {
+            slot.closed.store(1, Ordering::SeqCst); // the arena is damaged
+        }
         slot.items.wake_all(&Futex);
         slot.room.wake_all(&Futex);
     }

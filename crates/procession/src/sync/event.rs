@@ -10,6 +10,8 @@ use crate::arena::lease::Lease;
 use crate::arena::objects::Kind;
 use crate::error::ArenaError;
 use crate::ring::fifo::Limits;
+#[cfg(feature = "async")]
+use crate::task::{Key, Source, Waiter, Way, What};
 use crate::wait::{Futex, SLICE, Spin, Wait};
 
 /// A flag that processes and threads can wait for.
@@ -144,5 +146,61 @@ impl RawEvent {
         inner.wait_at(id.index, Some(&self.spin), deadline, SLICE, ready, |limit| {
             words.sleep(&Futex, limit, since)
         })
+    }
+
+    /// Waits, as a future, until it is set, or was since the call.
+    ///
+    /// For any executor. A thread sleeps for the event meanwhile.
+    ///
+    /// # Errors
+    /// [`ArenaError`] if there can be no such thread.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # pollster::block_on(async {
+    /// # use procession::{Family, RawEvent};
+    /// let event = RawEvent::create(Family::current()?)?;
+    /// let other = RawEvent::from_handle(&event.handle())?;
+    /// std::thread::spawn(move || other.set());
+    /// event.wait_async().await?;
+    /// assert!(event.is_set());
+    /// # Ok(()) }) }
+    /// ```
+    #[cfg(feature = "async")]
+    pub async fn wait_async(&self) -> Result<(), ArenaError> {
+        let since = self.epoch();
+        let mut waiter = Waiter::new(SetSince(self, since));
+        let passed = || self.slot.words.has_passed(since).then_some(());
+        std::future::poll_fn(|cx| waiter.poll(cx, passed)).await
+    }
+}
+
+/// That it was set since this epoch.
+#[cfg(feature = "async")]
+struct SetSince<'a>(&'a RawEvent, u32);
+
+#[cfg(feature = "async")]
+impl Source for SetSince<'_> {
+    fn key(&self) -> Key {
+        let Lease { inner, id, .. } = &self.0.lease;
+        let family = std::ptr::from_ref(*inner).addr();
+        Key { family, object: id.pack(), what: What::Set(self.1) }
+    }
+
+    fn way(&self) -> Result<Way, ArenaError> {
+        let (event, since) = (RawEvent::over(self.0.lease.clone())?, self.1);
+        Ok(Way::Sleep(Box::new(move || {
+            let _ = event.wait(since, None);
+            event.slot.words.has_passed(since)
+        })))
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.slot.words.has_passed(self.1)
+    }
+
+    fn prepare(&self) -> Result<bool, ArenaError> {
+        Ok(!self.is_ready())
     }
 }

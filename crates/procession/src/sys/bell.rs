@@ -3,7 +3,7 @@
 //! A pipe, because one process can open another's through `/proc/PID/fd`; an eventfd or a socket
 //! answers ENXIO there.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
@@ -29,6 +29,10 @@ impl Bell {
     /// What others open.
     pub(crate) fn write_fd(&self) -> RawFd {
         self.write.as_raw_fd()
+    }
+
+    pub(crate) fn read_end(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
     }
 
     pub(crate) fn inode(&self) -> u64 {

@@ -9,6 +9,8 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::fault::crash_point;
+
 const COMMON: OFlags =
     OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
 
@@ -65,6 +67,7 @@ pub(crate) fn try_lock(path: &Path, create: bool) -> io::Result<Attempt> {
     if let Some(why) = unfit(&found) {
         return Ok(Attempt::Unfit(why));
     }
+    crash_point!("family.opened");
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK | Errno::INTR) => return Ok(Attempt::Busy),
         other => other?,

@@ -15,3 +15,16 @@ pub(crate) fn install(prepare: Handler, parent: Handler, child: Handler) {
         debug_assert_eq!(failed, 0, "pthread_atfork fails only for lack of memory");
     });
 }
+
+/// The number of the child in the parent, `None` in the child.
+///
+/// # Safety
+/// The child must touch nothing of which another thread of the parent may have been in the middle.
+pub(crate) unsafe fn fork() -> std::io::Result<Option<u32>> {
+    // SAFETY: the caller's promise.
+    match unsafe { libc::fork() } {
+        -1 => Err(std::io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => Ok(Some(pid.cast_unsigned())),
+    }
+}

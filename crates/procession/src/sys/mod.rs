@@ -12,6 +12,8 @@ pub(crate) mod fault;
 #[cfg(not(loom))]
 pub(crate) mod bell;
 #[cfg(not(loom))]
+pub(crate) mod child;
+#[cfg(not(loom))]
 pub(crate) mod clock;
 #[cfg(not(loom))]
 pub(crate) mod exit;
@@ -24,12 +26,22 @@ pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod futex;
 #[cfg(not(loom))]
+pub(crate) mod image;
+#[cfg(not(loom))]
 pub(crate) mod limits;
 #[cfg(not(loom))]
 pub(crate) mod memory;
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) mod per_process;
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) mod poller;
 #[cfg(not(loom))]
 pub(crate) mod process;
 #[cfg(not(loom))]
+pub(crate) mod readable;
+#[cfg(not(loom))]
 pub(crate) mod socket;
+#[cfg(not(loom))]
+pub(crate) mod spawn;
 #[cfg(not(loom))]
 pub(crate) mod thread;

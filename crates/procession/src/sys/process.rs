@@ -4,9 +4,7 @@ use std::sync::OnceLock;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
-#[cfg(feature = "fault")]
-use rustix::process::Signal;
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
 
 /// What tells a process from a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,9 +161,14 @@ pub(crate) fn stop_self() {
 }
 
 /// Ends this process as `kill -9` would.
-#[cfg(feature = "fault")]
 pub(crate) fn kill_self() -> ! {
     loop {
         let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
     }
+}
+
+/// What the kernel calls this process.
+pub(crate) fn title() -> String {
+    let name = read_small("/proc/self/comm").unwrap_or_default();
+    String::from_utf8_lossy(name.trim_ascii_end()).into_owned()
 }

@@ -23,3 +23,10 @@ pub(crate) fn token() -> u64 {
     }
     PLACE.with(|place| std::ptr::from_ref(place).addr() as u64)
 }
+
+/// What `ps` calls this thread; of the main thread: the process. The first 15 bytes count.
+pub(crate) fn set_name(name: &str) {
+    if let Ok(name) = std::ffi::CString::new(name) {
+        let _ = rustix::thread::set_name(&name);
+    }
+}

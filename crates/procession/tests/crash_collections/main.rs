@@ -1,4 +1,5 @@
-//! A process is killed at every crash point of the operations on dicts and lists. Then the collection
+//! A process is killed at every crash point of the operations on dicts, lists, and the queues that are no
+//! rings. Then the collection
 //! is as before the operation or as after it, it goes on, and the arena is sound.
 //!
 //! As in `crash.rs`: a scenario is first run to its end to learn which points it passes, then once for
@@ -10,9 +11,11 @@ mod support;
 
 mod dict;
 mod harness;
+mod lifo;
 mod list;
+mod priority;
 
-use procession::{RawDict, RawList};
+use procession::{RawDict, RawLifoQueue, RawList, RawPriorityQueue};
 use support::{argument, role};
 
 #[test]
@@ -20,6 +23,8 @@ fn child() {
     match (role().as_deref(), &*argument("KIND")) {
         (Some("worker"), "dict") => harness::child::<RawDict>(),
         (Some("worker"), "list") => harness::child::<RawList>(),
+        (Some("worker"), "lifo") => harness::child::<RawLifoQueue>(),
+        (Some("worker"), "priority") => harness::child::<RawPriorityQueue>(),
         _ => {}
     }
 }
@@ -29,6 +34,8 @@ fn survivor() {
     match (role().as_deref(), &*argument("KIND")) {
         (Some("survivor"), "dict") => harness::survivor::<RawDict>(),
         (Some("survivor"), "list") => harness::survivor::<RawList>(),
+        (Some("survivor"), "lifo") => harness::survivor::<RawLifoQueue>(),
+        (Some("survivor"), "priority") => harness::survivor::<RawPriorityQueue>(),
         _ => {}
     }
 }
@@ -41,4 +48,14 @@ fn dicts_killed_everywhere() {
 #[test]
 fn lists_killed_everywhere() {
     harness::killed_everywhere::<RawList>("list");
+}
+
+#[test]
+fn lifo_queues_killed_everywhere() {
+    harness::killed_everywhere::<RawLifoQueue>("lifo");
+}
+
+#[test]
+fn priority_queues_killed_everywhere() {
+    harness::killed_everywhere::<RawPriorityQueue>("priority");
 }

@@ -10,8 +10,11 @@
     clippy::must_use_candidate
 )]
 
+pub mod executor;
+pub mod folder;
 pub mod primitives;
 pub mod random;
+pub mod scribble;
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -82,7 +85,9 @@ pub fn start_with(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     for (name, value) in arguments {
-        command.env(format!("PROCESSION_TEST_{name}"), value);
+        // What the library reads itself goes by its own name.
+        let own = name.starts_with("PROCESSION_");
+        command.env(if own { (*name).into() } else { format!("PROCESSION_TEST_{name}") }, value);
     }
     if let Some(fd) = fd {
         let number = fd.as_raw_fd();
@@ -230,6 +235,9 @@ pub fn fork(body: impl FnOnce()) -> Forked {
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork failed");
     if pid == 0 {
+        // A test that fails or is ended leaves nobody behind who goes on for ever.
+        // SAFETY: no memory is involved.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
         // SAFETY: ends the child without running the parent's destructors.
         unsafe { libc::_exit(i32::from(outcome.is_err())) };

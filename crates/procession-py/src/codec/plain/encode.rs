@@ -21,10 +21,12 @@ const LARGE: usize = INLINE_MAX;
 /// Strings of this length on keep their identity within a message.
 const LONG: usize = 64;
 
-/// Writes `obj` to `scratch.bytes`, or says why not; the bytes are then without meaning.
+/// Writes `obj` to `scratch.bytes`, or says why not; the bytes are then without meaning. What never
+/// changes is as good as its copy: where it is met again it is written again, up to `repeats` times.
 #[inline]
 pub(in crate::codec) fn encode(
     obj: &Bound<'_, PyAny>,
+    repeats: u32,
     scratch: &mut Buffers,
 ) -> Result<(), Unplain> {
     scratch.bytes.clear();
@@ -36,6 +38,7 @@ pub(in crate::codec) fn encode(
         large_len: 0,
         seen: &mut scratch.seen,
         depth: 0,
+        repeats,
     };
     // SAFETY: `obj` is alive and the interpreter attached; see `Encoder`.
     let result = unsafe { encoder.value(obj.as_ptr()) };
@@ -61,6 +64,7 @@ pub(in crate::codec) fn encode_key(
         large_len: 0,
         seen: &mut Seen::default(),
         depth: 0,
+        repeats: 0,
     };
     // SAFETY: `obj` is alive and the interpreter attached; see `Encoder`.
     unsafe { encoder.key(obj.as_ptr()) }
@@ -132,6 +136,7 @@ struct Encoder<'a, 'py> {
     large_len: usize,
     seen: &'a mut Seen,
     depth: u32,
+    repeats: u32,
 }
 
 impl Encoder<'_, '_> {
@@ -256,8 +261,26 @@ impl Encoder<'_, '_> {
     unsafe fn first_time(&mut self, obj: *mut ffi::PyObject) -> Result<(), Unplain> {
         // SAFETY: the caller's promise.
         if unsafe { ffi::Py_REFCNT(obj) } > 1 && !self.seen.insert(obj as usize) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.second_time(obj) };
+        }
+        Ok(())
+    }
+
+    #[cold]
+    unsafe fn second_time(&mut self, obj: *mut ffi::PyObject) -> Result<(), Unplain> {
+        // SAFETY: the caller's promise.
+        let kind = unsafe { ffi::Py_TYPE(obj) };
+        let unchanging = [
+            &raw mut ffi::PyUnicode_Type,
+            &raw mut ffi::PyBytes_Type,
+            &raw mut ffi::PyTuple_Type,
+            &raw mut ffi::PyFrozenSet_Type,
+        ];
+        if self.repeats == 0 || !unchanging.contains(&kind) {
             return Err(Unplain::Other);
         }
+        self.repeats -= 1;
         Ok(())
     }
 

@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use procession::RawDict;
 use procession::collections::Batch;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 
-use super::PyDictBase;
+use super::{Dict, PyDictBase};
 use crate::codec::Scratch;
 use crate::codec::store;
 use crate::error::Raise;
@@ -35,7 +34,7 @@ struct State {
 }
 
 impl PyDictIterator {
-    pub(super) fn over(dict: &Bound<'_, PyDictBase>, raw: &RawDict) -> PyResult<Self> {
+    pub(super) fn over(dict: &Bound<'_, PyDictBase>, raw: &Dict) -> PyResult<Self> {
         let shape = raw.shape().map_err(Raise::raise)?;
         let mut batch = Batch::default();
         batch.next = Some(0);
@@ -44,7 +43,7 @@ impl PyDictIterator {
     }
 
     /// Where the next key is.
-    fn advance(&self, raw: &RawDict) -> PyResult<Option<(Arc<Batch>, usize)>> {
+    fn advance(&self, raw: &Dict) -> PyResult<Option<(Arc<Batch>, usize)>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.at_end {
             return Ok(None);
@@ -81,11 +80,12 @@ impl PyDictIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some((batch, i)) = self.advance(self.dict.get().dict.free(py)?)? else {
+        let dict = self.dict.get().dict.free(py)?;
+        let Some((batch, i)) = self.advance(dict)? else {
             return Ok(None);
         };
         let item = &batch.items[i];
         let key = &batch.bytes[item.key.clone()];
-        Ok(Some(store::load_from(py, item.key_kind, key, &mut Scratch::take())?))
+        Ok(Some(store::load_from(py, item.key_kind, key, dict.policy(), &mut Scratch::take())?))
     }
 }

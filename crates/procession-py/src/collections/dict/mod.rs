@@ -14,21 +14,23 @@ use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use super::{Arg, note_change};
+use super::{Arg, Kept, note_change};
 use crate::args::Given;
 use crate::codec::store::{self, Name, Value};
-use crate::codec::{self, Scratch};
+use crate::codec::{self, Policy, Scratch};
 use crate::error::Raise;
 use crate::lease::PyLease;
 use crate::scope::{PyScope, Scoped};
 
 pub(crate) use iter::PyDictIterator;
 
+type Dict = Kept<RawDict>;
+
 /// The native part of a shared dict. Use `procession.Manager().dict()`.
 #[pyclass(frozen, subclass, weakref, name = "DictBase", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyDictBase {
-    dict: Scoped<RawDict>,
+    dict: Scoped<Dict>,
 }
 
 #[pymethods]
@@ -42,12 +44,23 @@ impl PyDictBase {
     /// Makes a new dict.
     fn _create(&self) -> PyResult<()> {
         let family = Family::current().map_err(Raise::raise)?;
-        self.dict.begin(RawDict::create(family).map_err(Raise::raise)?.heedless())
+        self.dict.begin(Kept::new(RawDict::create(family).map_err(Raise::raise)?.heedless()))
     }
 
     /// Becomes the dict that a handle names.
     fn _attach(&self, handle: &[u8]) -> PyResult<()> {
-        self.dict.begin(RawDict::from_handle(handle).map_err(Raise::raise)?.heedless())
+        self.dict.begin(Kept::new(RawDict::from_handle(handle).map_err(Raise::raise)?.heedless()))
+    }
+
+    /// From now on this process stores plain data only, and unpickles nothing that it finds.
+    fn _refuse_pickle(&self) -> PyResult<()> {
+        self.dict.still().map(Kept::refuse_pickle)
+    }
+
+    /// Whether it does so.
+    #[getter]
+    fn _plain_only(&self) -> PyResult<bool> {
+        Ok(self.policy()? == Policy::PlainOnly)
     }
 
     /// Makes it one of a manager's.
@@ -80,7 +93,7 @@ impl PyDictBase {
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let mut scratch = Scratch::take();
-        let name = Name::of(key, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
         let dict = self.dict.free(key.py())?;
         match by_bytes(&name, || dict.contains(&name.key(&scratch.key))) {
             Ok(found) => Ok(found),
@@ -95,8 +108,8 @@ impl PyDictBase {
 
     fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut scratch = Scratch::take();
-        let name = Name::of(key, &mut scratch)?;
-        let value = Value::of(value, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
+        let value = Value::of(value, self.policy()?, &mut scratch)?;
         let dict = self.changing(key.py())?;
         let (key_there, value) = (name.key(&scratch.key), value.datum(&scratch.bytes));
         match by_bytes(&name, || dict.insert(&key_there, &value, None)) {
@@ -108,7 +121,7 @@ impl PyDictBase {
 
     fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut scratch = Scratch::take();
-        let name = Name::of(key, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
         let dict = self.changing(key.py())?;
         let removed = match by_bytes(&name, || dict.remove(&name.key(&scratch.key))) {
             Err(FindError::Unsure) => odd::pop(dict, key, &name, &mut scratch.bytes)?.is_some(),
@@ -148,7 +161,7 @@ impl PyDictBase {
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut scratch = Scratch::take();
         whole::at_most_one("pop", default)?;
-        let name = Name::of(key, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
         let dict = self.changing(key.py())?;
         scratch.bytes.clear();
         let scratch_parts = &mut *scratch;
@@ -158,7 +171,7 @@ impl PyDictBase {
             Err(FindError::Unsure) => odd::pop(dict, key, &name, &mut scratch.bytes)?,
             popped => popped.map_err(Raise::raise)?,
         };
-        match (load(key.py(), popped, &mut scratch)?, default.len()) {
+        match (load(key.py(), popped, dict.policy(), &mut scratch)?, default.len()) {
             (Some(value), _) => Ok(value),
             (None, 0) => Err(missing(key)),
             (None, _) => default.get_item(0),
@@ -173,10 +186,10 @@ impl PyDictBase {
         let Some((key_kind, copied)) = popped else {
             return Err(PyKeyError::new_err("popitem(): dictionary is empty"));
         };
-        let value = store::load(py, copied.kind, &mut scratch)?;
+        let value = store::load(py, copied.kind, dict.policy(), &mut scratch)?;
         let parts = &mut *scratch;
         std::mem::swap(&mut parts.key, &mut parts.bytes);
-        let key = store::load(py, key_kind, &mut scratch)?;
+        let key = store::load(py, key_kind, dict.policy(), &mut scratch)?;
         PyTuple::new(py, [key, value])
     }
 
@@ -190,9 +203,9 @@ impl PyDictBase {
         let py = key.py();
         let default = default.unwrap_or_else(|| py.None().into_bound(py));
         let mut scratch = Scratch::take();
-        let name = Name::of(key, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
         let dict = self.changing(key.py())?;
-        let value = Value::of(&default, &mut scratch)?;
+        let value = Value::of(&default, self.policy()?, &mut scratch)?;
         let mut found = Scratch::take();
         let (key_there, value) = (name.key(&scratch.key), value.datum(&scratch.bytes));
         let there = match by_bytes(&name, || dict.set_default(&key_there, &value, &mut found.bytes))
@@ -202,7 +215,7 @@ impl PyDictBase {
             }
             there => there.map_err(Raise::raise)?,
         };
-        Ok(load(py, there, &mut found)?.unwrap_or(default))
+        Ok(load(py, there, dict.policy(), &mut found)?.unwrap_or(default))
     }
 
     /// Sets all entries of a mapping or of an iterable of pairs, and those given by keyword, in one
@@ -277,9 +290,14 @@ impl PyDictBase {
 }
 
 impl PyDictBase {
+    #[inline]
+    fn policy(&self) -> PyResult<Policy> {
+        self.dict.still().map(Kept::policy)
+    }
+
     /// The dict, to be changed.
     #[inline]
-    fn changing(&self, py: Python<'_>) -> PyResult<&RawDict> {
+    fn changing(&self, py: Python<'_>) -> PyResult<&Dict> {
         let dict = self.dict.free(py)?;
         note_change(dict);
         Ok(dict)
@@ -289,7 +307,7 @@ impl PyDictBase {
     #[inline]
     fn look_up<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut scratch = Scratch::take();
-        let name = Name::of(key, &mut scratch)?;
+        let name = Name::of(key, self.policy()?, &mut scratch)?;
         let dict = self.dict.free(key.py())?;
         scratch.bytes.clear();
         let parts = &mut *scratch;
@@ -297,7 +315,7 @@ impl PyDictBase {
             Err(FindError::Unsure) => odd::get(dict, key, &name, &mut scratch.bytes)?,
             found => found.map_err(Raise::raise)?,
         };
-        load(key.py(), found, &mut scratch)
+        load(key.py(), found, dict.policy(), &mut scratch)
     }
 }
 
@@ -312,10 +330,11 @@ fn by_bytes<T>(name: &Name, act: impl FnOnce() -> Result<T, FindError>) -> Resul
 fn load<'py>(
     py: Python<'py>,
     copied: Option<Copied>,
+    policy: Policy,
     scratch: &mut Scratch,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     match copied {
-        Some(copied) => Ok(Some(store::load(py, copied.kind, scratch)?)),
+        Some(copied) => Ok(Some(store::load(py, copied.kind, policy, scratch)?)),
         None => Ok(None),
     }
 }

@@ -3,18 +3,19 @@
 //! What is done with the one that was found is done if nothing was changed meanwhile; else all is done
 //! again.
 
+use procession::ArenaError;
 use procession::collections::{Copied, Datum, Key, OPAQUE, Outdated};
-use procession::{ArenaError, RawDict};
 use pyo3::prelude::*;
 
 use super::super::{ready, settle};
+use super::Dict;
 use crate::codec::Scratch;
 use crate::codec::store::{self, Name};
 use crate::error::Raise;
 
 /// Where the key is, and the version at which that is so.
 pub(super) fn find(
-    dict: &RawDict,
+    dict: &Dict,
     key: &Bound<'_, PyAny>,
     name: &Name,
 ) -> PyResult<(u64, Option<u64>)> {
@@ -27,8 +28,11 @@ pub(super) fn find(
     let keys = keys.map_err(Raise::raise)?;
     let (hash, mut scratch) = (key.hash()?, Scratch::take());
     for item in &keys.items {
+        if !store::may_equal(item.key_kind, dict.policy()) {
+            continue;
+        }
         let stored = &keys.bytes[item.key.clone()];
-        let stored = store::load_from(py, item.key_kind, stored, &mut scratch)?;
+        let stored = store::load_from(py, item.key_kind, stored, dict.policy(), &mut scratch)?;
         if stored.is(key) || (stored.hash()? == hash && stored.eq(key)?) {
             return Ok((keys.version, Some(item.pos)));
         }
@@ -37,7 +41,7 @@ pub(super) fn find(
 }
 
 pub(super) fn get(
-    dict: &RawDict,
+    dict: &Dict,
     key: &Bound<'_, PyAny>,
     name: &Name,
     out: &mut Vec<u8>,
@@ -49,7 +53,7 @@ pub(super) fn get(
 }
 
 pub(super) fn pop(
-    dict: &RawDict,
+    dict: &Dict,
     key: &Bound<'_, PyAny>,
     name: &Name,
     out: &mut Vec<u8>,
@@ -62,7 +66,7 @@ pub(super) fn pop(
 
 /// What `step` takes from where the key is.
 fn take(
-    dict: &RawDict,
+    dict: &Dict,
     key: &Bound<'_, PyAny>,
     name: &Name,
     mut step: impl FnMut(u64, u64) -> Result<Result<Option<Copied>, Outdated>, ArenaError>,
@@ -77,7 +81,7 @@ fn take(
 }
 
 pub(super) fn set(
-    dict: &RawDict,
+    dict: &Dict,
     key: &Bound<'_, PyAny>,
     name: &Name,
     key_there: &Key<'_>,
@@ -95,7 +99,7 @@ pub(super) fn set(
 }
 
 pub(super) fn set_default(
-    dict: &RawDict,
+    dict: &Dict,
     key: &Bound<'_, PyAny>,
     name: &Name,
     key_there: &Key<'_>,

@@ -1,18 +1,17 @@
 //! What dicts of one process do not have: steps that many processes need.
 
-use procession::RawDict;
 use procession::collections::{AddError, Datum, FindError, Key};
 use pyo3::prelude::*;
 
 use super::super::{Arg, ready, settle};
-use super::{PyDictBase, load, odd};
+use super::{Dict, PyDictBase, load, odd};
 use crate::blocking::{Patience, Waited};
 use crate::codec::Scratch;
 use crate::codec::store::{self, Name, Value};
 use crate::error::{self, Raise};
 
 pub(super) fn increment<'py>(
-    dict: &RawDict,
+    dict: &Dict,
     key: &Bound<'py, PyAny>,
     n: Arg<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -20,7 +19,7 @@ pub(super) fn increment<'py>(
     let one = 1i64.into_pyobject(py)?.into_any();
     let n = n.unwrap_or(&one);
     let mut scratch = Scratch::take();
-    let name = Name::of(key, &mut scratch)?;
+    let name = Name::of(key, dict.policy(), &mut scratch)?;
     let key_there = name.key(&scratch.key);
     if name.is_plain()
         && let Ok(whole) = n.extract::<i64>()
@@ -39,15 +38,15 @@ pub(super) fn increment<'py>(
 }
 
 pub(super) fn compare_exchange(
-    dict: &RawDict,
+    dict: &Dict,
     key: &Bound<'_, PyAny>,
     old: &Bound<'_, PyAny>,
     new: &Bound<'_, PyAny>,
 ) -> PyResult<bool> {
     let (mut scratch, mut expected) = (Scratch::take(), Scratch::take());
-    let name = Name::of(key, &mut scratch)?;
-    let new_value = Value::of(new, &mut scratch)?;
-    let old_value = Value::of(old, &mut expected)?;
+    let name = Name::of(key, dict.policy(), &mut scratch)?;
+    let new_value = Value::of(new, dict.policy(), &mut scratch)?;
+    let old_value = Value::of(old, dict.policy(), &mut expected)?;
     let key_there = name.key(&scratch.key);
     if name.is_plain() && old_value.is_plain() {
         let (old, new) = (old_value.datum(&expected.bytes), new_value.datum(&scratch.bytes));
@@ -70,7 +69,7 @@ type Changed<'py> = Option<Bound<'py, PyAny>>;
 
 /// Replaces the value by what `make` gives for it, as if in one step; None leaves it as it is.
 fn change<'py>(
-    dict: &RawDict,
+    dict: &Dict,
     key: &Bound<'py, PyAny>,
     name: &Name,
     key_there: &Key<'_>,
@@ -93,13 +92,13 @@ fn change<'py>(
             holds: &copied.holds,
         });
         let object = match &found {
-            Some(copied) => Some(store::load(py, copied.kind, &mut there)?),
+            Some(copied) => Some(store::load(py, copied.kind, dict.policy(), &mut there)?),
             None => None,
         };
         let Some(new) = make(object.as_ref())? else {
             return Ok(Some(None));
         };
-        let value = Value::of(&new, &mut scratch)?;
+        let value = Value::of(&new, dict.policy(), &mut scratch)?;
         ready(py, dict)?;
         // It is the bytes that must be the same still: others may change other keys meanwhile.
         match dict.compare_exchange(key_there, old.as_ref(), Some(&value.datum(&scratch.bytes))) {
@@ -113,7 +112,7 @@ fn change<'py>(
 /// One try, with a key that bytes do not settle.
 #[cold]
 fn change_odd<'py>(
-    dict: &RawDict,
+    dict: &Dict,
     key: &Bound<'py, PyAny>,
     name: &Name,
     key_there: &Key<'_>,
@@ -129,14 +128,14 @@ fn change_odd<'py>(
             let Ok(found) = found else {
                 return Ok(None);
             };
-            load(py, found, &mut there)?
+            load(py, found, dict.policy(), &mut there)?
         }
         None => None,
     };
     let Some(new) = make(object.as_ref())? else {
         return Ok(Some(None));
     };
-    let value = Value::of(&new, &mut scratch)?;
+    let value = Value::of(&new, dict.policy(), &mut scratch)?;
     let value = value.datum(&scratch.bytes);
     ready(py, dict)?;
     let done = match pos {

@@ -1,15 +1,14 @@
 //! What is done with all entries, or with many.
 
-use procession::RawDict;
 use procession::collections::{Batch, Datum, FindError, Item, Key};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::super::{ready, settle};
-use super::{PyDictBase, odd};
-use crate::codec::Scratch;
+use super::{Dict, PyDictBase, odd};
 use crate::codec::store::{self, Name, Value};
+use crate::codec::{Policy, Scratch};
 use crate::error::Raise;
 
 /// Raises TypeError as CPython does.
@@ -72,14 +71,14 @@ impl Entry<'_> {
     }
 }
 
-pub(super) fn update(dict: &RawDict, new: &Bound<'_, PyDict>) -> PyResult<()> {
+pub(super) fn update(dict: &Dict, new: &Bound<'_, PyDict>) -> PyResult<()> {
     let mut entries = Vec::with_capacity(new.len());
     let mut scratch = Scratch::take();
     // Python code that pickle runs may change `new`: a copy's items.
     for pair in new.items() {
         let (object, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
-        let name = Name::of(&object, &mut scratch)?;
-        let value = Value::of(&value, &mut scratch)?;
+        let name = Name::of(&object, dict.policy(), &mut scratch)?;
+        let value = Value::of(&value, dict.policy(), &mut scratch)?;
         let (key, bytes) = (scratch.key.clone(), scratch.bytes.clone());
         entries.push(Entry { object, name, key, value, bytes });
     }
@@ -97,7 +96,7 @@ pub(super) fn update(dict: &RawDict, new: &Bound<'_, PyDict>) -> PyResult<()> {
 
 /// All keys are looked up by `==`, at one version.
 #[cold]
-fn update_odd(py: Python<'_>, dict: &RawDict, entries: &[Entry<'_>]) -> PyResult<()> {
+fn update_odd(py: Python<'_>, dict: &Dict, entries: &[Entry<'_>]) -> PyResult<()> {
     settle(py, dict, || {
         let version = dict.version();
         let mut changes = Vec::with_capacity(entries.len());
@@ -117,46 +116,48 @@ fn key_of<'py>(
     py: Python<'py>,
     batch: &Batch,
     item: &Item,
+    policy: Policy,
     scratch: &mut Scratch,
 ) -> PyResult<Bound<'py, PyAny>> {
-    Ok(store::load_from(py, item.key_kind, &batch.bytes[item.key.clone()], scratch)?)
+    Ok(store::load_from(py, item.key_kind, &batch.bytes[item.key.clone()], policy, scratch)?)
 }
 
 fn value_of<'py>(
     py: Python<'py>,
     batch: &Batch,
     item: &Item,
+    policy: Policy,
     scratch: &mut Scratch,
 ) -> PyResult<Bound<'py, PyAny>> {
-    Ok(store::load_from(py, item.kind, &batch.bytes[item.value.clone()], scratch)?)
+    Ok(store::load_from(py, item.kind, &batch.bytes[item.value.clone()], policy, scratch)?)
 }
 
-pub(super) fn copy<'py>(py: Python<'py>, dict: &RawDict) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn copy<'py>(py: Python<'py>, dict: &Dict) -> PyResult<Bound<'py, PyDict>> {
     let (all, mut scratch) = (dict.snapshot().map_err(Raise::raise)?, Scratch::take());
     let copy = PyDict::new(py);
     for item in &all.items {
-        let key = key_of(py, &all, item, &mut scratch)?;
-        copy.set_item(key, value_of(py, &all, item, &mut scratch)?)?;
+        let key = key_of(py, &all, item, dict.policy(), &mut scratch)?;
+        copy.set_item(key, value_of(py, &all, item, dict.policy(), &mut scratch)?)?;
     }
     Ok(copy)
 }
 
-pub(super) fn keys<'py>(py: Python<'py>, dict: &RawDict) -> PyResult<Bound<'py, PyList>> {
+pub(super) fn keys<'py>(py: Python<'py>, dict: &Dict) -> PyResult<Bound<'py, PyList>> {
     let (all, mut scratch) =
         (dict.key_batch(0, usize::MAX).map_err(Raise::raise)?, Scratch::take());
-    list(py, &all, |item| key_of(py, &all, item, &mut scratch))
+    list(py, &all, |item| key_of(py, &all, item, dict.policy(), &mut scratch))
 }
 
-pub(super) fn values<'py>(py: Python<'py>, dict: &RawDict) -> PyResult<Bound<'py, PyList>> {
+pub(super) fn values<'py>(py: Python<'py>, dict: &Dict) -> PyResult<Bound<'py, PyList>> {
     let (all, mut scratch) = (dict.snapshot().map_err(Raise::raise)?, Scratch::take());
-    list(py, &all, |item| value_of(py, &all, item, &mut scratch))
+    list(py, &all, |item| value_of(py, &all, item, dict.policy(), &mut scratch))
 }
 
-pub(super) fn items<'py>(py: Python<'py>, dict: &RawDict) -> PyResult<Bound<'py, PyList>> {
+pub(super) fn items<'py>(py: Python<'py>, dict: &Dict) -> PyResult<Bound<'py, PyList>> {
     let (all, mut scratch) = (dict.snapshot().map_err(Raise::raise)?, Scratch::take());
     list(py, &all, |item| {
-        let key = key_of(py, &all, item, &mut scratch)?;
-        let value = value_of(py, &all, item, &mut scratch)?;
+        let key = key_of(py, &all, item, dict.policy(), &mut scratch)?;
+        let value = value_of(py, &all, item, dict.policy(), &mut scratch)?;
         Ok(PyTuple::new(py, [key, value])?.into_any())
     })
 }

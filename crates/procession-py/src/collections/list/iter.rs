@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use procession::RawList;
 use procession::collections::Values;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 
-use super::{PyListBase, whole};
+use super::{List, PyListBase, whole};
 use crate::error::Raise;
 
 /// So many values are fetched in one step, unless they are large.
@@ -38,7 +37,7 @@ impl PyListIterator {
     }
 
     /// Where the next value is.
-    fn advance(&self, raw: &RawList) -> PyResult<Option<(Arc<Values>, usize)>> {
+    fn advance(&self, raw: &List) -> PyResult<Option<(Arc<Values>, usize)>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.at_end {
             return Ok(None);
@@ -71,8 +70,9 @@ impl PyListIterator {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.advance(self.list.get().list.free(py)?)? {
-            Some((values, i)) => whole::object(py, &values, i).map(Some),
+        let list = self.list.get().list.free(py)?;
+        match self.advance(list)? {
+            Some((values, i)) => whole::object(py, list, &values, i).map(Some),
             None => Ok(None),
         }
     }

@@ -9,21 +9,23 @@ use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple};
 
-use super::{Arg, note_change};
+use super::{Arg, Kept, note_change};
 use crate::args::{self, Given};
 use crate::codec::store::{self, Value};
-use crate::codec::{self, Scratch};
+use crate::codec::{self, Policy, Scratch};
 use crate::error::Raise;
 use crate::lease::PyLease;
 use crate::scope::{PyScope, Scoped};
 
 pub(crate) use iter::PyListIterator;
 
+type List = Kept<RawList>;
+
 /// The native part of a shared list. Use `procession.Manager().list()`.
 #[pyclass(frozen, subclass, weakref, name = "ListBase", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyListBase {
-    list: Scoped<RawList>,
+    list: Scoped<List>,
 }
 
 #[pymethods]
@@ -37,12 +39,23 @@ impl PyListBase {
     /// Makes a new list.
     fn _create(&self) -> PyResult<()> {
         let family = Family::current().map_err(Raise::raise)?;
-        self.list.begin(RawList::create(family).map_err(Raise::raise)?.heedless())
+        self.list.begin(Kept::new(RawList::create(family).map_err(Raise::raise)?.heedless()))
     }
 
     /// Becomes the list that a handle names.
     fn _attach(&self, handle: &[u8]) -> PyResult<()> {
-        self.list.begin(RawList::from_handle(handle).map_err(Raise::raise)?.heedless())
+        self.list.begin(Kept::new(RawList::from_handle(handle).map_err(Raise::raise)?.heedless()))
+    }
+
+    /// From now on this process stores plain data only, and unpickles nothing that it finds.
+    fn _refuse_pickle(&self) -> PyResult<()> {
+        self.list.still().map(Kept::refuse_pickle)
+    }
+
+    /// Whether it does so.
+    #[getter]
+    fn _plain_only(&self) -> PyResult<bool> {
+        Ok(self.policy()? == Policy::PlainOnly)
     }
 
     /// Makes it one of a manager's.
@@ -80,7 +93,7 @@ impl PyListBase {
         }
         let (at, mut scratch) = (args::subscript(index)?, Scratch::take());
         match list.get(at, &mut scratch.bytes).map_err(Raise::raise)? {
-            Some(copied) => Ok(store::load(index.py(), copied.kind, &mut scratch)?),
+            Some(copied) => Ok(store::load(index.py(), copied.kind, list.policy(), &mut scratch)?),
             None => Err(PyIndexError::new_err("list index out of range")),
         }
     }
@@ -90,7 +103,7 @@ impl PyListBase {
             return slice::set(self.changing(index.py())?, slice, value);
         }
         let (at, mut scratch) = (args::subscript(index)?, Scratch::take());
-        let value = Value::of(value, &mut scratch)?;
+        let value = Value::of(value, self.policy()?, &mut scratch)?;
         let list = self.changing(index.py())?;
         if list.set(at, &value.datum(&scratch.bytes)).map_err(Raise::raise)? {
             return Ok(());
@@ -153,14 +166,14 @@ impl PyListBase {
     /// Adds a value behind the others.
     fn append(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut scratch = Scratch::take();
-        let stored = Value::of(value, &mut scratch)?;
+        let stored = Value::of(value, self.policy()?, &mut scratch)?;
         let list = self.changing(value.py())?;
         list.push(&stored.datum(&scratch.bytes)).map_err(Raise::raise)
     }
 
     /// Adds all values of an iterable behind the others, in one step.
     fn extend(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
-        let all = whole::Values::of(values)?;
+        let all = whole::Values::of(values, self.policy()?)?;
         self.changing(values.py())?.extend(&all.data()).map_err(Raise::raise)
     }
 
@@ -168,7 +181,7 @@ impl PyListBase {
     fn insert(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut scratch = Scratch::take();
         let at = args::number(index)?;
-        let stored = Value::of(value, &mut scratch)?;
+        let stored = Value::of(value, self.policy()?, &mut scratch)?;
         let list = self.changing(value.py())?;
         list.insert(at, &stored.datum(&scratch.bytes)).map_err(Raise::raise)
     }
@@ -179,7 +192,7 @@ impl PyListBase {
         let (list, mut scratch) = (self.changing(py)?, Scratch::take());
         let at = index.0.map_or(Ok(-1), |index| args::number(&index))?;
         match list.pop(at, &mut scratch.bytes).map_err(Raise::raise)? {
-            Some(copied) => Ok(store::load(py, copied.kind, &mut scratch)?),
+            Some(copied) => Ok(store::load(py, copied.kind, list.policy(), &mut scratch)?),
             None if list.is_empty().map_err(Raise::raise)? => {
                 Err(PyIndexError::new_err("pop from empty list"))
             }
@@ -230,8 +243,8 @@ impl PyListBase {
 
     /// A list of this process's with the same values, as they are at one moment.
     fn copy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let values = self.list.free(py)?.snapshot().map_err(Raise::raise)?;
-        whole::objects(py, &values)
+        let list = self.list.free(py)?;
+        whole::objects(py, list, &list.snapshot().map_err(Raise::raise)?)
     }
 
     /// What is wrong in it, as sentences. For tests.
@@ -241,9 +254,14 @@ impl PyListBase {
 }
 
 impl PyListBase {
+    #[inline]
+    fn policy(&self) -> PyResult<Policy> {
+        self.list.still().map(Kept::policy)
+    }
+
     /// The list, to be changed.
     #[inline]
-    fn changing(&self, py: Python<'_>) -> PyResult<&RawList> {
+    fn changing(&self, py: Python<'_>) -> PyResult<&List> {
         let list = self.list.free(py)?;
         note_change(list);
         Ok(list)

@@ -1,6 +1,5 @@
 //! Slices of lists.
 
-use procession::RawList;
 use procession::collections::Part;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
@@ -8,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
 
 use super::super::{ready, settle};
-use super::whole;
+use super::{List, whole};
 use crate::args;
 use crate::error::Raise;
 
@@ -68,24 +67,21 @@ impl Slice {
     }
 }
 
-pub(super) fn get<'py>(
-    list: &RawList,
-    slice: &Bound<'py, PySlice>,
-) -> PyResult<Bound<'py, PyList>> {
+pub(super) fn get<'py>(list: &List, slice: &Bound<'py, PySlice>) -> PyResult<Bound<'py, PyList>> {
     let (py, slice) = (slice.py(), Slice::of(slice)?);
     if let Some((from, to)) = slice.bounds() {
-        return whole::objects(py, &list.slice(from, to).map_err(Raise::raise)?);
+        return whole::objects(py, list, &list.slice(from, to).map_err(Raise::raise)?);
     }
     let all = list.snapshot().map_err(Raise::raise)?;
     let some = PyList::empty(py);
     for i in slice.indices(all.len) {
-        some.append(whole::object(py, &all, i)?)?;
+        some.append(whole::object(py, list, &all, i)?)?;
     }
     Ok(some)
 }
 
 pub(super) fn set(
-    list: &RawList,
+    list: &List,
     slice: &Bound<'_, PySlice>,
     values: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
@@ -96,7 +92,7 @@ pub(super) fn set(
             _ => "must assign iterable to extended slice",
         }));
     }
-    let values = whole::Values::of(values)?;
+    let values = whole::Values::of(values, list.policy())?;
     let data = values.data();
     ready(py, list)?;
     if let Some((from, to)) = slice.bounds() {
@@ -120,7 +116,7 @@ pub(super) fn set(
     })
 }
 
-pub(super) fn delete(list: &RawList, slice: &Bound<'_, PySlice>) -> PyResult<()> {
+pub(super) fn delete(list: &List, slice: &Bound<'_, PySlice>) -> PyResult<()> {
     let (py, slice) = (slice.py(), Slice::of(slice)?);
     if let Some((from, to)) = slice.bounds() {
         return list.splice(from, to, &[]).map_err(Raise::raise);

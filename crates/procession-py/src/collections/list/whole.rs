@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use procession::RawList;
 use procession::collections::{Datum, Values as Copied};
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::intern;
@@ -10,10 +9,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyRange};
 
 use super::super::{Arg, ready, settle, settle_unless};
-use super::PyListBase;
+use super::{List, PyListBase};
 use crate::args;
-use crate::codec::Scratch;
 use crate::codec::store::{self, Value};
+use crate::codec::{Policy, Scratch};
 use crate::error::Raise;
 
 /// Values on their way in.
@@ -21,7 +20,7 @@ pub(super) struct Values(Vec<(Value, Vec<u8>)>);
 
 impl Values {
     /// Of all that an iterable gives; of another shared list what it has at one moment.
-    pub(super) fn of(values: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(super) fn of(values: &Bound<'_, PyAny>, policy: Policy) -> PyResult<Self> {
         let copy;
         let values = match values.cast::<PyListBase>() {
             Ok(list) => {
@@ -32,7 +31,7 @@ impl Values {
         };
         let mut scratch = Scratch::take();
         let one = |value: PyResult<Bound<'_, PyAny>>| {
-            let value = Value::of(&value?, &mut scratch)?;
+            let value = Value::of(&value?, policy, &mut scratch)?;
             Ok((value, scratch.bytes.clone()))
         };
         values.try_iter()?.map(one).collect::<PyResult<_>>().map(Self)
@@ -46,54 +45,60 @@ impl Values {
 /// One of the values that were copied out.
 pub(super) fn object<'py>(
     py: Python<'py>,
+    list: &List,
     values: &Copied,
     i: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
     let (kind, range) = &values.items[i];
-    Ok(store::load_from(py, *kind, &values.bytes[range.clone()], &mut Scratch::take())?)
+    let bytes = &values.bytes[range.clone()];
+    Ok(store::load_from(py, *kind, bytes, list.policy(), &mut Scratch::take())?)
 }
 
 /// All of them.
-pub(super) fn objects<'py>(py: Python<'py>, values: &Copied) -> PyResult<Bound<'py, PyList>> {
-    let list = PyList::empty(py);
+pub(super) fn objects<'py>(
+    py: Python<'py>,
+    list: &List,
+    values: &Copied,
+) -> PyResult<Bound<'py, PyList>> {
+    let objects = PyList::empty(py);
     for i in 0..values.items.len() {
-        list.append(object(py, values, i)?)?;
+        objects.append(object(py, list, values, i)?)?;
     }
-    Ok(list)
+    Ok(objects)
 }
 
 /// The index of the first value of a slice that equals this one, and the version at which that is so.
 pub(super) fn find(
-    list: &RawList,
+    list: &List,
     value: &Bound<'_, PyAny>,
     slice: Range<i64>,
 ) -> PyResult<(u64, Option<u64>)> {
     let values = list.slice(slice.start, slice.end).map_err(Raise::raise)?;
     for i in 0..values.items.len() {
-        if object(value.py(), &values, i)?.eq(value)? {
+        if object(value.py(), list, &values, i)?.eq(value)? {
             return Ok((values.version, Some(values.from + i as u64)));
         }
     }
     Ok((values.version, None))
 }
 
-pub(super) fn index(list: &RawList, value: &Bound<'_, PyAny>, slice: Range<i64>) -> PyResult<u64> {
+pub(super) fn index(list: &List, value: &Bound<'_, PyAny>, slice: Range<i64>) -> PyResult<u64> {
     match find(list, value, slice)? {
         (_, Some(index)) => Ok(index),
         _ => Err(PyValueError::new_err(format!("{} is not in list", value.repr()?))),
     }
 }
 
-pub(super) fn count(list: &RawList, value: &Bound<'_, PyAny>) -> PyResult<usize> {
+pub(super) fn count(list: &List, value: &Bound<'_, PyAny>) -> PyResult<usize> {
     let values = list.snapshot().map_err(Raise::raise)?;
     let mut count = 0;
     for i in 0..values.items.len() {
-        count += usize::from(object(value.py(), &values, i)?.eq(value)?);
+        count += usize::from(object(value.py(), list, &values, i)?.eq(value)?);
     }
     Ok(count)
 }
 
-pub(super) fn remove(list: &RawList, value: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn remove(list: &List, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let (py, mut last) = (value.py(), 0);
     let remove = || {
         let (version, Some(index)) = find(list, value, 0..i64::MAX)? else {
@@ -111,7 +116,7 @@ pub(super) fn remove(list: &RawList, value: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 /// `list *= n`.
-pub(super) fn repeat(list: &RawList, n: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn repeat(list: &List, n: &Bound<'_, PyAny>) -> PyResult<()> {
     const REF: u64 = size_of::<u64>() as u64;
     let py = n.py();
     PyList::empty(py).into_any().mul(n)?; // says what is wrong with n
@@ -123,17 +128,17 @@ pub(super) fn repeat(list: &RawList, n: &Bound<'_, PyAny>) -> PyResult<()> {
         if all.len.checked_mul(times).is_none_or(|len| len > most) {
             return Err(PyMemoryError::new_err(()));
         }
-        let values = Values::of(objects(py, &all)?.as_any())?;
+        let values = Values::of(objects(py, list, &all)?.as_any(), list.policy())?;
         let data = values.data().repeat(times as usize);
         ready(py, list)?;
         Ok(list.replace_all(all.version, &data).map_err(Raise::raise)?.ok())
     })
 }
 
-pub(super) fn sort(py: Python<'_>, list: &RawList, key: Arg, reverse: Arg) -> PyResult<()> {
+pub(super) fn sort(py: Python<'_>, list: &List, key: Arg, reverse: Arg) -> PyResult<()> {
     let sort = || {
         let all = list.snapshot().map_err(Raise::raise)?;
-        let keys = objects(py, &all)?;
+        let keys = objects(py, list, &all)?;
         if let Some(key) = key.filter(|key| !key.is_none()) {
             for i in 0..keys.len() {
                 keys.set_item(i, key.call1((keys.get_item(i)?,))?)?;

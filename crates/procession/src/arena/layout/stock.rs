@@ -1,4 +1,4 @@
-//! The slot of an object that is made of blocks: a dict, a list. What the words mean together: see
+//! The slot of an object that is made of blocks: a dict, a list, a queue in another order. What the words mean together: see
 //! `arena/stock.rs`; what the roots mean, see `collections`.
 
 use std::mem::{offset_of, size_of};
@@ -18,7 +18,7 @@ pub(crate) const REDO: usize = 14;
 pub(crate) struct StockSlot {
     common: [AtomicU64; 8],
     pub(crate) lock: Lock,
-    /// Who waits for a change.
+    /// Who waits for a change; of a queue, for something to take.
     pub(crate) change: WaitWord,
     /// Moves with each change.
     pub(crate) version: AtomicU64,
@@ -40,7 +40,9 @@ pub(crate) struct StockSlot {
     pub(crate) redo: [[AtomicU64; 2]; REDO],
     /// Who has claimed the object, and until when; 0: nobody.
     pub(crate) claim: AtomicU64,
-    spare: AtomicU64,
+    /// Of a queue: who waits for room, and until all is done.
+    pub(crate) room: WaitWord,
+    pub(crate) all_done: WaitWord,
     last_root: AtomicU64,
 }
 // SAFETY: atomics only, `repr(C)`.

@@ -42,7 +42,7 @@ const NAME_MAX: usize = 100;
 /// No file is that long.
 const RECORD_MAX: u64 = 4096;
 /// Who has the lock is at work for some milliseconds; for so long it may be stopped.
-const PATIENCE_MS: u64 = 20_000;
+const PATIENCE_MS: u64 = 10_000;
 /// At the end of a process nothing may take long.
 const LAST_PATIENCE_MS: u64 = 200;
 const NAPS: [Duration; 4] = [
@@ -269,15 +269,20 @@ impl Registry {
 }
 
 impl Inner {
-    /// Whether nobody is in the family but this process and who is about to end.
+    /// Whether nobody is in the family but this process and who is about to end. The registry is locked:
+    /// this process is not about to fork.
     fn is_deserted(&self) -> bool {
         let me = self.me_or_zero();
-        !self.serials().any(|(serial, state)| {
-            serial != me
-                && matches!(state, ALIVE | EMBRYO)
-                && self.participant(serial).departed.load(Ordering::Acquire) == 0
+        let others = || self.serials().filter(|&(serial, _)| serial != me);
+        let stays = |serial| {
+            self.participant(serial).departed.load(Ordering::Acquire) == 0
                 && !self.serial_is_dead(serial)
-        })
+        };
+        if others().any(|(serial, state)| state == ALIVE && stays(serial)) {
+            return false;
+        }
+        // An embryo is of a process that lives and has the arena already, or of none.
+        !others().any(|(_, state)| state == EMBRYO) || !self.has_unregistered_process()
     }
 }
 

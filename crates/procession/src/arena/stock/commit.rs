@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::places::Places;
 use super::{JOURNAL, PER_JOURNAL, Step, after, before};
 use crate::error::ArenaError;
-use crate::sys::atomic::{Ordering, fence};
+use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
 
 impl Step {
@@ -22,7 +22,7 @@ impl Step {
 
     #[inline]
     fn commit_as(&mut self, change: bool) -> Result<(), ArenaError> {
-        if !self.fresh.is_empty() {
+        if self.more.has_fresh() {
             self.keep_nursery()?;
         }
         if self.count == 0 {
@@ -30,20 +30,15 @@ impl Step {
         }
         let slot = self.slot;
         crash_point!("step.prepared");
-        if self.long.is_some() {
+        if self.more.long().is_some() {
             self.commit_long(change)?;
-        } else if let [(at, value)] = self.changes[..self.count] {
+        } else if self.count == 1 {
+            let [at, value] = slot.redo[0].each_ref().map(|word| word.load(Ordering::Relaxed));
             let word = self.inner.map.word(at)?;
             self.move_version(change);
             word.store(value, Ordering::Release);
             crash_point!("step.stored");
         } else {
-            // The record of the step before was crossed out before this one is written.
-            fence(Ordering::Release);
-            for (entry, change) in slot.redo.iter().zip(&self.changes[..self.count]) {
-                entry[0].store(change.0, Ordering::Relaxed);
-                entry[1].store(change.1, Ordering::Relaxed);
-            }
             crash_point!("step.written");
             self.move_version(change);
             // The commit. Pairs with the load in `begin`.
@@ -52,8 +47,10 @@ impl Step {
             self.inner.replay_stock(slot, self.id)?;
         }
         self.count = 0;
-        self.fresh.clear();
-        self.known.clear();
+        if let Some(lists) = &mut self.more.0 {
+            lists.fresh.clear();
+            lists.known.clear();
+        }
         self.changed |= change;
         if slot.grave.load(Ordering::Relaxed) != 0 {
             self.exhume()?;
@@ -75,11 +72,12 @@ impl Step {
     /// The nursery's blocks will be in use.
     #[cold]
     fn keep_nursery(&mut self) -> Result<(), ArenaError> {
-        let (mut first, mut last) = (self.fresh[self.fresh.len() - 1], self.fresh[0]);
-        if !self.discarded.is_empty() {
-            let discarded: HashSet<u64> = self.discarded.drain(..).collect();
+        let lists = self.more.get();
+        let (mut first, mut last) = (lists.fresh[lists.fresh.len() - 1], lists.fresh[0]);
+        if !lists.discarded.is_empty() {
+            let discarded: HashSet<u64> = lists.discarded.drain(..).collect();
             let kept: Vec<u64> =
-                self.fresh.iter().rev().copied().filter(|at| !discarded.contains(at)).collect();
+                lists.fresh.iter().rev().copied().filter(|at| !discarded.contains(at)).collect();
             for pair in kept.windows(2) {
                 self.set(after(self.inner, pair[0]), pair[1]);
                 self.set(before(self.inner, pair[1]), pair[0]);
@@ -118,7 +116,7 @@ impl Step {
             self.set(before(self.inner, head), 0);
         }
         let mut journal = Vec::new();
-        let mut room = self.long.as_ref().map_or(0, Places::len) as u64 + 2;
+        let mut room = self.more.long().map_or(0, Places::len) as u64 + 2;
         while room > 0 {
             let here = room.min(PER_JOURNAL);
             journal.push(self.alloc(16 * (here + 1))?);
@@ -127,7 +125,7 @@ impl Step {
         let (first, last) = (journal[0], journal[journal.len() - 1]);
         self.set(after(self.inner, first), 0);
         self.set(self.nursery_at(), last);
-        let changes = self.long.take().unwrap_or_default();
+        let changes = self.more.get().long.take().unwrap_or_default();
         let mut rest = changes.into_iter();
         for (i, &block) in journal.iter().enumerate() {
             let mut n = 0;
@@ -146,6 +144,7 @@ impl Step {
         self.slot.redo_count.store(JOURNAL, Ordering::Release);
         crash_point!("step.committed");
         self.inner.replay_stock(self.slot, self.id)?;
-        self.inner.empty_nursery(&self.inner.guard()?, self.slot, self.id, &mut self.loose)
+        let loose = &mut self.more.get().loose;
+        self.inner.empty_nursery(&self.inner.guard()?, self.slot, self.id, loose)
     }
 }

@@ -30,7 +30,7 @@ use std::mem::offset_of;
 
 use crate::arena::blocks::{STOCKED, owned};
 use crate::arena::family::Inner;
-use crate::arena::layout::stock::{REDO, StockSlot};
+use crate::arena::layout::stock::StockSlot;
 use crate::arena::layout::{Desc, PAGE};
 use crate::arena::lease::Lease;
 use crate::arena::map::corrupt;
@@ -60,9 +60,23 @@ pub(crate) struct Step {
     /// Where the slot lies.
     at: u64,
     held: Option<Held<'static, Inner>>,
-    changes: [(u64, u64); REDO],
-    /// How many changes there are; of a long step, not 0.
+    /// How many changes there are; of a long step, not 0. They stand in the slot's record, which means
+    /// nothing before the commit.
     count: usize,
+    /// Somebody may wait for what was committed.
+    changed: bool,
+    /// The commit left something in the grave.
+    buried: bool,
+    more: More,
+}
+
+/// What a step has that takes or leaves blocks, or changes many words. A step is moved when it begins, so
+/// it is kept small.
+#[derive(Debug, Default)]
+struct More(Option<Box<Lists>>);
+
+#[derive(Debug, Default)]
+struct Lists {
     /// All changes of a long step.
     long: Option<Places>,
     /// The nursery's blocks, oldest first, and those of them that are of no use any more.
@@ -70,12 +84,24 @@ pub(crate) struct Step {
     discarded: Vec<u64>,
     /// The first of them, to be found quickly when they are many.
     known: BTreeSet<u64>,
-    /// Somebody may wait for what was committed.
-    changed: bool,
-    /// The commit left something in the grave.
-    buried: bool,
     /// Blocks that are this process's, to be freed when the lock is not held any more.
     loose: Vec<u64>,
+}
+
+impl More {
+    fn get(&mut self) -> &mut Lists {
+        self.0.get_or_insert_default()
+    }
+
+    #[inline]
+    fn long(&self) -> Option<&Places> {
+        self.0.as_ref().and_then(|lists| lists.long.as_ref())
+    }
+
+    #[inline]
+    fn has_fresh(&self) -> bool {
+        self.0.as_ref().is_some_and(|lists| !lists.fresh.is_empty())
+    }
 }
 
 impl Step {
@@ -102,15 +128,10 @@ impl Step {
             id,
             at,
             held: Some(held),
-            changes: [(0, 0); REDO],
             count: 0,
-            long: None,
-            fresh: Vec::new(),
-            discarded: Vec::new(),
-            known: BTreeSet::new(),
             changed: false,
             buried: false,
-            loose: Vec::new(),
+            more: More(None),
         };
         let open = slot.redo_count.load(Ordering::Acquire) | slot.nursery.load(Ordering::Relaxed);
         if inherited || open != 0 {
@@ -122,7 +143,7 @@ impl Step {
     #[cold]
     fn mend(&mut self) -> Result<(), ArenaError> {
         let guard = self.inner.guard()?;
-        self.inner.mend_stock(&guard, self.slot, self.id, &mut self.loose)
+        self.inner.mend_stock(&guard, self.slot, self.id, &mut self.more.get().loose)
     }
 
     /// Keeps a block to be read when the lock is released.
@@ -152,7 +173,7 @@ impl Step {
         let at = self.inner.alloc_once(len)?;
         let zeroed = self.inner.zero(at, len);
         if zeroed.is_err() {
-            self.loose.push(at);
+            self.more.get().loose.push(at);
         }
         zeroed?;
         self.adopt(at)?;
@@ -178,10 +199,10 @@ impl Step {
             guard.commit(&changes)
         });
         if linked.is_err() {
-            self.loose.push(at);
+            self.more.get().loose.push(at);
         }
         linked?;
-        self.fresh.push(at);
+        self.more.get().fresh.push(at);
         crash_point!("step.block_given");
         Ok(())
     }
@@ -190,7 +211,7 @@ impl Step {
     pub(crate) fn free(&mut self, at: u64) -> Result<(), ArenaError> {
         self.inner.stocked(at, self.id)?;
         if self.is_fresh(at) {
-            self.discarded.push(at);
+            self.more.get().discarded.push(at);
             return Ok(());
         }
         let (next, prev) = (self.load(after(self.inner, at))?, self.load(before(self.inner, at))?);
@@ -210,11 +231,14 @@ impl Step {
     }
 
     fn is_fresh(&mut self, at: u64) -> bool {
-        if self.fresh.len() <= 64 {
-            return self.fresh.contains(&at);
+        let Some(lists) = &mut self.more.0 else {
+            return false;
+        };
+        if lists.fresh.len() <= 64 {
+            return lists.fresh.contains(&at);
         }
-        self.known.extend(&self.fresh[self.known.len()..]);
-        self.known.contains(&at)
+        lists.known.extend(&lists.fresh[lists.known.len()..]);
+        lists.known.contains(&at)
     }
 
     fn bury(&mut self, at: u64) -> Result<(), ArenaError> {
@@ -290,7 +314,7 @@ impl Step {
         guard.commit(&changes)?;
         crash_point!("step.exhumed");
         let is_mine = |(at, change): (u64, &Change)| (change.value == mine).then_some(at);
-        self.loose.extend(out.into_iter().zip(&changes).filter_map(is_mine));
+        self.more.get().loose.extend(out.into_iter().zip(&changes).filter_map(is_mine));
         Ok(())
     }
 
@@ -306,10 +330,13 @@ impl Step {
     #[cold]
     pub(crate) fn cancel(&mut self) {
         self.count = 0;
-        self.long = None;
-        self.discarded.clear();
-        self.known.clear();
-        if !std::mem::take(&mut self.fresh).is_empty() {
+        let Some(lists) = &mut self.more.0 else {
+            return;
+        };
+        lists.long = None;
+        lists.discarded.clear();
+        lists.known.clear();
+        if !std::mem::take(&mut lists.fresh).is_empty() {
             self.abort();
         }
     }
@@ -324,6 +351,12 @@ impl Step {
         {}
     }
 
+    /// What was committed so far wakes nobody: the caller knows better who waits for it.
+    #[inline]
+    pub(crate) fn wake_nobody(&mut self) {
+        self.changed = false;
+    }
+
     /// What lies in the grave is waiting to be freed.
     pub(crate) fn is_grave_empty(&self) -> bool {
         self.slot.grave.load(Ordering::Relaxed) == 0
@@ -334,7 +367,8 @@ impl Step {
         if self.held.is_some() && self.slot.redo_count.load(Ordering::Relaxed) == 0 {
             // What can't be undone now is undone by the next one.
             if let Ok(guard) = self.inner.guard() {
-                let _ = self.inner.empty_nursery(&guard, self.slot, self.id, &mut self.loose);
+                let loose = &mut self.more.get().loose;
+                let _ = self.inner.empty_nursery(&guard, self.slot, self.id, loose);
             }
         }
     }
@@ -343,14 +377,16 @@ impl Step {
 impl Drop for Step {
     #[inline]
     fn drop(&mut self) {
-        if !self.fresh.is_empty() {
+        if self.more.has_fresh() {
             self.abort();
         }
         self.release();
-        // Not while the lock is held: what these hold may die, and be taken apart.
-        for at in self.loose.drain(..) {
-            // Nothing can be done about an error here; the sweep finds what is left.
-            let _ = self.inner.free_block(at);
+        if let Some(lists) = self.more.0.take() {
+            // Not while the lock is held: what these hold may die, and be taken apart.
+            for at in lists.loose {
+                // Nothing can be done about an error here; the sweep finds what is left.
+                let _ = self.inner.free_block(at);
+            }
         }
         if self.buried {
             self.clear_grave();

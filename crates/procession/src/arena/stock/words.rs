@@ -4,7 +4,7 @@
 use super::Step;
 use crate::arena::layout::stock::StockSlot;
 use crate::error::ArenaError;
-use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicU64, Ordering, fence};
 
 impl Step {
     /// A word, as this step has left it.
@@ -42,9 +42,9 @@ impl Step {
                 *word = value;
             }
         };
-        match &self.long {
+        match self.more.long() {
             Some(long) => long.iter().for_each(|(place, value)| change(*place, *value)),
-            None => self.changes[..self.count].iter().for_each(|c| change(c.0, c.1)),
+            None => self.changes().for_each(|(place, value)| change(place, value)),
         }
         Ok(words)
     }
@@ -63,23 +63,28 @@ impl Step {
     }
 
     fn pending(&self, at: u64) -> Option<u64> {
-        match &self.long {
+        match self.more.long() {
             Some(long) => long.get(&at).copied(),
-            None => self.changes[..self.count].iter().find(|c| c.0 == at).map(|c| c.1),
+            None => self.changes().find(|c| c.0 == at).map(|c| c.1),
         }
     }
 
     /// A word will be `value` when the step is committed.
     #[inline]
     pub(crate) fn set(&mut self, at: u64, value: u64) {
-        if self.long.is_none() {
-            let changes = &mut self.changes[..self.count];
-            if let Some(known) = changes.iter_mut().find(|c| c.0 == at) {
-                known.1 = value;
+        if self.more.long().is_none() {
+            if self.count == 0 {
+                // The record of the step before was crossed out before this one is written.
+                fence(Ordering::Release);
+            }
+            let (known, free) = self.slot.redo.split_at(self.count);
+            if let Some(entry) = known.iter().find(|c| c[0].load(Ordering::Relaxed) == at) {
+                entry[1].store(value, Ordering::Relaxed);
                 return;
             }
-            if let Some(free) = self.changes.get_mut(self.count) {
-                *free = (at, value);
+            if let Some(entry) = free.first() {
+                entry[0].store(at, Ordering::Relaxed);
+                entry[1].store(value, Ordering::Relaxed);
                 self.count += 1;
                 return;
             }
@@ -89,8 +94,16 @@ impl Step {
 
     #[cold]
     fn set_long(&mut self, at: u64, value: u64) {
-        let known = &self.changes[..self.count];
-        self.long.get_or_insert_with(|| known.iter().copied().collect()).insert(at, value);
+        let known: Vec<_> = self.changes().collect();
+        let long = &mut self.more.get().long;
+        long.get_or_insert_with(|| known.into_iter().collect()).insert(at, value);
+    }
+
+    /// The changes of a step that is not long.
+    #[inline]
+    fn changes(&self) -> impl Iterator<Item = (u64, u64)> {
+        let place = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        self.slot.redo[..self.count].iter().map(move |entry| (place(&entry[0]), place(&entry[1])))
     }
 
     #[inline]

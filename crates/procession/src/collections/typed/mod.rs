@@ -1,11 +1,17 @@
 //! Dicts, lists and single values of what serde can write.
 
 mod dict;
+mod lifo;
 mod list;
+mod priority;
+mod queues;
 mod value;
 
 pub use dict::SharedDict;
+pub use lifo::LifoQueue;
 pub use list::SharedList;
+pub use priority::PriorityQueue;
+pub use queues::{Drain, Iter};
 pub use value::{NewValueError, SharedValue};
 
 use serde::Serialize;

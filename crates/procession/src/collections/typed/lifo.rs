@@ -1,0 +1,54 @@
+//! A queue of values whose newest is taken first.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::super::lifo::RawLifoQueue;
+use super::super::stock::Copied;
+use super::queues::{self, queue};
+use super::{CollectionError, encode};
+use crate::arena::family::Family;
+use crate::channel::message::Patience;
+use crate::error::{ArenaError, GetError, HandleError, PutError};
+use crate::wait::Wait;
+
+/// A last-in-first-out queue between processes.
+///
+/// Any number of producers and consumers, in any processes of the family. Values are serialised by
+/// serde as MessagePack (see [`codec`](crate::codec)). A blocked caller sleeps; whoever is awake takes
+/// next. A value that a `put` returned for is in the queue, whatever happens to its sender, and one that a
+/// process was taking when it was killed is in the queue or was taken: never torn, lost in between or
+/// delivered twice.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use procession::LifoQueue;
+/// let q: LifoQueue<String> = LifoQueue::unbounded()?;
+/// q.put("first".to_string())?;
+/// q.put("second".to_string())?;
+/// assert_eq!(q.get()?, "second");
+/// # Ok(()) }
+/// ```
+pub struct LifoQueue<T> {
+    raw: RawLifoQueue,
+    values: PhantomData<fn(T) -> T>,
+}
+
+queue!(LifoQueue, RawLifoQueue, "newest");
+
+impl<T: Serialize> LifoQueue<T> {
+    fn put_with(&self, value: T, patience: Patience) -> Result<(), PutError<T>> {
+        let encoded = match encode(&value) {
+            Ok(encoded) => encoded,
+            Err(CollectionError::Encode(why)) => return Err(PutError::Encode(value, why)),
+            Err(e) => return Err(PutError::Encode(value, e.to_string())),
+        };
+        queues::put(self, value, patience, || self.raw.try_put(&encoded.datum()))
+    }
+}

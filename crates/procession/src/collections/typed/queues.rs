@@ -1,0 +1,432 @@
+//! What the typed queues have in common.
+
+use serde::de::DeserializeOwned;
+
+use super::super::line::OfferError;
+use super::super::stock::Copied;
+use crate::channel::message::Patience;
+use crate::codec::{self, PLAIN};
+use crate::error::{ArenaError, GetError, PutError};
+use crate::wait::Wait;
+
+/// Where values are put and taken.
+pub(super) trait Ends {
+    fn take(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError>;
+    fn is_closed(&self) -> bool;
+    fn wait_for_item(&self, deadline: Option<std::time::Instant>) -> Wait;
+    fn wait_for_room(&self, deadline: Option<std::time::Instant>) -> Wait;
+}
+
+pub(super) fn put<T>(
+    ends: &impl Ends,
+    value: T,
+    patience: Patience,
+    offer: impl Fn() -> Result<(), OfferError>,
+) -> Result<(), PutError<T>> {
+    loop {
+        match offer() {
+            Ok(()) => return Ok(()),
+            Err(OfferError::Full) => {}
+            Err(OfferError::Closed) => return Err(PutError::Closed(value)),
+            Err(OfferError::Arena(e)) => return Err(PutError::Arena(value, e)),
+            Err(e) => {
+                let why = match e {
+                    OfferError::Unordered(why) => why.to_owned(),
+                    e => e.to_string(),
+                };
+                return Err(PutError::Unordered(value, why));
+            }
+        }
+        if !patience.wait(|deadline| ends.wait_for_room(deadline)) {
+            return Err(PutError::Full(value));
+        }
+    }
+}
+
+pub(super) fn get<T: DeserializeOwned>(
+    ends: &impl Ends,
+    patience: Patience,
+) -> Result<T, GetError> {
+    let mut bytes = Vec::new();
+    loop {
+        // Closed is asked before empty: what was put before the closing is there by then.
+        let closed = ends.is_closed();
+        // What the handles inside name lives until they are decoded.
+        if let Some(copied) = ends.take(&mut bytes)? {
+            if copied.kind != PLAIN {
+                let text =
+                    format!("kind {} is not plain data; a Python process pickled it", copied.kind);
+                return Err(GetError::Decode(text));
+            }
+            return codec::decode(&bytes).map_err(GetError::Decode);
+        }
+        if closed {
+            return Err(GetError::Closed);
+        }
+        if !patience.wait(|deadline| ends.wait_for_item(deadline)) {
+            return Err(GetError::Empty);
+        }
+    }
+}
+
+/// Takes values as they come, until the queue is closed and empty: see `iter` of the queue. It ends
+/// with the first error.
+#[derive(Debug)]
+#[must_use = "an iterator takes nothing until it is asked"]
+pub struct Iter<'a, Q> {
+    pub(super) queue: &'a Q,
+    pub(super) ended: bool,
+}
+
+/// Takes the values that are there: see `drain` of the queue. It ends with the first error.
+#[derive(Debug)]
+#[must_use = "an iterator takes nothing until it is asked"]
+pub struct Drain<'a, Q> {
+    pub(super) queue: &'a Q,
+    pub(super) ended: bool,
+}
+
+/// An end that is no error.
+pub(super) fn next<T>(taken: Result<T, GetError>, ended: &mut bool) -> Option<Result<T, GetError>> {
+    *ended = !taken.as_ref().is_err_and(|e| matches!(e, GetError::Decode(_))) && taken.is_err();
+    match taken {
+        Err(GetError::Empty | GetError::Closed) => None,
+        other => Some(other),
+    }
+}
+
+/// What both kinds of queue have. `$order`: which value is taken next.
+macro_rules! queue {
+    ($type:ident, $raw:ident, $order:literal) => {
+        impl<T> Clone for $type<T> {
+            fn clone(&self) -> Self {
+                $type { raw: self.raw.clone(), values: PhantomData }
+            }
+        }
+
+        impl<T> fmt::Debug for $type<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($type)).field(&self.raw).finish()
+            }
+        }
+
+        crate::travel::travels!($type<T>, "a queue", |it| it.raw.lease());
+
+        impl<T> From<$raw> for $type<T> {
+            fn from(raw: $raw) -> Self {
+                $type { raw, values: PhantomData }
+            }
+        }
+
+        impl<T> queues::Ends for $type<T> {
+            #[inline]
+            fn take(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
+                self.raw.try_get(out)
+            }
+            fn is_closed(&self) -> bool {
+                self.raw.is_closed()
+            }
+            fn wait_for_item(&self, deadline: Option<Instant>) -> Wait {
+                self.raw.wait_for_item(deadline)
+            }
+            fn wait_for_room(&self, deadline: Option<Instant>) -> Wait {
+                self.raw.wait_for_room(deadline)
+            }
+        }
+
+        impl<T> $type<T> {
+            /// A queue bounded by memory only, in this process's family.
+            ///
+            /// # Errors
+            /// [`HandleError::Family`] if there can be no family, [`HandleError::Arena`] if there is no
+            /// memory.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("let q: procession::", stringify!($type), "<u8> = procession::", stringify!($type), "::unbounded().unwrap();")]
+            /// assert_eq!(q.capacity(), None);
+            /// ```
+            pub fn unbounded() -> Result<Self, HandleError> {
+                Self::unbounded_in(Family::current()?)
+            }
+
+            /// The same, in another family.
+            ///
+            /// # Errors
+            /// [`HandleError::Arena`] if there is no memory.
+            pub fn unbounded_in(family: Family) -> Result<Self, HandleError> {
+                Ok($raw::create(family, None)?.into())
+            }
+
+            /// A queue of at most `capacity` values; 0 counts as 1.
+            ///
+            /// # Errors
+            /// As [`unbounded`](Self::unbounded).
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("let q: procession::", stringify!($type), "<u8> = procession::", stringify!($type), "::bounded(8).unwrap();")]
+            /// assert_eq!(q.capacity(), Some(8));
+            /// ```
+            pub fn bounded(capacity: u64) -> Result<Self, HandleError> {
+                Self::bounded_in(Family::current()?, capacity)
+            }
+
+            /// The same, in another family.
+            ///
+            /// # Errors
+            /// As [`unbounded_in`](Self::unbounded_in).
+            pub fn bounded_in(family: Family, capacity: u64) -> Result<Self, HandleError> {
+                let capacity = NonZeroU64::new(capacity).unwrap_or(NonZeroU64::MIN);
+                Ok($raw::create(family, Some(capacity))?.into())
+            }
+
+            /// Opens the queue that a handle names. The handle does not say the type: it must be that of
+            /// the other processes, or values fail to decode.
+            ///
+            /// # Errors
+            /// [`HandleError`].
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("let a: procession::", stringify!($type), "<i32> = procession::", stringify!($type), "::unbounded()?;")]
+            #[doc = concat!("let b: procession::", stringify!($type), "<i32> = procession::", stringify!($type), "::from_handle(&a.handle())?;")]
+            /// a.put(7)?;
+            /// assert_eq!(b.get()?, 7);
+            /// # Ok(()) }
+            /// ```
+            pub fn from_handle(handle: &[u8]) -> Result<Self, HandleError> {
+                Ok($raw::from_handle(handle)?.into())
+            }
+
+            /// Bytes that name the queue anywhere in the family. They do not keep it alive; a message or
+            /// a collection that the queue itself was put into does.
+            #[must_use]
+            pub fn handle(&self) -> Vec<u8> {
+                self.raw.handle()
+            }
+
+            /// The queue of bytes beneath.
+            #[must_use]
+            pub fn raw(&self) -> &$raw {
+                &self.raw
+            }
+
+            /// How many values are in the queue: exact at an instant of the call.
+            #[must_use]
+            pub fn len(&self) -> u64 {
+                self.raw.len()
+            }
+
+            /// Whether the queue is empty at an instant of the call.
+            #[must_use]
+            pub fn is_empty(&self) -> bool {
+                self.raw.is_empty()
+            }
+
+            /// Whether the queue is bounded and full at an instant of the call.
+            #[must_use]
+            pub fn is_full(&self) -> bool {
+                self.raw.is_full()
+            }
+
+            /// How many values it may hold; `None`: as many as memory allows.
+            #[must_use]
+            pub fn capacity(&self) -> Option<u64> {
+                self.raw.capacity().map(NonZeroU64::get)
+            }
+
+            /// Closes the queue for all processes: puts fail, gets take what is left, then fail too.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("let q: procession::", stringify!($type), "<i32> = procession::", stringify!($type), "::unbounded()?;")]
+            /// q.put(1)?;
+            /// q.close();
+            /// assert!(q.put(2).is_err());
+            /// assert_eq!(q.get()?, 1);
+            /// assert!(matches!(q.get(), Err(procession::GetError::Closed)));
+            /// # Ok(()) }
+            /// ```
+            pub fn close(&self) {
+                self.raw.close();
+            }
+
+            /// Whether it was closed.
+            #[must_use]
+            pub fn is_closed(&self) -> bool {
+                self.raw.is_closed()
+            }
+        }
+
+        impl<T: Serialize> $type<T> {
+            /// Puts a value; waits while the queue is full.
+            ///
+            /// # Errors
+            /// [`PutError`], with the value.
+            pub fn put(&self, value: T) -> Result<(), PutError<T>> {
+                self.put_with(value, Patience::Endless)
+            }
+
+            /// Puts a value if there is room at once.
+            ///
+            /// # Errors
+            /// As [`put`](Self::put), and `Full`.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("let q = procession::", stringify!($type), "::bounded(1)?;")]
+            /// q.try_put(1)?;
+            /// assert_eq!(q.try_put(2).unwrap_err().into_inner(), 2);
+            /// # Ok(()) }
+            /// ```
+            pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
+                self.put_with(value, Patience::None)
+            }
+
+            /// Puts a value; waits at most `timeout`.
+            ///
+            /// # Errors
+            /// As [`put`](Self::put), and `Full`.
+            pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
+                self.put_with(value, Patience::of(timeout))
+            }
+
+            /// Puts a value; waits until `deadline`.
+            ///
+            /// # Errors
+            /// As [`put`](Self::put), and `Full`.
+            pub fn put_deadline(&self, value: T, deadline: Instant) -> Result<(), PutError<T>> {
+                self.put_with(value, Patience::Until(deadline))
+            }
+
+            /// Puts all values, one by one; waits while the queue is full.
+            ///
+            /// # Errors
+            /// As [`put`](Self::put), with the value that failed; those before it are in the queue, those
+            /// after it were not taken from the iterator.
+            pub fn put_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), PutError<T>> {
+                values.into_iter().try_for_each(|value| self.put(value))
+            }
+        }
+
+        impl<T: DeserializeOwned> $type<T> {
+            #[doc = concat!("Takes the ", $order, " value; waits while the queue is empty.")]
+            ///
+            /// # Errors
+            /// [`GetError`]: `Closed` (and empty), `Decode` (the message was of another type; it is
+            /// taken), `Arena`.
+            pub fn get(&self) -> Result<T, GetError> {
+                queues::get(self, Patience::Endless)
+            }
+
+            #[doc = concat!("Takes the ", $order, " value, if there is one.")]
+            ///
+            /// # Errors
+            /// As [`get`](Self::get), and `Empty`.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("let q: procession::", stringify!($type), "<i32> = procession::", stringify!($type), "::unbounded()?;")]
+            /// assert!(matches!(q.try_get(), Err(procession::GetError::Empty)));
+            /// # Ok(()) }
+            /// ```
+            pub fn try_get(&self) -> Result<T, GetError> {
+                queues::get(self, Patience::None)
+            }
+
+            #[doc = concat!("Takes the ", $order, " value; waits at most `timeout`.")]
+            ///
+            /// # Errors
+            /// As [`get`](Self::get), and `Empty`.
+            pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+                queues::get(self, Patience::of(timeout))
+            }
+
+            #[doc = concat!("Takes the ", $order, " value; waits until `deadline`.")]
+            ///
+            /// # Errors
+            /// As [`get`](Self::get), and `Empty`.
+            pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
+                queues::get(self, Patience::Until(deadline))
+            }
+
+            /// Takes at least one value, waiting for it, and at most `max` that are there.
+            ///
+            /// # Errors
+            /// As [`get`](Self::get) for the first; an error at a later one ends the batch and is left for
+            /// the next call, except that a message which does not decode is lost with its error.
+            pub fn get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
+                if max == 0 {
+                    return Ok(Vec::new());
+                }
+                let mut all = vec![self.get()?];
+                all.extend(self.drain().map_while(Result::ok).take(max - 1));
+                Ok(all)
+            }
+
+            /// Takes values as they come, waiting for each, until the queue is closed and empty.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("let q = procession::", stringify!($type), "::unbounded()?;")]
+            /// q.put_many([1, 2, 3])?;
+            /// q.close();
+            /// assert_eq!(q.iter().sum::<Result<i32, _>>()?, 6);
+            /// # Ok(()) }
+            /// ```
+            #[allow(clippy::iter_without_into_iter)] // it is there, behind another macro
+            pub fn iter(&self) -> queues::Iter<'_, Self> {
+                queues::Iter { queue: self, ended: false }
+            }
+
+            /// Takes the values that are there, and waits for none.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("let q = procession::", stringify!($type), "::unbounded()?;")]
+            /// q.put_many([1, 2, 3])?;
+            /// assert_eq!(q.drain().count(), 3);
+            /// # Ok(()) }
+            /// ```
+            pub fn drain(&self) -> queues::Drain<'_, Self> {
+                queues::Drain { queue: self, ended: false }
+            }
+        }
+
+        impl<T: DeserializeOwned> Iterator for queues::Iter<'_, $type<T>> {
+            type Item = Result<T, GetError>;
+            fn next(&mut self) -> Option<Self::Item> {
+                if self.ended {
+                    return None;
+                }
+                queues::next(self.queue.get(), &mut self.ended)
+            }
+        }
+
+        impl<T: DeserializeOwned> Iterator for queues::Drain<'_, $type<T>> {
+            type Item = Result<T, GetError>;
+            fn next(&mut self) -> Option<Self::Item> {
+                if self.ended {
+                    return None;
+                }
+                queues::next(self.queue.try_get(), &mut self.ended)
+            }
+        }
+
+        impl<'a, T: DeserializeOwned> IntoIterator for &'a $type<T> {
+            type Item = Result<T, GetError>;
+            type IntoIter = queues::Iter<'a, $type<T>>;
+            fn into_iter(self) -> Self::IntoIter {
+                self.iter()
+            }
+        }
+    };
+}
+pub(super) use queue;
