@@ -1,5 +1,6 @@
 //! Why a lock was not taken, or was, but had been abandoned.
 
+use std::convert::Infallible;
 use std::fmt;
 
 use crate::error::ArenaError;
@@ -38,7 +39,7 @@ impl<G: Guard> LockError<G> {
     /// The guard, if there is one inside: for who doesn't mind that the lock was abandoned.
     ///
     /// # Errors
-    /// The error itself, if it has none.
+    /// The error itself, which has none.
     ///
     /// # Examples
     /// ```
@@ -48,14 +49,25 @@ impl<G: Guard> LockError<G> {
     /// let guard = lock.acquire().or_else(LockError::into_guard)?;
     /// # Ok(()) }
     /// ```
-    pub fn into_guard(self) -> Result<G, LockError<G>> {
+    pub fn into_guard(self) -> Result<G, LockError<Infallible>> {
         match self {
             LockError::Abandoned(left) => Ok(left.into_guard()),
             LockError::Unsaved(guard, _) => Ok(guard),
-            other => Err(other),
+            LockError::Held => Err(LockError::Held),
+            LockError::Decode(why) => Err(LockError::Decode(why)),
+            LockError::Arena(why) => Err(LockError::Arena(why)),
         }
     }
 }
+
+/// Of an error that has no guard.
+impl sealed::Sealed for Infallible {
+    fn put_back(self, _by: &Abandoned) {
+        match self {}
+    }
+}
+
+impl Guard for Infallible {}
 
 impl<G: Guard> From<ArenaError> for LockError<G> {
     fn from(error: ArenaError) -> Self {

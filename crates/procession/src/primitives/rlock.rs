@@ -71,7 +71,8 @@ impl RLock {
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use procession::{Lock, RLock};
-    /// assert!(RLock::from_handle(&RLock::new()?.handle()).is_err(), "gone by then");
+    /// let reentrant = RLock::new()?;
+    /// let same = RLock::from_handle(&reentrant.handle())?;
     /// let plain = Lock::new()?;
     /// assert!(RLock::from_handle(&plain.handle()).is_err());
     /// # Ok(()) }
