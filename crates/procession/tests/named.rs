@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use procession::{Family, Queue};
 use support::folder::{Folder, Player, open, stay, user};
 use support::random::{Random, seed};
-use support::{argument, fork, hex, role, say, unhex};
+use support::{argument, fork, fork_for_good, hex, role, say, unhex};
 
 /// The children of all tests.
 #[test]
@@ -29,7 +29,7 @@ fn plays() {
         }
         Some("parent") => {
             open();
-            let child = fork(stay);
+            let child = fork_for_good(stay);
             say(&child.pid().to_string());
             stay();
         }
