@@ -14,7 +14,7 @@
 //!
 //! # When a process dies
 //! A child that ends before its function has returned, by whatever means, is known by
-//! [`JoinError`](crate::JoinError): no `join` waits for what cannot come. What it held goes the way of
+//! [`JoinError`]: no `join` waits for what cannot come. What it held goes the way of
 //! all that the dead held: its messages are whole or not there, its locks are abandoned, and who takes
 //! one is told how it ended, since a parent that waits for a child tells the family. When the parent
 //! dies its children live on, unless [`ProcessBuilder::die_with_parent`] says otherwise. One that had
@@ -193,11 +193,11 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
     /// When it returns, its process ends: threads that it has left behind end with it.
     ///
     /// The child is this program anew, with the same arguments and environment: what `main` does
-    /// before [`init`](crate::init) it does as well. It shares nothing with its parent but the family,
+    /// before [`init`] it does as well. It shares nothing with its parent but the family,
     /// the standard streams, and what it was given. A signal from the terminal (Ctrl-C) reaches both.
     ///
     /// # Errors
-    /// [`SpawnError`]: `NotInitialised` if `main` has not called [`init`](crate::init), `Encode` if the
+    /// [`SpawnError`]: `NotInitialised` if `main` has not called [`init`], `Encode` if the
     /// arguments can't be serialised, `Arena` if there is no memory for them, `System` if there can be
     /// no process.
     ///
