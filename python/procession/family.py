@@ -29,7 +29,7 @@ class Family(FamilyBase):
     float, str, bytes, and list, tuple, dict, set and frozenset of these): else
     ``pickle.PicklingError``. And it does not unpickle what others have put there, which could run
     any code: ``pickle.UnpicklingError``; ``get`` has taken the message then, in a dict or list the
-    value stays.
+    value stays, unless it was ``pop`` or ``popitem`` that took it.
 
     ``ValueError`` for a name that cannot be one; ``OSError`` if the file cannot be used;
     ``LayoutError`` if the family's processes have another version of Procession.

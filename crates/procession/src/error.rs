@@ -246,6 +246,12 @@ pub enum SpawnError {
          what makes it run the function instead of main"
     )]
     NotInitialised,
+    /// The program runs with more rights than its caller has.
+    #[error(
+        "this program runs with more rights than its caller (setuid, setgid or file capabilities): \
+         it takes no orders, so it can't start itself anew"
+    )]
+    Privileged,
     /// The function is in no file that this program was loaded from, so no other process can find it.
     #[error("the function was made at run time: another process cannot find it")]
     NoSuchFunction,

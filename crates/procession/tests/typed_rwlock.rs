@@ -295,3 +295,18 @@ alone!(a_fork_child_does_not_read_what_its_parent_reads {
     drop((guard, attempt));
     sound();
 });
+
+alone!(who_only_tries_to_write_notices_dead_readers_as_well {
+    let lock = RwLock::new(&1u8).unwrap();
+    let child = fork(|| {
+        std::mem::forget(lock.read().unwrap());
+        loop {
+            std::thread::park();
+        }
+    });
+    until(|| lock.readers() == 1);
+    assert!(lock.try_write().is_err());
+    child.kill();
+    until(|| lock.try_write().is_ok());
+    sound();
+});

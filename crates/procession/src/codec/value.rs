@@ -8,8 +8,9 @@ use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 
 use super::{FROZENSET, SET, TUPLE};
 
-/// As deep as Python's side nests plain data; the decoder refuses what is deeper.
+/// As deep as Python's side nests plain data; what is deeper is refused.
 const MAX_DEPTH: u32 = 64;
+const TOO_DEEP: &str = "nested more than 64 levels deep";
 
 /// What a message says whose type is not known beforehand: the plain data of Python.
 ///
@@ -27,6 +28,7 @@ const MAX_DEPTH: u32 = 64;
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Value {
     /// Python's `None`.
     None,
@@ -124,6 +126,7 @@ from! {
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let _one = Depth::enter().ok_or_else(|| S::Error::custom(TOO_DEEP))?;
         match self {
             Value::None => to.serialize_unit(),
             Value::Bool(v) => to.serialize_bool(*v),
@@ -171,7 +174,7 @@ impl Serialize for Bytes<'_> {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Value, D::Error> {
-        let _one = Depth::enter().ok_or_else(|| D::Error::custom("nested too deeply"))?;
+        let _one = Depth::enter().ok_or_else(|| D::Error::custom(TOO_DEEP))?;
         from.deserialize_any(AnyValue)
     }
 }
@@ -335,6 +338,13 @@ mod tests {
     #[test]
     fn too_large_an_integer_is_refused() {
         assert!(encode(&Value::Int(1 << 64)).unwrap_err().contains("64 bits"));
+    }
+
+    #[test]
+    fn what_nobody_could_read_is_not_written() {
+        let nested = |depth| (0..depth).fold(Value::None, |inner, _| Value::List(vec![inner]));
+        assert!(decode::<Value>(&encode(&nested(64)).unwrap()).is_ok());
+        assert!(encode(&nested(65)).unwrap_err().contains("64 levels"));
     }
 
     #[test]

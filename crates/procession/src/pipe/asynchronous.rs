@@ -19,7 +19,6 @@ use crate::error::{ArenaError, GetError, PutError};
 use crate::ring::fifo::weight;
 use crate::sys::atomic::Ordering;
 use crate::task::{Key, Source, Waiter, Way, What};
-use crate::wait::Futex;
 
 impl<T: Serialize> Connection<T> {
     /// Sends a value, as a future; waits while there is no room.
@@ -171,9 +170,5 @@ impl Source for Room<'_> {
 
     fn prepare(&self) -> Result<bool, ArenaError> {
         Ok(!self.is_ready())
-    }
-
-    fn finish(&self) {
-        self.channel.slot().room.wake_all(&Futex); // the thread sees that it is over
     }
 }

@@ -13,6 +13,7 @@ use crate::arena::family::Family;
 use crate::channel::message::Patience;
 use crate::error::{ArenaError, HandleError, PutError};
 use crate::queue::RawQueue;
+use crate::travel::travels;
 
 /// A first-in-first-out queue of plain values, alone or in slices.
 ///
@@ -52,6 +53,8 @@ impl<T> Clone for PlainQueue<T> {
         self.raw.clone().into()
     }
 }
+
+travels!(PlainQueue<T>, "a queue", |it| it.raw.lease());
 
 impl<T> fmt::Debug for PlainQueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

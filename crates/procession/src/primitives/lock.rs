@@ -82,7 +82,7 @@ impl Lock {
     /// # Errors
     /// [`ArenaError::Full`] if there is no memory.
     pub fn new_in(family: Family) -> Result<Lock, ArenaError> {
-        Ok(RawLock::create(family, false)?.into())
+        Ok(Lock { core: Arc::new(RawLock::create(family, false)?) })
     }
 
     /// Opens the lock that a handle names.
@@ -102,7 +102,7 @@ impl Lock {
     /// ```
     pub fn from_handle(handle: &[u8]) -> Result<Lock, HandleError> {
         let raw = RawLock::from_handle(handle)?;
-        if raw.is_reentrant() { Err(HandleError::Malformed) } else { Ok(raw.into()) }
+        Lock::try_from(raw).map_err(|_| HandleError::Malformed)
     }
 
     /// The lock without blocking beneath.
@@ -193,10 +193,13 @@ impl Lock {
     }
 }
 
-impl From<RawLock> for Lock {
-    /// A lock that is not reentrant; one that is belongs into an [`RLock`](super::RLock).
-    fn from(raw: RawLock) -> Lock {
-        Lock { core: Arc::new(raw) }
+impl TryFrom<RawLock> for Lock {
+    type Error = RawLock;
+
+    /// A lock that is not reentrant; one that is comes back: it belongs into an
+    /// [`RLock`](super::RLock).
+    fn try_from(raw: RawLock) -> Result<Lock, RawLock> {
+        if raw.is_reentrant() { Err(raw) } else { Ok(Lock { core: Arc::new(raw) }) }
     }
 }
 

@@ -59,7 +59,7 @@ impl RLock {
     /// # Errors
     /// [`ArenaError::Full`] if there is no memory.
     pub fn new_in(family: Family) -> Result<RLock, ArenaError> {
-        Ok(RawLock::create(family, true)?.into())
+        Ok(RLock { core: Arc::new(RawLock::create(family, true)?) })
     }
 
     /// Opens the lock that a handle names.
@@ -79,7 +79,7 @@ impl RLock {
     /// ```
     pub fn from_handle(handle: &[u8]) -> Result<RLock, HandleError> {
         let raw = RawLock::from_handle(handle)?;
-        if raw.is_reentrant() { Ok(raw.into()) } else { Err(HandleError::Malformed) }
+        RLock::try_from(raw).map_err(|_| HandleError::Malformed)
     }
 
     /// The lock without blocking beneath.
@@ -140,10 +140,12 @@ impl RLock {
     }
 }
 
-impl From<RawLock> for RLock {
-    /// A lock that is reentrant; one that is not belongs into a [`Lock`](super::Lock).
-    fn from(raw: RawLock) -> RLock {
-        RLock { core: Arc::new(raw) }
+impl TryFrom<RawLock> for RLock {
+    type Error = RawLock;
+
+    /// A lock that is reentrant; one that is not comes back: it belongs into a [`Lock`](super::Lock).
+    fn try_from(raw: RawLock) -> Result<RLock, RawLock> {
+        if raw.is_reentrant() { Ok(RLock { core: Arc::new(raw) }) } else { Err(raw) }
     }
 }
 

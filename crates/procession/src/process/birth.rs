@@ -62,7 +62,9 @@ pub(super) fn is_ready() -> bool {
 /// }
 /// ```
 pub fn init() {
-    if is_ready() || !spawn::is_main_thread() {
+    // With more rights than its caller it takes no orders, so it must not give any: each child would be
+    // another such program, and go on in `main`.
+    if is_ready() || !spawn::is_main_thread() || spawn::is_privileged() {
         return;
     }
     if let Some(errand) = spawn::take_variable(VARIABLE).and_then(|text| Errand::read(&text)) {
@@ -86,24 +88,35 @@ pub(super) fn describe(family: Family, line: &Line) -> String {
 }
 
 impl Errand {
-    /// `None` if the variable is not meant for this process: somebody above it has inherited it.
+    /// `None` if the variable is not meant for this process: it was a child's above, which has the
+    /// descriptor. Who has that is the child, and must not go on in `main`, which might start another.
     fn read(text: &OsString) -> Option<Errand> {
-        let (number, hex) = text.to_str()?.split_once(':')?;
-        let digits = (0..hex.len()).step_by(2);
-        let handle: Option<Vec<u8>> =
-            digits.map(|i| u8::from_str_radix(hex.get(i..i + 2)?, 16).ok()).collect();
-        let handle = handle?;
-        let maker = handle::maker(&handle)?;
+        let Some((number, handle)) = Errand::parse(text) else {
+            give_up(&format!("{VARIABLE} is broken; it is set for a child by its parent only"));
+        };
+        let Some(maker) = handle::maker(&handle) else {
+            give_up(&format!("{VARIABLE} has no handle; it is set for a child by its parent only"));
+        };
+        let family = spawn::adopt(number, Some(maker.file))?;
         let is_child = spawn::parent() == maker.pid;
         let lives = process::start_time(maker.pid) == Some(maker.start);
         if !is_child && lives && !process::is_zombie(maker.pid) {
-            return None; // a child of that process's child
+            give_up(
+                "it is not a child of the process that started it, or in another pid namespace",
+            );
         }
-        let family = spawn::adopt(number.parse().ok()?, Some(maker.file))?;
         if !is_child {
             give_up("the process that started this one has ended");
         }
         Some(Errand { family, parent: maker.pid, handle })
+    }
+
+    fn parse(text: &OsString) -> Option<(i32, Vec<u8>)> {
+        let (number, hex) = text.to_str()?.split_once(':')?;
+        let digits = (0..hex.len()).step_by(2);
+        let handle: Option<Vec<u8>> =
+            digits.map(|i| u8::from_str_radix(hex.get(i..i + 2)?, 16).ok()).collect();
+        Some((number.parse().ok()?, handle?))
     }
 
     fn carry_out(self) -> ! {

@@ -125,7 +125,12 @@ impl ProcessBuilder {
         R: Serialize + DeserializeOwned,
     {
         if !birth::is_ready() {
-            return Err(SpawnError::NotInitialised);
+            let privileged = crate::sys::spawn::is_privileged();
+            return Err(if privileged {
+                SpawnError::Privileged
+            } else {
+                SpawnError::NotInitialised
+            });
         }
         let entry = Place::of(birth::entry::<A, R> as fn(birth::Task));
         let places = entry.zip(Place::of(function)).ok_or(SpawnError::NoSuchFunction)?;

@@ -197,7 +197,7 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
     /// the standard streams, and what it was given. A signal from the terminal (Ctrl-C) reaches both.
     ///
     /// # Errors
-    /// [`SpawnError`]: `NotInitialised` if `main` has not called [`init`], `Encode` if the
+    /// [`SpawnError`]: `NotInitialised` if `main` has not called [`init`], `Privileged` if it must not count, `Encode` if the
     /// arguments can't be serialised, `Arena` if there is no memory for them, `System` if there can be
     /// no process.
     ///

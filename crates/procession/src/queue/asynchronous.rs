@@ -189,10 +189,6 @@ impl Source for Room<'_> {
     fn prepare(&self) -> Result<bool, ArenaError> {
         Ok(!self.is_ready())
     }
-
-    fn finish(&self) {
-        self.0.channel.slot().room.wake_all(&Futex); // the thread sees that it is over
-    }
 }
 
 struct Done<'a>(&'a RawQueue);

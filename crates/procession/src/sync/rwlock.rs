@@ -134,13 +134,24 @@ impl RawRwLock {
         let me = self.lease.inner.me()?;
         match self.words().try_read(owner(me), Self::first(me), self.lease.inner) {
             Reading::Taken { abandoned } => Ok(Some(self.acquired(abandoned))),
-            Reading::NoPlace => Ok(None),
+            Reading::NoPlace => {
+                self.doubt_readers();
+                Ok(None)
+            }
             Reading::Refused => {
                 if self.doubt.is_due() && self.bury_if_dead(self.slot.word.holder())? {
                     return self.try_read();
                 }
                 Ok(None)
             }
+        }
+    }
+
+    /// Looks now and then whether those that read still live: who only tries never sleeps, which is when
+    /// others look.
+    fn doubt_readers(&self) {
+        if !self.words().is_drained() && self.doubt.is_due() {
+            self.lease.inner.sweep_if_due();
         }
     }
 
@@ -202,6 +213,7 @@ impl RawRwLock {
     /// ```
     pub fn try_write(&self) -> Result<Option<Acquired>, ArenaError> {
         // Who only tries must turn no reader away.
+        self.doubt_readers();
         if self.words().is_drained() { self.attempt().try_write() } else { Ok(None) }
     }
 

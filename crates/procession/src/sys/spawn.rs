@@ -153,15 +153,16 @@ pub(crate) fn adopt(number: RawFd, file: Option<(u64, u64)>) -> Option<OwnedFd> 
     Some(fd)
 }
 
+/// Whether this program runs with more rights than its caller has (setuid, or file capabilities): then
+/// it takes nothing from that one's environment.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: reads what the kernel told this process at its start.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// The value of an environment variable, which is removed if this process has one thread only: while
 /// another may be reading the environment, nothing may change there.
-///
-/// A program that runs with more rights than its caller has (setuid) takes nothing from it.
 pub(crate) fn take_variable(name: &str) -> Option<OsString> {
-    // SAFETY: reads what the kernel told this process at its start.
-    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
-        return None;
-    }
     let value = std::env::var_os(name)?;
     if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1) {
         // SAFETY: there is no other thread, so none that reads the environment at this moment.

@@ -287,8 +287,9 @@ impl<S: Source> Waiter<S> {
             shared.waiters == 0
         });
         if last {
-            all.remove(&place.key);
-            place.watch.end();
+            if !place.watch.rest() {
+                all.remove(&place.key);
+            }
             self.source.finish();
             return;
         }
@@ -348,13 +349,15 @@ impl Watch {
         }
     }
 
-    fn end(&self) {
+    /// Nobody waits any more. True: the watch is kept for a while.
+    fn rest(&self) -> bool {
         match &self.alarm {
             Alarm::Thread(alarm) => alarm.end(),
-            Alarm::Sleeper(sleeper) => sleeper.end(),
+            Alarm::Sleeper(sleeper) => return sleeper.rest(),
             #[cfg(feature = "tokio")]
             Alarm::Tokio(_) => {} // ends when it is dropped
         }
+        false
     }
 }
 

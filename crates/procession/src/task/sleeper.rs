@@ -1,11 +1,11 @@
 //! A thread that sleeps for what has no descriptor: room in a queue, an event. It starts when a future
-//! must wait, and ends when none has for a second.
+//! must wait, and ends when none has for a second: so a loop whose futures wait a little each has one.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Alarm, Watch, lock, refused};
+use super::{Alarm, WATCHES, Watch, lock, refused};
 use crate::error::ArenaError;
 
 const IDLE: Duration = Duration::from_secs(1);
@@ -25,7 +25,8 @@ struct State {
     is_wanted: bool,
     /// There is a thread.
     runs: bool,
-    is_over: bool,
+    /// Since when no future waits.
+    unused_since: Option<Instant>,
 }
 
 impl fmt::Debug for Sleeper {
@@ -54,19 +55,26 @@ impl Sleeper {
             state.runs = true;
         }
         state.is_wanted = true;
+        state.unused_since = None;
         self.changed.notify_all();
         Ok(true)
     }
 
-    pub(super) fn end(&self) {
-        lock(&self.state).is_over = true;
-        self.changed.notify_all();
+    /// The last future has gone. The thread stays for a while, since the next one often comes at once.
+    /// False: there is none.
+    pub(super) fn rest(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.unused_since = Some(Instant::now());
+        state.runs
     }
 
-    fn run(&self, watch: &Watch) {
-        while self.is_wanted() {
+    fn run(&self, watch: &Arc<Watch>) {
+        loop {
+            if !self.is_wanted() && self.retires(watch) {
+                return;
+            }
             while !(self.sleep)() {
-                if lock(&self.state).is_over {
+                if self.is_unused() && self.retires(watch) {
                     return;
                 }
             }
@@ -75,15 +83,31 @@ impl Sleeper {
         }
     }
 
+    fn is_unused(&self) -> bool {
+        lock(&self.state).unused_since.is_some_and(|since| since.elapsed() >= IDLE)
+    }
+
     /// Waits until somebody waits; false if that is long.
     fn is_wanted(&self) -> bool {
         let state = lock(&self.state);
-        let waits = |state: &mut State| !state.is_wanted && !state.is_over;
-        let (mut state, _) = self
+        let waits = |state: &mut State| !state.is_wanted;
+        let (state, _) = self
             .changed
             .wait_timeout_while(state, IDLE, waits)
             .unwrap_or_else(PoisonError::into_inner);
-        state.runs = state.is_wanted && !state.is_over;
-        state.runs
+        state.is_wanted
+    }
+
+    /// The thread's end, unless somebody has come meanwhile.
+    fn retires(&self, watch: &Arc<Watch>) -> bool {
+        let mut all = lock(&WATCHES.get().all);
+        let mut state = lock(&self.state);
+        if state.is_wanted && state.unused_since.is_none() {
+            return false;
+        }
+        (state.is_wanted, state.runs) = (false, false);
+        drop(state);
+        all.retain(|_, shared| shared.waiters > 0 || !Arc::ptr_eq(&shared.watch, watch));
+        true
     }
 }

@@ -166,7 +166,8 @@ impl Place {
         }
         match find::mapped_by(record.file) {
             None => Ok(None),
-            Some(pid) => Err(self.trouble(format!(
+            Some((pid, Some(fd))) => Ok(Some((pid, fd))),
+            Some((pid, None)) => Err(self.trouble(format!(
                 "process {pid} is in the family, but has closed the arena's descriptor: nobody can join \
                  until it ends"
             ))),

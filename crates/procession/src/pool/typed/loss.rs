@@ -60,6 +60,9 @@ impl Core {
         };
         self.receive_log(number, &remains.log, None);
         let Some(task) = self.state().tasks.remove(&number) else {
+            // All of it was in the log, or was put back because the worker said that it leaves.
+            self.pump();
+            self.wake_taker();
             return Ok(remains.phase);
         };
         let timed_out = condemned == Some(number) && remains.condemned;
