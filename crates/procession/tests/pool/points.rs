@@ -7,7 +7,8 @@ use procession::{Pool, Queue, TaskError, fault};
 
 use crate::harness::{Test, tests};
 
-pub(crate) const TESTS: &[Test] = tests![killed_at_each_point];
+pub(crate) const TESTS: &[Test] =
+    tests![killed_at_each_point, killed_when_it_has_said_that_it_leaves];
 
 const ITEMS: u64 = 60;
 
@@ -73,4 +74,21 @@ fn kill_at(plan: &str) -> bool {
     let stats = pool.stats();
     drop(pool);
     stats.started > 1
+}
+
+/// The sixth thing that a worker of five items logs is that it leaves the rest of its task.
+fn killed_when_it_has_said_that_it_leaves() {
+    for pass in 1..=8 {
+        let victim = Queue::unbounded().unwrap();
+        let plan = format!("pool.logged:{pass}");
+        victim.put(plan.clone()).unwrap();
+        let pool = Pool::builder().workers(1).max_tasks_per_worker(5);
+        let pool = pool.initializer(prepare, (victim, plan.clone())).build().unwrap();
+        // Nobody knows beforehand how many there are.
+        let items = (0..20u64).filter(|_| true);
+        let done: Vec<_> = pool.map_unordered(|n: u64| n, items).collect();
+        assert_eq!(done.len(), 20, "{plan}");
+        let lost = done.iter().filter(|(_, outcome)| outcome.is_err()).count();
+        assert!(lost <= 1, "{plan}: {lost} items were lost");
+    }
 }
