@@ -16,12 +16,24 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
-/// Runs those whose names have what the command line says (all if it says nothing).
+/// Runs those whose names have what the command line says (all if it says nothing); or lists them, as
+/// cargo-nextest asks of a test program (<https://nexte.st/docs/design/custom-test-harnesses>).
 pub(crate) fn run(groups: &[&[Test]]) {
-    let filters: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let says = |option: &str| arguments.iter().any(|a| a == option);
+    let all = || groups.iter().flat_map(|group| group.iter());
+    if says("--list") {
+        // None is ignored.
+        let listed = all().filter(|_| !says("--ignored"));
+        return listed.for_each(|(name, _)| println!("{name}: test"));
+    }
+    let filters: Vec<&String> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
+    let is_meant = |name: &str, filter: &str| {
+        if says("--exact") { name == filter } else { name.contains(filter) }
+    };
     let mut ran = 0;
-    for (name, test) in groups.iter().flat_map(|group| group.iter()) {
-        if !filters.is_empty() && !filters.iter().any(|f| name.contains(f.as_str())) {
+    for (name, test) in all() {
+        if !filters.is_empty() && !filters.iter().any(|filter| is_meant(name, filter)) {
             continue;
         }
         println!("test {name} ...");
@@ -32,7 +44,7 @@ pub(crate) fn run(groups: &[&[Test]]) {
         drop(watch);
         ran += 1;
     }
-    println!("{ran} tests passed");
+    println!("\ntest result: ok. {ran} passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
 }
 
 /// Ends the program if a test takes too long.
