@@ -145,7 +145,7 @@ fn one_thread() -> tokio::runtime::Runtime {
 #[cfg(feature = "tokio")]
 played!(nothing_is_lost_on_tokio_with_one_thread {
     nothing_is_lost("nothing_is_lost_on_tokio_with_one_thread", |futures| on(&one_thread(), futures));
-    assert_eq!(own_threads(), 0, "tokio needs no thread of this crate's");
+    assert_eq!(support::executor::own_threads(), 0, "tokio needs no thread of this crate's");
 });
 
 #[cfg(feature = "tokio")]
@@ -153,19 +153,8 @@ played!(nothing_is_lost_on_tokio_with_many_threads {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(4).enable_all().build().unwrap();
     nothing_is_lost("nothing_is_lost_on_tokio_with_many_threads", |futures| on(&runtime, futures));
-    assert_eq!(own_threads(), 0);
+    assert_eq!(support::executor::own_threads(), 0);
 });
-
-/// How many threads of this process are the crate's.
-fn own_threads() -> usize {
-    std::fs::read_dir("/proc/self/task")
-        .unwrap()
-        .filter(|task| {
-            let comm = task.as_ref().unwrap().path().join("comm");
-            std::fs::read_to_string(comm).unwrap_or_default().starts_with("procession-asyn")
-        })
-        .count()
-}
 
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
@@ -467,31 +456,6 @@ alone!(events_and_finished_work_are_awaited {
     block_on(queue.raw().wait_done_async()).unwrap();
     assert_eq!(queue.raw().unfinished(), 0);
     worker.join().unwrap();
-});
-
-/// As a loop that selects does, which drops what was not ready.
-alone!(futures_that_come_and_go_share_a_thread {
-    let event = RawEvent::create(Family::current().unwrap()).unwrap();
-    let full = Queue::bounded(1).unwrap();
-    full.put(0u8).unwrap();
-    let mut cx = Context::from_waker(Waker::noop());
-    for _ in 0..2000 {
-        assert!(pin!(event.wait_async()).poll(&mut cx).is_pending());
-        assert!(pin!(full.put_async(1)).poll(&mut cx).is_pending());
-        assert!(own_threads() <= 2, "{} threads", own_threads());
-    }
-    let setter = RawEvent::from_handle(&event.handle()).unwrap();
-    let mut waiting = Box::pin(event.wait_async());
-    assert!(waiting.as_mut().poll(&mut cx).is_pending());
-    let setting = std::thread::spawn(move || setter.set());
-    block_on(waiting).unwrap();
-    setting.join().unwrap();
-    let taker = full.clone();
-    let mut putting = Box::pin(full.put_async(2));
-    assert!(putting.as_mut().poll(&mut cx).is_pending());
-    let taking = std::thread::spawn(move || taker.get().unwrap());
-    block_on(putting).unwrap();
-    assert_eq!((taking.join().unwrap(), full.get().unwrap()), (0, 2));
 });
 
 #[cfg(feature = "tokio")]

@@ -101,7 +101,7 @@ alone!(killed_at_random {
         let fresh = start(which);
         kill(std::mem::replace(&mut workers[which], fresh));
         killed[which % 2] += 1;
-        take(queues.second.drain().map(Result::unwrap).collect());
+        take(queues.second.try_iter().map(Result::unwrap).collect());
         while let Ok(one) = queues.acknowledged.try_get() {
             acknowledged.insert(one);
         }
@@ -111,8 +111,8 @@ alone!(killed_at_random {
         killed[which % 2] += 1;
     }
     family.sweep().unwrap();
-    take(queues.second.drain().map(Result::unwrap).collect());
-    let all = take(queues.first.drain().map(Result::unwrap).collect());
+    take(queues.second.try_iter().map(Result::unwrap).collect());
+    let all = take(queues.first.try_iter().map(Result::unwrap).collect());
     while let Ok(one) = queues.acknowledged.try_get() {
         acknowledged.insert(one);
     }

@@ -332,7 +332,7 @@ alone!(values_come_as_derive_orders_them {
     ];
     q.put_many(all.clone()).unwrap();
     all.sort();
-    assert_eq!(q.drain().collect::<Result<Vec<_>, _>>().unwrap(), all);
+    assert_eq!(q.try_iter().collect::<Result<Vec<_>, _>>().unwrap(), all);
 });
 
 alone!(values_with_a_priority_beside_them {

@@ -2,8 +2,13 @@
 
 use crate::error::GetError;
 
-/// Where values come from.
-pub trait Source {
+mod sealed {
+    pub trait Sealed {}
+}
+pub(crate) use sealed::Sealed;
+
+/// Where values come from: the queues and connections of this crate.
+pub trait Source: Sealed {
     /// What they are.
     type Item;
 
@@ -76,6 +81,8 @@ iterator! {
 /// The iterators of a type that has `get` and `try_get`, or what they are called there.
 macro_rules! iterates {
     ($type:ident<$t:ident>, $get:ident, $try_get:ident, $one:literal, $made:literal) => {
+        impl<$t> crate::channel::iter::Sealed for $type<$t> {}
+
         impl<$t: serde::de::DeserializeOwned> crate::channel::iter::Source for $type<$t> {
             type Item = $t;
 

@@ -41,8 +41,7 @@ pub use list::{Part, RawList, Values};
 pub use priority::{Place, RawPriorityQueue};
 pub use stock::{Copied, Outdated};
 pub use typed::{
-    CollectionError, Drain, Iter, LifoQueue, NewValueError, PriorityQueue, SharedDict, SharedList,
-    SharedValue,
+    CollectionError, LifoQueue, NewValueError, PriorityQueue, SharedDict, SharedList, SharedValue,
 };
 
 /// The hash of a key's bytes, the same in every process and in every version of the layout; never [`OPAQUE`].

@@ -79,13 +79,13 @@ impl<T> PlainQueue<T> {
     /// let q = procession::PlainQueue::<u8>::unbounded().unwrap();
     /// ```
     pub fn unbounded() -> Result<PlainQueue<T>, HandleError> {
-        PlainQueue::unbounded_in(Family::current()?)
+        Ok(PlainQueue::unbounded_in(Family::current()?)?)
     }
 
     /// A queue bounded by memory only.
     ///
     /// # Errors
-    /// [`HandleError::Arena`] if there is no memory.
+    /// [`ArenaError::Full`] if there is no memory.
     ///
     /// # Examples
     /// ```
@@ -93,7 +93,7 @@ impl<T> PlainQueue<T> {
     /// let q = procession::PlainQueue::<u8>::unbounded_in(procession::Family::current()?)?;
     /// # Ok(()) }
     /// ```
-    pub fn unbounded_in(family: Family) -> Result<PlainQueue<T>, HandleError> {
+    pub fn unbounded_in(family: Family) -> Result<PlainQueue<T>, ArenaError> {
         Ok(RawQueue::create(family, None)?.into())
     }
 
@@ -108,7 +108,7 @@ impl<T> PlainQueue<T> {
     /// assert_eq!(q.capacity(), Some(8));
     /// ```
     pub fn bounded(capacity: u64) -> Result<PlainQueue<T>, HandleError> {
-        PlainQueue::bounded_in(Family::current()?, capacity)
+        Ok(PlainQueue::bounded_in(Family::current()?, capacity)?)
     }
 
     /// A queue of at most `capacity` messages; 0 counts as 1.
@@ -122,7 +122,7 @@ impl<T> PlainQueue<T> {
     /// let q = procession::PlainQueue::<u8>::bounded_in(procession::Family::current()?, 8)?;
     /// # Ok(()) }
     /// ```
-    pub fn bounded_in(family: Family, capacity: u64) -> Result<PlainQueue<T>, HandleError> {
+    pub fn bounded_in(family: Family, capacity: u64) -> Result<PlainQueue<T>, ArenaError> {
         let capacity = NonZeroU64::new(capacity).unwrap_or(NonZeroU64::MIN);
         Ok(RawQueue::create(family, Some(capacity))?.into())
     }

@@ -1,6 +1,6 @@
 //! A queue whose work can be waited for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -190,6 +190,36 @@ impl<T> JoinableQueue<T> {
         self.0.is_empty()
     }
 
+    /// Whether there is no room at an instant of the call.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let q = procession::JoinableQueue::bounded(1)?;
+    /// q.put(1)?;
+    /// assert!(q.is_full());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.is_full()
+    }
+
+    /// Whether it was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let q = procession::JoinableQueue::<u8>::unbounded()?;
+    /// q.close();
+    /// assert!(q.is_closed());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// How many values it may hold; `None`: as many as memory allows.
     #[must_use]
     pub fn capacity(&self) -> Option<u64> {
@@ -240,6 +270,14 @@ impl<T: Serialize> JoinableQueue<T> {
         self.0.put_timeout(value, timeout)
     }
 
+    /// Puts a value; waits until `deadline`.
+    ///
+    /// # Errors
+    /// As [`Queue::put_deadline`].
+    pub fn put_deadline(&self, value: T, deadline: Instant) -> Result<(), PutError<T>> {
+        self.0.put_deadline(value, deadline)
+    }
+
     /// Puts all values in order: see [`Queue::put_many`].
     ///
     /// # Errors
@@ -250,6 +288,22 @@ impl<T: Serialize> JoinableQueue<T> {
 }
 
 impl<T: DeserializeOwned> JoinableQueue<T> {
+    /// Takes at least one value, waiting for it, and at most `max` that are there.
+    ///
+    /// # Errors
+    /// As [`Queue::get_many`].
+    pub fn get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
+        self.0.get_many(max)
+    }
+
+    /// Takes the oldest value; waits until `deadline`.
+    ///
+    /// # Errors
+    /// As [`Queue::get_deadline`].
+    pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
+        self.0.get_deadline(deadline)
+    }
+
     /// Takes the oldest value; waits while the queue is empty.
     ///
     /// # Errors

@@ -184,6 +184,36 @@ impl<T> Queue<T> {
         self.raw.is_empty()
     }
 
+    /// Whether there is no room at an instant of the call.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let q = procession::Queue::bounded(1)?;
+    /// q.put(1)?;
+    /// assert!(q.is_full());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.raw.is_full()
+    }
+
+    /// Whether it was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let q = procession::Queue::<u8>::unbounded()?;
+    /// q.close();
+    /// assert!(q.is_closed());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.raw.is_closed()
+    }
+
     /// How many values it may hold; `None`: as many as memory allows.
     ///
     /// # Examples

@@ -78,3 +78,14 @@ pub async fn yield_now() {
     })
     .await;
 }
+
+/// How many threads of this process are the crate's.
+pub fn own_threads() -> usize {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter(|task| {
+            let comm = task.as_ref().unwrap().path().join("comm");
+            std::fs::read_to_string(comm).unwrap_or_default().starts_with("procession-asyn")
+        })
+        .count()
+}

@@ -40,7 +40,12 @@ pub struct LifoQueue<T> {
     values: PhantomData<fn(T) -> T>,
 }
 
-queue!(LifoQueue, RawLifoQueue, "newest");
+queue!(
+    LifoQueue,
+    RawLifoQueue,
+    "newest",
+    "let taken = procession::LifoQueue::unbounded()?;\ntaken.put_many([2, 1])?;\ntaken.close();"
+);
 
 impl<T: Serialize> LifoQueue<T> {
     fn put_with(&self, value: T, patience: Patience) -> Result<(), PutError<T>> {

@@ -11,7 +11,6 @@ pub use dict::SharedDict;
 pub use lifo::LifoQueue;
 pub use list::SharedList;
 pub use priority::PriorityQueue;
-pub use queues::{Drain, Iter};
 pub use value::{NewValueError, SharedValue};
 
 use serde::Serialize;

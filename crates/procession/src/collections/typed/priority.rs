@@ -47,7 +47,12 @@ pub struct PriorityQueue<T> {
     values: PhantomData<fn(T) -> T>,
 }
 
-queue!(PriorityQueue, RawPriorityQueue, "lowest");
+queue!(
+    PriorityQueue,
+    RawPriorityQueue,
+    "lowest",
+    "let taken = procession::PriorityQueue::unbounded()?;\ntaken.put_many([2, 1])?;\ntaken.close();"
+);
 
 impl<T: Serialize> PriorityQueue<T> {
     fn put_with(&self, value: T, patience: Patience) -> Result<(), PutError<T>> {

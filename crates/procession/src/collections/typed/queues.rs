@@ -69,35 +69,10 @@ pub(super) fn get<T: DeserializeOwned>(
     }
 }
 
-/// Takes values as they come, until the queue is closed and empty: see `iter` of the queue. It ends
-/// with the first error.
-#[derive(Debug)]
-#[must_use = "an iterator takes nothing until it is asked"]
-pub struct Iter<'a, Q> {
-    pub(super) queue: &'a Q,
-    pub(super) ended: bool,
-}
-
-/// Takes the values that are there: see `drain` of the queue. It ends with the first error.
-#[derive(Debug)]
-#[must_use = "an iterator takes nothing until it is asked"]
-pub struct Drain<'a, Q> {
-    pub(super) queue: &'a Q,
-    pub(super) ended: bool,
-}
-
-/// An end that is no error.
-pub(super) fn next<T>(taken: Result<T, GetError>, ended: &mut bool) -> Option<Result<T, GetError>> {
-    *ended = !taken.as_ref().is_err_and(|e| matches!(e, GetError::Decode(_))) && taken.is_err();
-    match taken {
-        Err(GetError::Empty | GetError::Closed) => None,
-        other => Some(other),
-    }
-}
-
-/// What both kinds of queue have. `$order`: which value is taken next.
+/// What both kinds of queue have. `$order`: which value is taken next; `$made`: lines of an example that
+/// make `taken`, with 1 and 2 in this order.
 macro_rules! queue {
-    ($type:ident, $raw:ident, $order:literal) => {
+    ($type:ident, $raw:ident, $order:literal, $made:literal) => {
         impl<T> Clone for $type<T> {
             fn clone(&self) -> Self {
                 $type { raw: self.raw.clone(), values: PhantomData }
@@ -147,14 +122,14 @@ macro_rules! queue {
             /// assert_eq!(q.capacity(), None);
             /// ```
             pub fn unbounded() -> Result<Self, HandleError> {
-                Self::unbounded_in(Family::current()?)
+                Ok(Self::unbounded_in(Family::current()?)?)
             }
 
             /// The same, in another family.
             ///
             /// # Errors
-            /// [`HandleError::Arena`] if there is no memory.
-            pub fn unbounded_in(family: Family) -> Result<Self, HandleError> {
+            /// [`ArenaError::Full`] if there is no memory.
+            pub fn unbounded_in(family: Family) -> Result<Self, ArenaError> {
                 Ok($raw::create(family, None)?.into())
             }
 
@@ -169,14 +144,14 @@ macro_rules! queue {
             /// assert_eq!(q.capacity(), Some(8));
             /// ```
             pub fn bounded(capacity: u64) -> Result<Self, HandleError> {
-                Self::bounded_in(Family::current()?, capacity)
+                Ok(Self::bounded_in(Family::current()?, capacity)?)
             }
 
             /// The same, in another family.
             ///
             /// # Errors
             /// As [`unbounded_in`](Self::unbounded_in).
-            pub fn bounded_in(family: Family, capacity: u64) -> Result<Self, HandleError> {
+            pub fn bounded_in(family: Family, capacity: u64) -> Result<Self, ArenaError> {
                 let capacity = NonZeroU64::new(capacity).unwrap_or(NonZeroU64::MIN);
                 Ok($raw::create(family, Some(capacity))?.into())
             }
@@ -365,68 +340,12 @@ macro_rules! queue {
                     return Ok(Vec::new());
                 }
                 let mut all = vec![self.get()?];
-                all.extend(self.drain().map_while(Result::ok).take(max - 1));
+                all.extend(self.try_iter().map_while(Result::ok).take(max - 1));
                 Ok(all)
             }
-
-            /// Takes values as they come, waiting for each, until the queue is closed and empty.
-            ///
-            /// # Examples
-            /// ```
-            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-            #[doc = concat!("let q = procession::", stringify!($type), "::unbounded()?;")]
-            /// q.put_many([1, 2, 3])?;
-            /// q.close();
-            /// assert_eq!(q.iter().sum::<Result<i32, _>>()?, 6);
-            /// # Ok(()) }
-            /// ```
-            #[allow(clippy::iter_without_into_iter)] // it is there, behind another macro
-            pub fn iter(&self) -> queues::Iter<'_, Self> {
-                queues::Iter { queue: self, ended: false }
-            }
-
-            /// Takes the values that are there, and waits for none.
-            ///
-            /// # Examples
-            /// ```
-            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-            #[doc = concat!("let q = procession::", stringify!($type), "::unbounded()?;")]
-            /// q.put_many([1, 2, 3])?;
-            /// assert_eq!(q.drain().count(), 3);
-            /// # Ok(()) }
-            /// ```
-            pub fn drain(&self) -> queues::Drain<'_, Self> {
-                queues::Drain { queue: self, ended: false }
-            }
         }
 
-        impl<T: DeserializeOwned> Iterator for queues::Iter<'_, $type<T>> {
-            type Item = Result<T, GetError>;
-            fn next(&mut self) -> Option<Self::Item> {
-                if self.ended {
-                    return None;
-                }
-                queues::next(self.queue.get(), &mut self.ended)
-            }
-        }
-
-        impl<T: DeserializeOwned> Iterator for queues::Drain<'_, $type<T>> {
-            type Item = Result<T, GetError>;
-            fn next(&mut self) -> Option<Self::Item> {
-                if self.ended {
-                    return None;
-                }
-                queues::next(self.queue.try_get(), &mut self.ended)
-            }
-        }
-
-        impl<'a, T: DeserializeOwned> IntoIterator for &'a $type<T> {
-            type Item = Result<T, GetError>;
-            type IntoIter = queues::Iter<'a, $type<T>>;
-            fn into_iter(self) -> Self::IntoIter {
-                self.iter()
-            }
-        }
+        crate::channel::iter::iterates!($type<T>, get, try_get, "the queue", $made);
     };
 }
 pub(super) use queue;
