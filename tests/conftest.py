@@ -4,7 +4,9 @@ import ctypes
 import gc
 import multiprocessing
 import os
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,9 +19,15 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def pytest_configure():
-    """Orphans become children of the test run, so that it sees them."""
+    """Orphans become children of the test run, so that it sees them. Families meet in a folder of its
+    own, for all processes: a fork server keeps the environment that it was started with."""
+    os.environ["PROCESSION_FAMILY_DIR"] = tempfile.mkdtemp(prefix="families-")
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ.pop("PROCESSION_FAMILY_DIR"), ignore_errors=True)
 
 
 def states() -> dict[int, tuple[int, str]]:
@@ -126,8 +134,8 @@ def nothing_left():
 
 
 @pytest.fixture(scope="session")
-def family_folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("families")
+def family_folder():
+    return Path(os.environ["PROCESSION_FAMILY_DIR"])
 
 
 @pytest.fixture(scope="session")

@@ -153,7 +153,7 @@ def run_pipeline(
         _start(mp, stages)
         watch.start()
         with watch.heard():
-            out = _collect(results, stages, step)
+            out = _collect(results, stages, step, watch)
         out.seconds = time.perf_counter() - began
         well = True
         return out
@@ -181,12 +181,18 @@ def _start(mp: Any, stages: list[Any]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _collect(results: Any, stages: list[Any], step: Callable[[int], None]) -> Outcome:
+def _collect(
+    results: Any, stages: list[Any], step: Callable[[int], None], watch: _Watch
+) -> Outcome:
     out, missing = Outcome(), {stage.pid for stage in stages}
     suspects: set[int] = set()
     while missing:
         try:
-            kind, value = results.get(timeout=POLL_SECONDS)
+            watch.listen()
+            try:
+                kind, value = results.get(timeout=POLL_SECONDS)
+            finally:
+                watch.listens = False
         except queue.Empty:
             _check(stages)
             # Gone at the last look already, so that nothing of theirs can be on its way.
@@ -219,7 +225,9 @@ class _Watch(threading.Thread):
     """Notices a dead child even while the collector is stuck in half a message of its.
 
     That can happen to it on multiprocessing, whose queues are pipes. So a thread waits for the
-    ends of the children, and knocks at the collector by a signal, which gets into any wait.
+    ends of the children, and knocks at the collector by a signal, which gets into any wait. What it
+    raises it raises in that wait only: in the midst of the standard library's question for an exit
+    code it would lose the answer, and the child would count as alive for ever.
     """
 
     def __init__(self, stages: list[Any], knocks: bool) -> None:
@@ -229,7 +237,7 @@ class _Watch(threading.Thread):
         self.knocks = knocks
         self.stages = stages
         self.collector = threading.get_ident()
-        self.listens = False
+        self.heeds = self.listens = self.knocked = False
 
     def run(self) -> None:
         alive = {stage.sentinel for stage in self.stages}
@@ -244,21 +252,25 @@ class _Watch(threading.Thread):
             yield
             return
         before = signal.signal(signal.SIGCHLD, self._look)
-        self.listens = True
+        self.heeds = self.knocked = True  # a knock may have come before
         try:
-            self._look()  # a knock may have come before
             yield
         finally:
-            self.listens = False
+            self.heeds = self.listens = False
             signal.signal(signal.SIGCHLD, before)
 
+    def listen(self) -> None:
+        """From now on a knock may raise; also one that has come before."""
+        self.listens = self.heeds
+        if self.knocked:
+            self._look()
+
     def _look(self, *signal_and_frame: object) -> None:
-        if self.listens:
-            try:
-                _check(self.stages)
-            except PipelineError:
-                self.listens = False  # once, so that nothing interrupts the cleaning up
-                raise
+        self.knocked = True
+        while self.knocked and self.listens:
+            self.knocked = self.listens = False  # nothing interrupts this look, nor the cleaning up
+            _check(self.stages)
+            self.listens = True
 
 
 def _end(stages: list[Any], patience: float) -> None:
