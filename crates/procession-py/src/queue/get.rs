@@ -9,17 +9,6 @@ use crate::blocking::{self, Patience};
 use crate::codec::{self, Kind, Scratch, store as stored};
 use crate::error::{self, Raise};
 
-impl Taken {
-    /// Whether it is plain data, all of which stands in the scratch.
-    #[inline]
-    fn is_inline(&self) -> bool {
-        match self {
-            Self::Message(message) => codec::is_inline(message),
-            Self::Stored(kind, _) => *kind == Kind::Plain as u8,
-        }
-    }
-}
-
 /// Gets one object; None if patience ended first.
 #[inline]
 pub(super) fn get_one<'py>(
@@ -27,10 +16,34 @@ pub(super) fn get_one<'py>(
     store: &Store,
     patience: Patience,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Store::Fifo(queue) = store else {
+        return get_stored(slf, store, patience);
+    };
+    let mut scratch = Scratch::take();
+    blocking::settle(slf.py(), queue, End::Head)?;
+    let received = queue.try_get(&mut scratch.bytes);
+    if let Ok(Some(message)) = &received
+        && codec::is_inline(message)
+    {
+        return Ok(Some(codec::decode_inline(slf.py(), &mut scratch)?));
+    }
+    let taken = received.map_err(Raise::raise)?.map(Taken::Message);
+    get_slow(slf, store, taken, &mut scratch, patience)
+}
+
+/// The same of what is no ring.
+#[inline(never)]
+fn get_stored<'py>(
+    slf: &Bound<'py, PyQueueBase>,
+    store: &Store,
+    patience: Patience,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     let mut scratch = Scratch::take();
     blocking::settle(slf.py(), store, End::Head)?;
     let taken = store.try_get(&mut scratch.bytes).map_err(Raise::raise)?;
-    if taken.as_ref().is_some_and(Taken::is_inline) {
+    if let Some(Taken::Stored(kind, _)) = &taken
+        && *kind == Kind::Plain as u8
+    {
         return Ok(Some(codec::decode_inline(slf.py(), &mut scratch)?));
     }
     get_slow(slf, store, taken, &mut scratch, patience)
