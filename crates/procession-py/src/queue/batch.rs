@@ -32,9 +32,12 @@ pub(super) fn put_many(
 ) -> PyResult<()> {
     let mut done = 0;
     let put = if let (Store::Fifo(queue), Ok(list)) = (store, objs.cast_exact::<PyList>()) {
-        put_all(slf, store, queue, &mut done, |i| list.get_item(i).ok(), patience)
+        // It may be changed while this waits for room.
+        let item = |i| if i < list.len() { list.get_item(i).ok() } else { None };
+        put_all(slf, store, queue, &mut done, item, patience)
     } else if let (Store::Fifo(queue), Ok(tuple)) = (store, objs.cast_exact::<PyTuple>()) {
-        put_all(slf, store, queue, &mut done, |i| tuple.get_item(i).ok(), patience)
+        let item = |i| if i < tuple.len() { tuple.get_item(i).ok() } else { None };
+        put_all(slf, store, queue, &mut done, item, patience)
     } else {
         put_each(slf, store, objs, &mut done, patience)
     };
