@@ -33,7 +33,7 @@ pub(crate) const EXTENT: u64 = 64 << 20;
 pub(crate) const FILE_SIZE: u64 = 1 << 40;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"processn");
-pub(crate) const VERSION: u64 = 7;
+pub(crate) const VERSION: u64 = 8;
 
 pub(crate) const MAX_PARTICIPANTS: u64 = 4096;
 /// Size classes are powers of two from a page to a span.
@@ -92,6 +92,8 @@ pub(crate) struct Header {
     pub(crate) directory: AtomicU64,
     /// What the family is called: UTF-8, then zeroes. Written before anybody else is in it.
     pub(crate) name: [AtomicU64; FAMILY_NAME_WORDS],
+    /// The block with the table of listeners (see `doorbell.rs`); 0: no event loop has waited yet.
+    pub(crate) listeners: AtomicU64,
 }
 // SAFETY: atomics only, `repr(C)`.
 unsafe impl ShmSafe for Header {}

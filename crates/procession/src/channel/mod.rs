@@ -25,7 +25,7 @@ use crate::ring::fifo::{Cursor, INLINE_MAX, Limits, PREFIX_MAX, PushError, Recor
 use crate::ring::inspect;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
-use crate::wait::{Futex, Spin};
+use crate::wait::Spin;
 
 /// What a message brought, beside its inline bytes.
 #[derive(Debug)]
@@ -248,7 +248,7 @@ impl Channel {
         };
         crash_point!("get.block_owned");
         if self.is_bounded() {
-            slot.room.wake_one_unlocked(&Futex);
+            slot.room.wake_one_unlocked(&inner.ringing());
         }
         if popped.left.is_some() {
             inner.free_left(&popped)?;

@@ -12,7 +12,6 @@ use crate::error::{ArenaError, HandleError};
 use crate::ring::fifo::{INLINE_MAX, Limits, Record};
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
-use crate::wait::Futex;
 
 /// A put did not happen; the block comes back.
 #[derive(Debug)]
@@ -178,7 +177,7 @@ impl RawQueue {
             b.given_away();
         }
         crash_point!("put.unlocked");
-        self.channel.slot().items.wake_one_unlocked(&Futex);
+        self.channel.slot().items.wake_one_unlocked(&self.channel.inner().ringing());
         Ok(())
     }
 
@@ -221,7 +220,7 @@ impl RawQueue {
         let received = self.channel.pop(inline)?;
         let slot = self.channel.slot();
         if received.is_some() && slot.items.has_sleepers() && self.channel.has_items() {
-            slot.items.wake_one(&Futex); // there is work for one more
+            slot.items.wake_one(&self.channel.inner().ringing()); // there is work for one more
         }
         if slot.bells.load(Ordering::Relaxed) != 0 {
             self.channel.inner().quiet_bell(slot, self.channel.id())?;
@@ -312,8 +311,8 @@ impl RawQueue {
         if has_bells() && inner.close_ringing(slot, self.channel.id()).is_err() {
             slot.closed.store(1, Ordering::SeqCst); // the arena is damaged
         }
-        slot.items.wake_all(&Futex);
-        slot.room.wake_all(&Futex);
+        slot.items.wake_all(&inner.ringing());
+        slot.room.wake_all(&inner.ringing());
     }
 
     /// Whether [`RawQueue::close`] was called.
