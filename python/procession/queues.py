@@ -12,7 +12,7 @@ import types
 import weakref
 from queue import Empty, Full
 
-from . import _docs, _family
+from . import _aio, _docs, _family
 from ._core import QueueBase
 
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
@@ -117,7 +117,7 @@ class _Writer(_End):
         self.send(loads(memoryview(buf)[offset:end]))
 
 
-class _Shared(_family.Travels, QueueBase):
+class _Shared(_family.Travels, _aio.AsyncQueue, QueueBase):
     """What all three queues have around the core's methods."""
 
     # Written by concurrent.futures; there is no pipe that could break.
@@ -183,7 +183,7 @@ class Queue(_Shared):
         traceback.print_exception(type(e), e, e.__traceback__)
 
 
-class JoinableQueue(Queue):
+class JoinableQueue(_aio.AsyncJoin, Queue):
     __doc__ = _docs.JOINABLE_QUEUE
 
     def task_done(self):
