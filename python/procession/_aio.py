@@ -36,7 +36,7 @@ class Line:
         self.thing = thing
         self.what = what
         self.users = 0
-        self.waiting = collections.deque()
+        self.waiting = collections.OrderedDict()  # futures, oldest first
         self.coming = 0  # were woken, and have not looked yet
         self.withdraw = None
 
@@ -52,7 +52,7 @@ class Line:
         except Exception:
             n = len(self.waiting) + self.coming  # each meets the error itself
         while n > self.coming and self.waiting:
-            turn = self.waiting.popleft()
+            turn, _ = self.waiting.popitem(last=False)
             if not turn.done():  # else its task was cancelled, and is about to leave
                 turn.set_result(None)
                 self.coming += 1
@@ -163,7 +163,7 @@ async def wait(thing, what, attempt, nothing):
     loop = get_running_loop()
     desk = _desk(loop)
     line = desk.enter(loop, thing, what)
-    turn, stand = None, line.waiting.append
+    turn, again = None, False
     try:
         while True:
             Doorbell.announce(thing, what)
@@ -173,20 +173,22 @@ async def wait(thing, what, attempt, nothing):
             except nothing:
                 pass
             turn = loop.create_future()
-            stand(turn)
+            line.waiting[turn] = None
+            if again:  # who was woken in vain has not lost his place
+                line.waiting.move_to_end(turn, last=False)
             await turn
             line.coming -= 1
             turn = None
             try:
                 return attempt()
             except nothing:
-                stand = line.waiting.appendleft
+                again = True
     finally:
         if turn is not None:
             if turn.done() and not turn.cancelled():
                 line.coming -= 1
-            elif turn in line.waiting:
-                line.waiting.remove(turn)
+            else:
+                line.waiting.pop(turn, None)
         if not loop.is_closed():
             desk.leave(line)
 
