@@ -1,0 +1,87 @@
+//! Get: one attempt, then decode; only who finds nothing waits.
+
+use procession::End;
+use pyo3::prelude::*;
+
+use super::PyQueueBase;
+use super::store::{Store, Taken};
+use crate::blocking::{self, Patience};
+use crate::codec::{self, Kind, Scratch, store as stored};
+use crate::error::{self, Raise};
+
+/// Gets one object; None if patience ended first.
+#[inline]
+pub(super) fn get_one<'py>(
+    slf: &Bound<'py, PyQueueBase>,
+    store: &Store,
+    patience: Patience,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Store::Fifo(queue) = store else {
+        return get_stored(slf, store, patience);
+    };
+    let mut scratch = Scratch::take();
+    blocking::settle(slf.py(), queue, End::Head)?;
+    let received = queue.try_get(&mut scratch.bytes);
+    if let Ok(Some(message)) = &received
+        && codec::is_inline(message)
+    {
+        return Ok(Some(codec::decode_inline(slf.py(), &mut scratch)?));
+    }
+    let taken = received.map_err(Raise::raise)?.map(Taken::Message);
+    get_slow(slf, store, taken, &mut scratch, patience)
+}
+
+/// The same of what is no ring.
+#[inline(never)]
+fn get_stored<'py>(
+    slf: &Bound<'py, PyQueueBase>,
+    store: &Store,
+    patience: Patience,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let mut scratch = Scratch::take();
+    blocking::settle(slf.py(), store, End::Head)?;
+    let taken = store.try_get(&mut scratch.bytes).map_err(Raise::raise)?;
+    if let Some(Taken::Stored(kind, _)) = &taken
+        && *kind == Kind::Plain as u8
+    {
+        return Ok(Some(codec::decode_inline(slf.py(), &mut scratch)?));
+    }
+    get_slow(slf, store, taken, &mut scratch, patience)
+}
+
+/// Waits if nothing was received; decodes what is not small and plain.
+#[cold]
+fn get_slow<'py>(
+    slf: &Bound<'py, PyQueueBase>,
+    store: &Store,
+    mut taken: Option<Taken>,
+    scratch: &mut Scratch,
+    patience: Patience,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if taken.is_none() {
+        let attempt = |scratch: &mut Scratch| {
+            PyQueueBase::still_open(slf)?;
+            blocking::settle(slf.py(), store, End::Head)?;
+            // Asked first: what was put before it was shut down is there by then.
+            let shut_down = store.is_closed();
+            match store.try_get(&mut scratch.bytes).map_err(Raise::raise)? {
+                None if shut_down => Err(error::queue_shut_down(slf.py())),
+                taken => Ok(taken),
+            }
+        };
+        taken = blocking::wait(
+            slf.py(),
+            patience,
+            || attempt(scratch),
+            |deadline| store.wait_for_item(deadline),
+        )?
+        .done();
+    }
+    let policy = slf.get().policy();
+    Ok(match taken {
+        Some(Taken::Message(message)) => Some(codec::decode(slf.py(), message, policy, scratch)?),
+        // What its handles name is let go of when the object that they became counts it itself.
+        Some(Taken::Stored(kind, _holds)) => Some(stored::load(slf.py(), kind, policy, scratch)?),
+        None => None,
+    })
+}
