@@ -50,6 +50,8 @@ pub(crate) enum Kind {
     /// Queues that are stocks of blocks, and no rings: last in first out, and by priority.
     Lifo = 11,
     Priority = 12,
+    /// The same: first in first out, and what is taken by one who dies comes back.
+    Delivery = 13,
     /// A lock with a value, see `cell.rs`.
     Mutex = 14,
     /// The same, with readers.
@@ -66,7 +68,9 @@ impl Kind {
         Kind::Mutex,
         Kind::RwLock,
     ];
-    pub(crate) const STOCKS: [Kind; 4] = [Kind::Dict, Kind::List, Kind::Lifo, Kind::Priority];
+    pub(crate) const QUEUES: [Kind; 4] = [Kind::Queue, Kind::Lifo, Kind::Priority, Kind::Delivery];
+    pub(crate) const STOCKS: [Kind; 5] =
+        [Kind::Dict, Kind::List, Kind::Lifo, Kind::Priority, Kind::Delivery];
 }
 
 /// The name of an object: its slot, and which of the slot's lives is meant.

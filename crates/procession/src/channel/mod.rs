@@ -28,7 +28,7 @@ use crate::ring::fifo::{Cursor, INLINE_MAX, Limits, PREFIX_MAX, PushError, Recor
 use crate::ring::inspect;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
-use crate::wait::{Futex, Spin};
+use crate::wait::Spin;
 
 /// What a message brought, beside its inline bytes.
 #[derive(Debug)]
@@ -280,9 +280,9 @@ impl Channel {
         let (slot, limits) = (self.slot(), self.limits);
         if limits.bytes != 0 && slot.is(Kind::Queue) {
             // What is room for one may be too little for another: all look.
-            slot.room.wake_all(&Futex);
+            slot.room.wake_all(&self.inner().ringing());
         } else {
-            slot.room.wake_one_unlocked(&Futex);
+            slot.room.wake_one_unlocked(&self.inner().ringing());
         }
     }
 

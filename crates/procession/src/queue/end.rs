@@ -5,7 +5,6 @@ use crate::arena::layout::{CLOSED, CUT};
 use crate::error::ArenaError;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
-use crate::wait::Futex;
 
 impl RawQueue {
     /// Closes the queue for all processes: puts fail, gets take what is left. Wakes all who wait.
@@ -30,8 +29,8 @@ impl RawQueue {
         if has_bells() && inner.close_ringing(slot, self.channel.id()).is_err() {
             slot.closed.fetch_max(CLOSED, Ordering::SeqCst); // the arena is damaged
         }
-        slot.items.wake_all(&Futex);
-        slot.room.wake_all(&Futex);
+        slot.items.wake_all(&inner.ringing());
+        slot.room.wake_all(&inner.ringing());
     }
 
     /// Closes the queue, and drops what is in it: it counts as never put, so who waits for all to be done
@@ -69,7 +68,7 @@ impl RawQueue {
                 crash_point!("get.cut");
             }
         }
-        slot.all_done.wake_all(&Futex);
+        slot.all_done.wake_all(&inner.ringing());
         self.channel.drop_rest()
     }
 

@@ -14,7 +14,6 @@ use crate::error::{ArenaError, HandleError};
 use crate::ring::fifo::{Cursor, INLINE_MAX, Limits, PushError, Record};
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
-use crate::wait::Futex;
 
 /// What a message of no bytes weighs.
 pub(super) const SMALLEST: u64 = 8;
@@ -256,9 +255,9 @@ impl RawQueue {
     pub(super) fn was_put(&self) {
         crash_point!("put.unlocked");
         let slot = self.channel.slot();
-        slot.items.wake_one_unlocked(&Futex);
+        slot.items.wake_one_unlocked(&self.channel.inner().ringing());
         if self.channel.is_bounded() && slot.room.has_sleepers() && self.has_room() {
-            slot.room.wake_one(&Futex);
+            slot.room.wake_one(&self.channel.inner().ringing());
         }
     }
 
@@ -318,7 +317,7 @@ impl RawQueue {
     pub(super) fn pass_on(&self) {
         let items = &self.channel.slot().items;
         if items.has_sleepers() && self.channel.has_items() {
-            items.wake_one(&Futex);
+            items.wake_one(&self.channel.inner().ringing());
         }
     }
 

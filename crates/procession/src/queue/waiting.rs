@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::raw::{RawQueue, SMALLEST, TryPutError};
 use crate::arena::block::Block;
+use crate::arena::doorbell::{Awaited, Spot};
 use crate::arena::family::Family;
 use crate::channel::carrier::{Carrier, Refused};
 use crate::channel::{End, Received};
@@ -12,7 +13,7 @@ use crate::error::{ArenaError, TooManyDone};
 use crate::ring::fifo::weight;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
-use crate::wait::{Futex, SLICE, Wait};
+use crate::wait::{SLICE, Wait};
 
 impl RawQueue {
     /// Whether another process or thread is inside a put or get at this end for longer than a short
@@ -149,7 +150,7 @@ impl RawQueue {
         }
         crash_point!("done.counted");
         if self.unfinished() == 0 {
-            self.channel.slot().all_done.wake_all(&Futex);
+            self.channel.slot().all_done.wake_all(&self.channel.inner().ringing());
         }
         Ok(())
     }
@@ -170,6 +171,27 @@ impl RawQueue {
         // Done first: it never overtakes the puts.
         let done = self.channel.slot().done.load(Ordering::SeqCst);
         self.channel.slot().accepted().saturating_sub(done)
+    }
+
+    /// Where an event loop waits for something of this queue: see [`Doorbell`](crate::Doorbell).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Awaited, Family, RawQueue};
+    /// let q = RawQueue::create(Family::current()?, None)?;
+    /// q.spot(Awaited::Items).announce();
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn spot(&self, what: Awaited) -> Spot<'_> {
+        let slot = self.channel.slot();
+        let word = match what {
+            Awaited::Items => &slot.items,
+            Awaited::Room => &slot.room,
+            Awaited::Done => &slot.all_done,
+        };
+        Spot::of(self.channel.inner(), word)
     }
 
     /// A descriptor that is readable while there is something to get, for `poll`, `select` or an event
