@@ -6,6 +6,16 @@ from typing import Any, Final, Generic, SupportsIndex, TypedDict, TypeVar, final
 
 from typing_extensions import Buffer, Self
 
+from ._core_threads import (
+    ShutDown,
+    ThreadLifoQueue,
+    ThreadPriorityQueue,
+    ThreadQueue,
+    ThreadQueueBase,
+    ThreadQueueIterator,
+    ThreadSimpleQueue,
+)
+
 _T = TypeVar("_T")
 _KT = TypeVar("_KT")
 _VT = TypeVar("_VT")
@@ -35,7 +45,14 @@ __all__ = [
     "SemaphoreBase",
     "SharedBlock",
     "SharedMemoryBase",
+    "ShutDown",
     "SynchronizedBase",
+    "ThreadLifoQueue",
+    "ThreadPriorityQueue",
+    "ThreadQueue",
+    "ThreadQueueBase",
+    "ThreadQueueIterator",
+    "ThreadSimpleQueue",
     "Waiter",
     "WorkerBase",
     "__version__",
