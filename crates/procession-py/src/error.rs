@@ -19,7 +19,7 @@
 
 use std::io;
 
-use procession::collections::FindError;
+use procession::collections::{FindError, OfferError};
 use procession::{ArenaError, FamilyError, HandleError, NamedError, PipeError, TooManyDone};
 use pyo3::exceptions::{
     PyBrokenPipeError, PyMemoryError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
@@ -241,6 +241,17 @@ impl Raise for FindError {
     fn raise(self) -> PyErr {
         match self {
             FindError::Arena(error) => error.raise(),
+            other => PyRuntimeError::new_err(other.to_string()),
+        }
+    }
+}
+
+impl Raise for OfferError {
+    /// `Full` and `Closed` must not come here: what they are called is the caller's matter.
+    #[cold]
+    fn raise(self) -> PyErr {
+        match self {
+            OfferError::Arena(error) => error.raise(),
             other => PyRuntimeError::new_err(other.to_string()),
         }
     }
