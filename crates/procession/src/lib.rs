@@ -109,6 +109,7 @@ pub mod queue;
 pub mod sync;
 #[cfg(all(feature = "async", not(loom)))]
 mod task;
+pub mod threads;
 #[cfg(not(loom))]
 mod travel;
 
