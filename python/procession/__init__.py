@@ -157,7 +157,7 @@ def __getattr__(name):
         from importlib import import_module
 
         return getattr(import_module(f"{__name__}.{_OURS[name]}"), name)
-    if name in _MODULES:
+    if name in _MODULES or name == "queue":
         from importlib import import_module
 
         return import_module(f"{__name__}.{name}")
