@@ -408,7 +408,9 @@ def test_peeking_into_a_queue_with_its_own_order():
     for kind in "SetQueue", "Ticketed", "Mixed":
         q = made[kind]()
         q.put((1, 2))
-        with pytest.raises(NotImplementedError, match=f"{kind} has a _get of its own, but no _peek"):
+        with pytest.raises(
+            NotImplementedError, match=f"{kind} has a _get of its own, but no _peek"
+        ):
             q.peek()
     q = made["OrderedSetQueue"]()
     q.put(1)

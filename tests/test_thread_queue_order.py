@@ -50,7 +50,9 @@ things = st.one_of(
     st.lists(st.one_of(numbers, texts, st.none()), max_size=8),
 )
 steps = st.lists(
-    st.sampled_from(["put", "put", "put", "get", "get", "many", "peek", "open", "shutdown", "done"]),
+    st.sampled_from(
+        ["put", "put", "put", "get", "get", "many", "peek", "open", "shutdown", "done"]
+    ),
     max_size=60,
 )
 

@@ -247,11 +247,12 @@ class Opens:
                 self.all_tasks_done.wait()
 
     def _opened_shutdown(self, immediate):
+        dropped = []  # their destructors must find the mutex free
         with self.mutex:
             self.is_shutdown = True
             if immediate:
                 while self._qsize():
-                    self._get()
+                    dropped.append(self._get())
                     self.unfinished_tasks = max(0, self.unfinished_tasks - 1)
                 self.all_tasks_done.notify_all()
             self.not_empty.notify_all()
