@@ -167,7 +167,9 @@ fn main() -> Result<(), Failure> {
         for (kind, all) in KINDS.iter().zip(&times) {
             let ratios = all.iter().zip(&times[0]).map(|(a, b)| *a as f64 / *b as f64).collect();
             let ((ns, least, most), (ratio, low, high)) = (spread(all.clone()), spread(ratios));
-            println!("  {kind:8} {ns:6} ns ({least} to {most}), {ratio:.2} times ({low:.2} to {high:.2})");
+            println!(
+                "  {kind:8} {ns:6} ns ({least} to {most}), {ratio:.2} times ({low:.2} to {high:.2})"
+            );
         }
     }
     Ok(())
