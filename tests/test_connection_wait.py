@@ -379,3 +379,22 @@ def test_ctrl_c_ends_a_wait(method):
     ended(process)
     for each in (a, b, c, d):
         each.close()
+
+
+def test_no_system_call_of_a_wait_is_endless(monkeypatch):
+    """A signal that comes just before it would else be heard when something comes, if ever."""
+    asked = []
+    really = selectors.PollSelector.select
+
+    def recorded(self, timeout=None):
+        asked.append(timeout)
+        if len(asked) == 2:
+            d.send("at last")
+        return really(self, 0 if len(asked) == 1 else timeout)
+
+    monkeypatch.setattr(selectors.PollSelector, "select", recorded)
+    (a, b), (c, d) = mp.Pipe(), mp.Pipe()
+    assert connection.wait([a, c]) == [c]
+    assert all(0 <= timeout <= 1 for timeout in asked)
+    for each in (a, b, c, d):
+        each.close()

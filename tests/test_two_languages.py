@@ -17,6 +17,8 @@ import procession as mp
 
 ROOT = Path(__file__).resolve().parent.parent
 MESSAGES = 100_000
+# The limit is each test's: the program may have to be compiled first.
+pytestmark = pytest.mark.timeout(60, func_only=True)
 
 
 @pytest.fixture(scope="module")

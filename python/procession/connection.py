@@ -25,6 +25,8 @@ __all__ = ["Client", "Listener", "Pipe", "wait"]
 
 # A receiver that is stopped holds up the others that fetch descriptors for so long at most.
 _ATTACH_SECONDS = 1.0
+# No system call of `wait` is longer.
+_SLICE_SECONDS = 1.0
 
 
 class Connection(ConnectionBase, _std.Connection):
@@ -235,7 +237,7 @@ def wait_for_all(objects, timeout):
         while True:
             # Looks first, and has the next message ring where there is none.
             ready = {key.fd for key in rings if key.data.readable and not key.data._arm()}
-            for key, _ in selector.select(0 if ready else timeout):
+            for key, _ in selector.select(0 if ready else _slice(timeout)):
                 if key.data is None or _has_news(key.data):
                     ready.add(key.fd)
             if ready:
@@ -246,6 +248,11 @@ def wait_for_all(objects, timeout):
                 timeout = deadline - time.monotonic()
                 if timeout <= 0:
                     return []
+
+
+def _slice(timeout):
+    """A signal that comes just before the system call is handled after it only: so none is long."""
+    return _SLICE_SECONDS if timeout is None else min(timeout, _SLICE_SECONDS)
 
 
 def _has_news(ring):

@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use std::sync::OnceLock;
 
 use procession::sync::{RawBarrier, RawCondition, RawEvent, RawLock, RawSemaphore};
-use procession::{Family, Lease, NamedError, NamedObject, RawDict, RawList, RawQueue};
+use procession::{Family, Lease, NamedError, NamedObject, RawDict, RawList};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -17,7 +17,7 @@ use crate::codec::{Policy, Scratch};
 use crate::error::Raise;
 use crate::family;
 use crate::lease::PyLease;
-use crate::queue;
+use crate::queue::{self, Order, Store};
 
 /// As many permits as a semaphore can have.
 const PERMITS_MAX: u32 = i32::MAX.cast_unsigned();
@@ -113,9 +113,9 @@ impl PyFamilyBase {
 /// What an object is to be like, if it is made now, or must be like.
 enum Wanted {
     /// Whatever it is.
-    Queue,
+    Queue(Order),
     /// None: without a bound.
-    QueueOf(Option<NonZeroU64>),
+    QueueOf(Order, Option<NonZeroU64>),
     Lock {
         reentrant: bool,
     },
@@ -135,10 +135,9 @@ impl Wanted {
     fn of(kind: &str, argument: &Bound<'_, PyAny>, policy: Policy) -> PyResult<Self> {
         let given = (!argument.is_none()).then_some(argument);
         Ok(match kind {
-            "queue" | "joinable_queue" => match given {
-                Some(maxsize) => Self::QueueOf(queue::capacity(maxsize)?),
-                None => Self::Queue,
-            },
+            "queue" | "joinable_queue" => Self::queue(Order::Fifo, given)?,
+            "lifo_queue" => Self::queue(Order::Lifo, given)?,
+            "priority_queue" => Self::queue(Order::Priority, given)?,
             "lock" => Self::Lock { reentrant: false },
             "rlock" => Self::Lock { reentrant: true },
             "semaphore" => Self::Semaphore(given.map_or(Ok(1), permits)?),
@@ -157,11 +156,18 @@ impl Wanted {
         })
     }
 
+    fn queue(order: Order, maxsize: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        Ok(match maxsize {
+            Some(maxsize) => Self::QueueOf(order, queue::capacity(maxsize)?),
+            None => Self::Queue(order),
+        })
+    }
+
     /// Makes it.
     fn create(&self, family: Family) -> Result<Vec<Lease>, NamedError> {
         Ok(match self {
-            Self::Queue => vec![RawQueue::create(family, None)?.lease()],
-            Self::QueueOf(bound) => vec![RawQueue::create(family, *bound)?.lease()],
+            Self::Queue(order) => vec![Store::create(family, *order, None)?.lease()],
+            Self::QueueOf(order, bound) => vec![Store::create(family, *order, *bound)?.lease()],
             Self::Lock { reentrant } => vec![RawLock::create(family, *reentrant)?.lease()],
             Self::Semaphore(value) => {
                 vec![RawSemaphore::create(family, *value, PERMITS_MAX)?.lease()]
@@ -194,8 +200,8 @@ impl Wanted {
         let handles = object.handles();
         let handle = handles.first().map_or(&[][..], Vec::as_slice);
         match self {
-            Self::QueueOf(bound) => {
-                let found = RawQueue::from_handle(handle)?.capacity();
+            Self::QueueOf(_, bound) => {
+                let found = Store::from_handle(handle)?.capacity();
                 let say = |bound: Option<NonZeroU64>| {
                     bound.map_or_else(|| "without bound".into(), |n| n.to_string())
                 };

@@ -3,25 +3,34 @@
 //! Put encodes before it touches the queue, and get decodes after it has let go of it: no Python
 //! code ever runs while the core holds anything. The common path neither releases the interpreter
 //! nor allocates.
+//!
+//! Here is the class; [`store`] is what the messages lie in, whichever it is; [`put`] with [`stocked`],
+//! [`get`] and [`batch`] are the ways in and out.
 
 mod args;
+mod awaiting;
+mod batch;
+mod get;
+mod put;
+mod stocked;
+mod store;
 
 use std::num::NonZeroU64;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use procession::{Block, End, Family, RawQueue, Received, TryPutError};
+use procession::Family;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 pub(crate) use args::capacity;
-use args::feeder_error;
+pub(crate) use store::{Order, Store};
 
 use crate::args::Given;
-use crate::blocking::{self, Patience};
-use crate::codec::{self, Kind, Policy, Prepared, Scratch};
+use crate::blocking::Patience;
+use crate::codec::{self, Policy};
 use crate::error::{self, Raise};
 use crate::lease::PyLease;
 use crate::memory::{Held, Shelf};
@@ -31,7 +40,7 @@ use crate::scope::{PyScope, Scoped};
 #[pyclass(frozen, subclass, weakref, name = "QueueBase", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyQueueBase {
-    queue: Shelf<RawQueue>,
+    queue: Shelf<Store>,
     closed: AtomicBool,
     plain_only: AtomicBool,
     /// The manager's that it belongs to, if it does to one.
@@ -55,16 +64,17 @@ impl PyQueueBase {
     }
 
     /// Makes a new queue in this process's family; a maxsize of zero or less is no bound.
-    fn _create(&self, maxsize: &Bound<'_, PyAny>) -> PyResult<()> {
+    #[pyo3(signature = (maxsize, order="fifo"))]
+    fn _create(&self, maxsize: &Bound<'_, PyAny>, order: &str) -> PyResult<()> {
         let py = maxsize.py();
-        let capacity = capacity(maxsize)?;
+        let (order, capacity) = (Order::named(order)?, capacity(maxsize)?);
         let family = Family::current().map_err(Raise::raise)?;
-        self.begin(py, RawQueue::create(family, capacity).map_err(Raise::raise)?)
+        self.begin(py, Store::create(family, order, capacity).map_err(Raise::raise)?)
     }
 
     /// Becomes the queue that a handle names.
     fn _attach(&self, py: Python<'_>, handle: &[u8]) -> PyResult<()> {
-        self.begin(py, RawQueue::from_handle(handle).map_err(Raise::raise)?)
+        self.begin(py, Store::from_handle(handle).map_err(Raise::raise)?)
     }
 
     /// From now on this process puts plain data only, and does not unpickle what it gets.
@@ -106,7 +116,7 @@ impl PyQueueBase {
         let queue = Self::open(slf)?;
         let patience = slf.get().patience(block, timeout)?;
         let obj = args::the_one(obj, item, slf.get().scope.is_scoped())?;
-        if Self::put_one(slf, &queue, &obj, patience)? {
+        if put::put_one(slf, &queue, &obj, patience)? {
             Ok(())
         } else {
             Err(error::full(slf.py(), None))
@@ -121,10 +131,30 @@ impl PyQueueBase {
     fn get<'py>(slf: &Bound<'py, Self>, block: Arg, timeout: Arg) -> PyResult<Bound<'py, PyAny>> {
         let queue = Self::open(slf)?;
         let patience = slf.get().patience(block, timeout)?;
-        match Self::get_one(slf, &queue, patience)? {
+        match get::get_one(slf, &queue, patience)? {
             Some(object) => Ok(object),
             None => Err(error::empty(slf.py())),
         }
+    }
+
+    /// Returns the object that get would return, and leaves it where it is: for an object that is
+    /// taken at the same moment by another, that is history.
+    ///
+    /// If the queue is empty and block is true, waits for one, at most timeout seconds; then raises
+    /// queue.Empty.
+    #[pyo3(signature = (block=None, timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn peek<'py>(slf: &Bound<'py, Self>, block: Arg, timeout: Arg) -> PyResult<Bound<'py, PyAny>> {
+        let queue = Self::open(slf)?;
+        let patience = slf.get().patience(block, timeout)?;
+        match get::peek_one(slf, &queue, patience)? {
+            Some(object) => Ok(object),
+            None => Err(error::empty(slf.py())),
+        }
+    }
+
+    /// The same as peek(False).
+    fn peek_nowait<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.call_method1(intern!(slf.py(), "peek"), (false,))
     }
 
     /// The same as put(obj, False).
@@ -143,57 +173,30 @@ impl PyQueueBase {
     /// Puts each of some objects, in their order; timeout is for all of them.
     ///
     /// If an exception ends it, those before are in the queue; queue.Full says how many.
-    #[pyo3(signature = (objs, block=None, timeout=None), text_signature = "($self, objs, block=True, timeout=None)")]
+    #[pyo3(signature = (objs, timeout=None, *, block=None), text_signature = "($self, objs, timeout=None, *, block=True)")]
     fn put_many(
         slf: &Bound<'_, Self>,
         objs: &Bound<'_, PyAny>,
-        block: Arg,
         timeout: Arg,
+        block: Arg,
     ) -> PyResult<()> {
         let queue = Self::open(slf)?;
-        let patience = Patience::from_args(block, timeout)?;
-        for (done, obj) in objs.try_iter()?.enumerate() {
-            if !Self::put_one(slf, &queue, &obj?, patience)? {
-                let message = format!("{done} objects were put, then the queue was full");
-                return Err(error::full(slf.py(), Some(message)));
-            }
-        }
-        Ok(())
+        batch::put_many(slf, &queue, objs, Patience::from_args(block, timeout)?)
     }
 
     /// Takes what is there, at most max objects, and returns it as a list; waits for the first
     /// only.
     ///
     /// If an exception comes after the first, those taken before are its attribute `received`.
-    #[pyo3(signature = (max=None, block=None, timeout=None), text_signature = "($self, max=None, block=True, timeout=None)")]
+    #[pyo3(signature = (max=None, timeout=None, *, block=None), text_signature = "($self, max=None, timeout=None, *, block=True)")]
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
         max: Option<usize>,
-        block: Arg,
         timeout: Arg,
+        block: Arg,
     ) -> PyResult<Bound<'py, PyList>> {
-        let py = slf.py();
         let queue = Self::open(slf)?;
-        let patience = Patience::from_args(block, timeout)?;
-        let objects = PyList::empty(py);
-        if max == Some(0) {
-            return Ok(objects);
-        }
-        let first = Self::get_one(slf, &queue, patience)?.ok_or_else(|| error::empty(py))?;
-        objects.append(first)?;
-        // A producer that never rests must not keep us here.
-        let there = queue.len() as usize + 1;
-        while objects.len() < max.unwrap_or(there).min(there) {
-            match Self::get_one(slf, &queue, Patience::None) {
-                Ok(Some(object)) => objects.append(object)?,
-                Ok(None) => break,
-                Err(error) => {
-                    error.value(py).setattr(intern!(py, "received"), objects)?;
-                    return Err(error);
-                }
-            }
-        }
-        Ok(objects)
+        batch::get_many(slf, &queue, max, Patience::from_args(block, timeout)?)
     }
 
     /// How many objects are in the queue at this moment.
@@ -203,7 +206,7 @@ impl PyQueueBase {
 
     /// Whether there is nothing to get at this moment.
     fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        Ok(slf.get().held(slf.py())?.is_empty())
+        Ok(slf.get().held(slf.py())?.len() == 0)
     }
 
     /// Whether there is no room at this moment.
@@ -234,7 +237,7 @@ impl PyQueueBase {
 
     /// task_done().
     fn _put_done(&self, py: Python<'_>) -> PyResult<()> {
-        self.held(py)?.done().map_err(Raise::raise)
+        self.held(py)?.done()
     }
 
     /// Waits until task_done() was called for every object that was put; False if time ran out.
@@ -253,7 +256,7 @@ impl PyQueueBase {
 
     /// A file descriptor that is readable while there is something to get.
     fn _bell(&self, py: Python<'_>) -> PyResult<RawFd> {
-        self.held(py)?.bell().map_err(Raise::raise)
+        self.held(py)?.bell()
     }
 
     fn _bell_close(&self, py: Python<'_>) -> PyResult<()> {
@@ -274,6 +277,12 @@ impl PyQueueBase {
         Ok(())
     }
 
+    /// Whether it was shut down, by any process.
+    #[getter]
+    fn _is_shut_down(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.held(py)?.is_closed())
+    }
+
     /// An object that keeps the queue alive while it is referenced.
     fn _lease(&self, py: Python<'_>) -> PyResult<PyLease> {
         Ok(PyLease::of(vec![self.still_held(py)?.lease()]))
@@ -281,7 +290,7 @@ impl PyQueueBase {
 }
 
 impl PyQueueBase {
-    fn begin(&self, py: Python<'_>, queue: RawQueue) -> PyResult<()> {
+    fn begin(&self, py: Python<'_>, queue: Store) -> PyResult<()> {
         self.queue
             .set(py, queue)
             .map_err(|_| PyRuntimeError::new_err("the queue has begun already"))
@@ -312,13 +321,13 @@ impl PyQueueBase {
 
     /// The queue, whether closed or not.
     #[inline]
-    fn held<'a>(&'a self, py: Python<'a>) -> PyResult<Held<'a, RawQueue>> {
+    fn held<'a>(&'a self, py: Python<'a>) -> PyResult<Held<'a, Store>> {
         self.scope.check()?;
         self.still_held(py)
     }
 
     /// The same, also if its manager was shut down.
-    fn still_held<'a>(&'a self, py: Python<'a>) -> PyResult<Held<'a, RawQueue>> {
+    fn still_held<'a>(&'a self, py: Python<'a>) -> PyResult<Held<'a, Store>> {
         self.queue.enter(py).ok_or_else(|| self.missing())
     }
 
@@ -333,7 +342,7 @@ impl PyQueueBase {
 
     /// The queue, to put or get.
     #[inline]
-    fn open<'a>(slf: &'a Bound<'_, Self>) -> PyResult<Held<'a, RawQueue>> {
+    fn open<'a>(slf: &'a Bound<'_, Self>) -> PyResult<Held<'a, Store>> {
         let queue = slf.get().held(slf.py())?;
         if slf.get().is_closed() {
             return Err(error::closed(slf));
@@ -351,138 +360,5 @@ impl PyQueueBase {
             return Err(slf.get().missing());
         }
         Ok(())
-    }
-
-    /// Puts one object; false if patience ended first.
-    #[inline]
-    fn put_one(
-        slf: &Bound<'_, Self>,
-        queue: &RawQueue,
-        obj: &Bound<'_, PyAny>,
-        patience: Patience,
-    ) -> PyResult<bool> {
-        let mut scratch = Scratch::take();
-        let prepared = match codec::prepare(obj, slf.get().policy(), &mut scratch) {
-            Ok(prepared) => prepared,
-            Err(error) => return feeder_error(slf, obj, error).map(|()| true),
-        };
-        if !prepared.is_inline(&scratch) {
-            return Self::put_packed(slf, queue, prepared, &mut scratch, patience);
-        }
-        blocking::settle(slf.py(), queue, End::Tail)?;
-        match queue.try_put(Kind::Plain as u8, &scratch.bytes, None) {
-            Ok(()) => Ok(true),
-            Err(error) => Self::put_slow(slf, queue, Kind::Plain, &scratch.bytes, error, patience),
-        }
-    }
-
-    /// Puts what is not small and plain.
-    #[cold]
-    fn put_packed(
-        slf: &Bound<'_, Self>,
-        queue: &RawQueue,
-        prepared: Prepared<'_>,
-        scratch: &mut Scratch,
-        patience: Patience,
-    ) -> PyResult<bool> {
-        let (kind, block) = prepared.pack(slf.py(), queue.family(), scratch)?;
-        blocking::settle(slf.py(), queue, End::Tail)?;
-        match queue.try_put(kind as u8, &scratch.bytes, block) {
-            Ok(()) => Ok(true),
-            Err(error) => Self::put_slow(slf, queue, kind, &scratch.bytes, error, patience),
-        }
-    }
-
-    #[cold]
-    fn put_slow(
-        slf: &Bound<'_, Self>,
-        queue: &RawQueue,
-        kind: Kind,
-        inline: &[u8],
-        error: TryPutError,
-        patience: Patience,
-    ) -> PyResult<bool> {
-        let mut block = Self::refused(slf, error)?;
-        let put = blocking::wait(
-            slf.py(),
-            patience,
-            || {
-                Self::still_open(slf)?;
-                blocking::settle(slf.py(), queue, End::Tail)?;
-                match queue.try_put(kind as u8, inline, block.take()) {
-                    Ok(()) => Ok(Some(())),
-                    Err(error) => {
-                        block = Self::refused(slf, error)?;
-                        Ok(None)
-                    }
-                }
-            },
-            |deadline| queue.wait_for_room(deadline),
-        )?;
-        Ok(put.done().is_some())
-    }
-
-    /// Gets the block back if the queue is only full.
-    fn refused(slf: &Bound<'_, Self>, error: TryPutError) -> PyResult<Option<Block>> {
-        match error {
-            TryPutError::Full(block) => Ok(block),
-            TryPutError::Closed(_) => Err(error::queue_shut_down(slf.py())),
-            TryPutError::Arena(error, _) => Err(error.raise()),
-        }
-    }
-
-    /// Gets one object; None if patience ended first.
-    #[inline]
-    fn get_one<'py>(
-        slf: &Bound<'py, Self>,
-        queue: &RawQueue,
-        patience: Patience,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut scratch = Scratch::take();
-        blocking::settle(slf.py(), queue, End::Head)?;
-        let received = queue.try_get(&mut scratch.bytes);
-        if let Ok(Some(message)) = &received
-            && codec::is_inline(message)
-        {
-            return Ok(Some(codec::decode_inline(slf.py(), &mut scratch)?));
-        }
-        let received = received.map_err(Raise::raise)?;
-        Self::get_slow(slf, queue, received, &mut scratch, patience)
-    }
-
-    /// Waits if nothing was received; decodes what is not small and plain.
-    #[cold]
-    fn get_slow<'py>(
-        slf: &Bound<'py, Self>,
-        queue: &RawQueue,
-        mut received: Option<Received>,
-        scratch: &mut Scratch,
-        patience: Patience,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if received.is_none() {
-            let attempt = |scratch: &mut Scratch| {
-                Self::still_open(slf)?;
-                blocking::settle(slf.py(), queue, End::Head)?;
-                // Asked first: what was put before it was shut down is there by then.
-                let shut_down = queue.is_closed();
-                match queue.try_get(&mut scratch.bytes).map_err(Raise::raise)? {
-                    None if shut_down => Err(error::queue_shut_down(slf.py())),
-                    received => Ok(received),
-                }
-            };
-            received = blocking::wait(
-                slf.py(),
-                patience,
-                || attempt(scratch),
-                |deadline| queue.wait_for_item(deadline),
-            )?
-            .done();
-        }
-        match received {
-            Some(message) => {
-                Ok(Some(codec::decode(slf.py(), message, slf.get().policy(), scratch)?))
-            }
-            None => Ok(None),
-        }
     }
 }

@@ -238,6 +238,7 @@ impl Ref {
     }
 
     /// How many bytes there are.
+    #[inline]
     pub(super) fn len(self, step: &Step) -> Result<u64, ArenaError> {
         match self.tag() {
             TINY => Ok(self.0 >> 3 & 31),

@@ -18,6 +18,7 @@ use stage::{Cell, Staged};
 
 use super::heap::{Datum, Ready, Ref};
 use super::stock::{Copied, Refusal, Stock};
+use crate::arena::doorbell::{Awaited, Spot};
 use crate::arena::family::{Family, Inner};
 use crate::arena::layout::stock::Stage;
 use crate::arena::lease::Lease;
@@ -399,7 +400,7 @@ impl<O: Order> Line<O> {
     fn pass_on(&self) {
         let items = &self.stock.slot.items;
         if items.has_sleepers() && self.len() != 0 {
-            items.wake_one(&Futex);
+            items.wake_one(&self.stock.lease.inner.ringing());
         }
     }
 
@@ -407,9 +408,9 @@ impl<O: Order> Line<O> {
     #[inline]
     fn tell_of_items(&self) {
         let slot = self.stock.slot;
-        slot.items.wake_one(&Futex);
+        slot.items.wake_one(&self.stock.lease.inner.ringing());
         if self.is_bounded() && slot.room.has_sleepers() && self.has_room(0) {
-            slot.room.wake_one(&Futex);
+            slot.room.wake_one(&self.stock.lease.inner.ringing());
         }
     }
 
@@ -419,9 +420,9 @@ impl<O: Order> Line<O> {
     fn tell_of_room(&self) {
         let room = &self.stock.slot.room;
         if self.limits.bytes != 0 {
-            room.wake_all(&Futex);
+            room.wake_all(&self.stock.lease.inner.ringing());
         } else if self.limits.messages != 0 {
-            room.wake_one(&Futex);
+            room.wake_one(&self.stock.lease.inner.ringing());
         }
     }
 
@@ -452,8 +453,8 @@ impl<O: Order> Line<O> {
     pub(super) fn close(&self) {
         let slot = self.stock.slot;
         self.stock.lease.slot.closed.store(1, Ordering::SeqCst);
-        slot.items.wake_all(&Futex);
-        slot.room.wake_all(&Futex);
+        slot.items.wake_all(&self.stock.lease.inner.ringing());
+        slot.room.wake_all(&self.stock.lease.inner.ringing());
     }
 
     pub(super) fn wait_for_item(&self, deadline: Option<Instant>) -> Wait {
@@ -481,5 +482,15 @@ impl<O: Order> Line<O> {
         inner.wait_at(id.index, spin, deadline, SLICE, &ready, |limit| {
             word.sleep(&Futex, limit, &ready)
         })
+    }
+
+    pub(super) fn spot(&self, what: Awaited) -> Spot<'_> {
+        let slot = self.stock.slot;
+        let word = match what {
+            Awaited::Items => &slot.items,
+            Awaited::Room => &slot.room,
+            Awaited::Done => &slot.all_done,
+        };
+        Spot::of(self.stock.lease.inner, word)
     }
 }

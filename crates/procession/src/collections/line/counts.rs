@@ -3,7 +3,6 @@
 use super::{BYTES, Line, NET, Order, UNFINISHED};
 use crate::error::{ArenaError, TooManyDone};
 use crate::sys::atomic::{Ordering, fence};
-use crate::wait::Futex;
 
 /// How often both of two words are looked at until they are seen as they were at one moment.
 const LOOKS: u32 = 100;
@@ -91,7 +90,7 @@ impl<O: Order> Line<O> {
         step.wake_nobody();
         drop(step);
         if left == 0 {
-            self.stock.slot.all_done.wake_all(&Futex);
+            self.stock.slot.all_done.wake_all(&self.stock.lease.inner.ringing());
         }
         Ok(Ok(()))
     }

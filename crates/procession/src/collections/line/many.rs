@@ -6,7 +6,6 @@ use crate::arena::stock::Step;
 use crate::collections::heap::Ref;
 use crate::collections::list::Values;
 use crate::error::ArenaError;
-use crate::wait::Futex;
 
 /// So many messages are put or taken before the lock is let go of: others wait meanwhile.
 const BATCH: usize = 32;
@@ -104,8 +103,8 @@ impl<O: Order> Line<O> {
         self.close();
         let dropped = self.stock.attempt(|| self.clear());
         let slot = self.stock.slot;
-        slot.room.wake_all(&Futex);
-        slot.all_done.wake_all(&Futex);
+        slot.room.wake_all(&self.stock.lease.inner.ringing());
+        slot.all_done.wake_all(&self.stock.lease.inner.ringing());
         dropped
     }
 

@@ -1,0 +1,223 @@
+//! What a queue's messages lie in: one of the core's queues, behind one face.
+//!
+//! [`Fifo`](Store::Fifo) is a ring and carries messages; the others are stocks of blocks and store
+//! values, see [`super::stocked`]. What all have is here; put and get tell them apart.
+
+use std::num::NonZeroU64;
+use std::os::fd::RawFd;
+use std::time::Instant;
+
+use procession::collections::Copied;
+use procession::{
+    ArenaError, Awaited, End, Family, HandleError, Lease, RawLifoQueue, RawPriorityQueue, RawQueue,
+    Received, Spot, Wait,
+};
+use pyo3::exceptions::{PyNotImplementedError, PyOSError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::blocking::Ends;
+use crate::error::Raise;
+
+/// In which order messages come out. A queue's handle does not say it: its place in the arena does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Fifo,
+    Lifo,
+    Priority,
+}
+
+impl Order {
+    /// All of them, those first that are opened most.
+    const ALL: [Self; 3] = [Self::Fifo, Self::Lifo, Self::Priority];
+
+    /// By the name that `_create` is given.
+    pub(crate) fn named(name: &str) -> PyResult<Self> {
+        Ok(match name {
+            "fifo" => Self::Fifo,
+            "lifo" => Self::Lifo,
+            "priority" => Self::Priority,
+            _ => return Err(PyValueError::new_err(format!("no order of a queue: {name}"))),
+        })
+    }
+}
+
+/// The core's queue behind a Python object.
+#[derive(Debug)]
+pub(crate) enum Store {
+    Fifo(RawQueue),
+    Lifo(RawLifoQueue),
+    Priority(RawPriorityQueue),
+}
+
+/// The same call of whichever it is.
+macro_rules! each {
+    ($store:expr, $queue:ident => $call:expr) => {
+        match $store {
+            Store::Fifo($queue) => $call,
+            Store::Lifo($queue) => $call,
+            Store::Priority($queue) => $call,
+        }
+    };
+}
+
+impl Store {
+    /// A new queue.
+    pub(crate) fn create(
+        family: Family,
+        order: Order,
+        capacity: Option<NonZeroU64>,
+    ) -> Result<Self, ArenaError> {
+        Ok(match order {
+            Order::Fifo => Self::Fifo(RawQueue::create(family, capacity)?),
+            // Heedless: an operation waits for others' claims without the interpreter, in `settle`.
+            Order::Lifo => Self::Lifo(RawLifoQueue::create(family, capacity)?.heedless()),
+            Order::Priority => {
+                Self::Priority(RawPriorityQueue::create(family, capacity)?.heedless())
+            }
+        })
+    }
+
+    /// The queue that a handle names, whatever its order.
+    pub(crate) fn from_handle(handle: &[u8]) -> Result<Self, HandleError> {
+        let mut found = Err(HandleError::Malformed);
+        for order in Order::ALL {
+            found = match order {
+                Order::Fifo => RawQueue::from_handle(handle).map(Self::Fifo),
+                Order::Lifo => RawLifoQueue::from_handle(handle).map(|q| Self::Lifo(q.heedless())),
+                Order::Priority => {
+                    RawPriorityQueue::from_handle(handle).map(|q| Self::Priority(q.heedless()))
+                }
+            };
+            if !matches!(found, Err(HandleError::Malformed)) {
+                break; // or it is a queue of another order
+            }
+        }
+        found
+    }
+
+    pub(crate) fn handle(&self) -> Vec<u8> {
+        each!(self, queue => queue.handle())
+    }
+
+    pub(crate) fn lease(&self) -> Lease {
+        each!(self, queue => queue.lease())
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        each!(self, queue => queue.len())
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        each!(self, queue => queue.is_full())
+    }
+
+    pub(crate) fn capacity(&self) -> Option<NonZeroU64> {
+        each!(self, queue => queue.capacity())
+    }
+
+    pub(super) fn close(&self) {
+        each!(self, queue => queue.close());
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        each!(self, queue => queue.is_closed())
+    }
+
+    pub(super) fn family(&self) -> Family {
+        each!(self, queue => queue.family())
+    }
+
+    /// Where event loops wait.
+    pub(super) fn spot(&self, what: Awaited) -> Spot<'_> {
+        each!(self, queue => queue.spot(what))
+    }
+
+    pub(super) fn wait_for_item(&self, deadline: Option<Instant>) -> Wait {
+        each!(self, queue => queue.wait_for_item(deadline))
+    }
+
+    pub(super) fn wait_for_room(&self, deadline: Option<Instant>) -> Wait {
+        each!(self, queue => queue.wait_for_room(deadline))
+    }
+
+    pub(super) fn wait_done(&self, deadline: Option<Instant>) -> Wait {
+        each!(self, queue => queue.wait_done(deadline))
+    }
+
+    pub(super) fn unfinished(&self) -> u64 {
+        each!(self, queue => queue.unfinished())
+    }
+
+    /// Reports one message as done.
+    pub(super) fn done(&self) -> PyResult<()> {
+        match self {
+            Self::Fifo(queue) => queue.done(),
+            Self::Lifo(queue) => queue.done().map_err(Raise::raise)?,
+            Self::Priority(queue) => queue.done().map_err(Raise::raise)?,
+        }
+        .map_err(Raise::raise)
+    }
+
+    /// A descriptor that is readable while there is something to get.
+    pub(super) fn bell(&self) -> PyResult<RawFd> {
+        match self {
+            Self::Fifo(queue) => queue.bell().map_err(Raise::raise),
+            Self::Lifo(_) | Self::Priority(_) => {
+                Err(PyOSError::new_err("a queue of this order has no descriptor"))
+            }
+        }
+    }
+
+    pub(super) fn close_bell(&self) {
+        if let Self::Fifo(queue) = self {
+            queue.close_bell();
+        }
+    }
+}
+
+impl Ends for Store {
+    #[inline]
+    fn is_stuck(&self, end: End) -> bool {
+        each!(self, queue => Ends::is_stuck(queue, end))
+    }
+
+    fn settle(&self, end: End) -> Result<(), ArenaError> {
+        each!(self, queue => Ends::settle(queue, end))
+    }
+}
+
+/// What was taken out of a store, its bytes apart.
+pub(super) enum Taken {
+    /// A message of a ring.
+    Message(Received),
+    /// A stored value: its kind, and what keeps alive what its handles name.
+    Stored(u8, Vec<Lease>),
+}
+
+impl Store {
+    /// Takes the next one, if there is one; its bytes are appended to `bytes`.
+    #[inline]
+    pub(super) fn try_get(&self, bytes: &mut Vec<u8>) -> Result<Option<Taken>, ArenaError> {
+        match self {
+            Self::Fifo(queue) => Ok(queue.try_get(bytes)?.map(Taken::Message)),
+            Self::Lifo(queue) => Ok(queue.try_get(bytes)?.map(stored)),
+            Self::Priority(queue) => Ok(queue.try_get(bytes)?.map(stored)),
+        }
+    }
+}
+
+impl Store {
+    /// Copies what would be taken next, if there is something.
+    pub(super) fn try_peek(&self, bytes: &mut Vec<u8>) -> PyResult<Option<Taken>> {
+        let found = match self {
+            Self::Fifo(_) => return Err(PyNotImplementedError::new_err("peek")),
+            Self::Lifo(queue) => queue.peek(bytes),
+            Self::Priority(queue) => queue.peek(bytes),
+        };
+        Ok(found.map_err(Raise::raise)?.map(stored))
+    }
+}
+
+fn stored(copied: Copied) -> Taken {
+    Taken::Stored(copied.kind, copied.holds)
+}
