@@ -94,12 +94,4 @@ impl<O: Order> Line<O> {
         }
         Ok(Ok(()))
     }
-
-    /// Whether a put would have to wait for somebody who is stopped, perhaps.
-    pub(in crate::collections) fn is_stuck_to_put(&self) -> bool {
-        match self.stage() {
-            Ok(Some(stage)) if self.is_anothers() => stage.lock.is_stuck(),
-            _ => self.stock.is_stuck(),
-        }
-    }
 }

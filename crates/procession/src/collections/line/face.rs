@@ -299,6 +299,14 @@ macro_rules! face {
                 self.line.stock.settle()
             }
 
+            /// The same for who found [`is_stuck_to_put`](Self::is_stuck_to_put).
+            ///
+            /// # Errors
+            /// [`ArenaError`] if the arena is damaged.
+            pub fn settle_to_put(&self) -> Result<(), ArenaError> {
+                self.line.settle_to_put()
+            }
+
             /// For who asks `is_stuck` before each operation, and calls `settle` where a wait does no
             /// harm: operations by this handle begin at once, whatever another has claimed.
             #[must_use]

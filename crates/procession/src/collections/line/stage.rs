@@ -138,6 +138,27 @@ impl<O: Order> Line<O> {
         self.push(stage, key, value)
     }
 
+    /// Whether a put would have to wait for somebody who is stopped, perhaps.
+    #[inline]
+    pub(in crate::collections) fn is_stuck_to_put(&self) -> bool {
+        match self.stage() {
+            Ok(Some(stage)) if self.is_anothers() => stage.lock.is_stuck(),
+            _ => self.stock.is_stuck(),
+        }
+    }
+
+    /// Sleeps until it would not.
+    pub(in crate::collections) fn settle_to_put(&self) -> Result<(), ArenaError> {
+        match self.stage()? {
+            Some(stage) if stage.lock.is_stuck() => {
+                let inner = self.stock.lease.inner;
+                drop(stage.lock.lock(inner.me()?, inner));
+                Ok(())
+            }
+            _ => self.stock.settle(),
+        }
+    }
+
     #[inline]
     fn push(&self, stage: &Stage, key: &[u8], value: &Datum<'_>) -> Result<Staged, ArenaError> {
         let inner = self.stock.lease.inner;
