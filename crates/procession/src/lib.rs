@@ -136,7 +136,7 @@ pub use collections::{
 #[cfg(not(loom))]
 pub use error::{
     ArenaError, FamilyError, GetError, HandleError, JoinError, PipeError, PutError, SpawnError,
-    TooManyDone,
+    TaskDoneError, TooManyDone,
 };
 #[cfg(not(loom))]
 pub use memory::RawMemory;

@@ -84,9 +84,7 @@ impl RawQueue {
     }
 
     fn put_run(&self, batch: Batch<'_>) -> Result<u64, Refusal> {
-        self.with_bells(|fresh, bells| {
-            self.channel.push_run(batch, fresh, || self.admit(bells))
-        })
+        self.with_bells(|fresh, bells| self.channel.push_run(batch, fresh, || self.admit(bells)))
     }
 
     /// Takes the oldest messages, at most `max`, as long as they are of this kind and have no block:

@@ -243,11 +243,7 @@ impl Head {
 
 /// Where the next record of a run begins, and its first 8 bytes. `None`: it lies in another segment, and
 /// may not.
-fn step<M: Memory>(
-    mem: &M,
-    run: &Run,
-    may_jump: bool,
-) -> Result<Option<(Cursor, u64)>, M::Error> {
+fn step<M: Memory>(mem: &M, run: &Run, may_jump: bool) -> Result<Option<(Cursor, u64)>, M::Error> {
     let cursor = run.end.cursor;
     let first = mem.load(cursor.at())?;
     if first as u32 != JUMP_KIND {
