@@ -23,6 +23,7 @@ mod blocking;
 mod codec;
 mod collections;
 mod connection;
+mod doorbell;
 mod error;
 mod family;
 mod lease;
@@ -42,6 +43,8 @@ mod _core {
     use crate::collections::{PyDictBase, PyDictIterator, PyListBase, PyListIterator};
     #[pymodule_export]
     use crate::connection::PyConnectionBase;
+    #[pymodule_export]
+    use crate::doorbell::PyDoorbell;
     #[pymodule_export]
     use crate::error::{CorruptArenaError, LayoutError};
     #[pymodule_export]
@@ -72,6 +75,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::sync::install_fast_methods(&module.py().get_type::<PyLockBase>())?;
+        module.add("ShutDown", crate::error::shut_down_class(module.py())?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("debug_build", cfg!(debug_assertions))?;
         module.add("fault_build", cfg!(feature = "fault"))

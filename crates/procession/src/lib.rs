@@ -120,6 +120,7 @@ mod loom_tests;
 pub use arena::{
     block::Block,
     check::{ParticipantInfo, Stats},
+    doorbell::{Awaited, Doorbell, Spot},
     family::{Family, FamilyId},
     lease::Lease,
 };

@@ -162,6 +162,9 @@ impl Check {
         for index in 0..header.objects_used.load(Ordering::Acquire) {
             self.object(index as u32, &mut refs)?;
         }
+        if self.inner.table_at() != 0 {
+            self.reached.insert(self.inner.table_at(), "a list of bells or memory");
+        }
         self.free_list()?;
         let mut counted: HashMap<u64, u64> = HashMap::new();
         if let Some(id) = super::holds::entry_object(header.directory.load(Ordering::Relaxed)) {

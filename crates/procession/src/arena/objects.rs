@@ -12,7 +12,7 @@
 use std::mem::offset_of;
 
 use super::family::Inner;
-use super::layout::{Desc, Header, Object, PAGE, ShmSafe};
+use super::layout::{CUT, Desc, Header, Object, PAGE, ShmSafe};
 use super::map::corrupt;
 use super::redo::{ArenaGuard, set};
 use crate::error::ArenaError;
@@ -181,10 +181,10 @@ impl Inner {
         let id = ObjectId { index, generation };
         let mut sink = Vec::new();
         while slot.is_ring()
-            && let Some(message) = self.pop(slot, id, &mut sink)?
+            && let Some(message) = self.pop_left(slot, id, &mut sink)?
         {
             sink.clear();
-            self.free_left(&message.popped)?;
+            self.free_left(message.popped.left)?;
             if let Some(b) = message.popped.block {
                 self.desc(b.at)?.owner.store(super::blocks::owned(self.me()?), Ordering::Release);
                 self.free_block_into(b.at, dying)?;
@@ -289,8 +289,19 @@ impl Object {
         self.is(Kind::Mutex) || self.is(Kind::RwLock)
     }
 
+    /// Whether what is in it is dropped.
+    #[inline]
+    pub(crate) fn is_cut(&self) -> bool {
+        self.closed.load(Ordering::Acquire) >= CUT
+    }
+
+    /// How many messages were ever put, but for those that were dropped.
+    pub(crate) fn accepted(&self) -> u64 {
+        if self.is_cut() { self.cut.load(Ordering::Relaxed) } else { self.tail.count() }
+    }
+
     /// Messages in it, exact at an instant of the call.
     pub(crate) fn len(&self) -> u64 {
-        inspect::len(&self.head, &self.tail)
+        if self.is_cut() { 0 } else { inspect::len(&self.head, &self.tail) }
     }
 }

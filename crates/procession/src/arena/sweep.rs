@@ -71,6 +71,7 @@ impl Inner {
             self.sweep_transit(dead)?;
             crash_point!("sweep.transit_done");
             self.sweep_primitives(dead)?;
+            self.sweep_doors(dead);
             self.sweep_stocks(dead)?;
             crash_point!("sweep.primitives_done");
             self.sweep_owned(dead)?;
