@@ -6,6 +6,9 @@ from typing import Any, Final, Generic, SupportsIndex, TypedDict, TypeVar, final
 
 from typing_extensions import Buffer, Self
 
+# ruff: noqa: F405
+from ._core_threads import *  # noqa: F403
+
 _T = TypeVar("_T")
 _KT = TypeVar("_KT")
 _VT = TypeVar("_VT")
@@ -35,7 +38,14 @@ __all__ = [
     "SemaphoreBase",
     "SharedBlock",
     "SharedMemoryBase",
+    "ShutDown",
     "SynchronizedBase",
+    "ThreadLifoQueue",
+    "ThreadPriorityQueue",
+    "ThreadQueue",
+    "ThreadQueueBase",
+    "ThreadQueueIterator",
+    "ThreadSimpleQueue",
     "Waiter",
     "WorkerBase",
     "__version__",
