@@ -35,6 +35,7 @@ __all__ = [
     "SemaphoreBase",
     "SharedBlock",
     "SharedMemoryBase",
+    "ShutDown",
     "SynchronizedBase",
     "Waiter",
     "WorkerBase",
@@ -60,6 +61,7 @@ __version__: Final[str]
 debug_build: Final[bool]
 fault_build: Final[bool]
 
+class ShutDown(Exception): ...
 class CorruptArenaError(RuntimeError): ...
 class LayoutError(OSError): ...
 
