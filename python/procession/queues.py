@@ -12,7 +12,7 @@ import types
 import weakref
 from queue import Empty, Full
 
-from . import _docs, _family
+from . import _aio, _docs, _family
 from ._core import QueueBase, ShutDown
 
 __all__ = [
@@ -126,7 +126,7 @@ class _Writer(_End):
         self.send(loads(memoryview(buf)[offset:end]))
 
 
-class _Shared(_family.Travels, QueueBase):
+class _Shared(_family.Travels, _aio.AsyncQueue, QueueBase):
     """What all queues have around the core's methods."""
 
     # Written by concurrent.futures; there is no pipe that could break.
@@ -217,7 +217,7 @@ class Queue(_Shared):
         traceback.print_exception(type(e), e, e.__traceback__)
 
 
-class JoinableQueue(Queue):
+class JoinableQueue(_aio.AsyncJoin, Queue):
     __doc__ = _docs.JOINABLE_QUEUE
 
     def task_done(self):

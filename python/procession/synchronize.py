@@ -16,7 +16,7 @@ import threading
 import time
 import warnings
 
-from . import _docs
+from . import _aio, _docs
 from ._core import BarrierBase, ConditionBase, EventBase, LockBase, SemaphoreBase
 from ._family import Travels
 from ._member import introduce
@@ -98,7 +98,7 @@ class SemLock(Travels):
         return "SomeOtherThread" if self._count() else "SomeOtherProcess"
 
 
-class Lock(SemLock, LockBase):
+class Lock(SemLock, _aio.AsyncLock, LockBase):
     __doc__ = _docs.LOCK
 
     kind = SEMAPHORE
@@ -111,7 +111,7 @@ class Lock(SemLock, LockBase):
         return f"<{type(self).__name__}(owner={self._owner()})>"
 
 
-class RLock(SemLock, LockBase):
+class RLock(SemLock, _aio.AsyncRLock, LockBase):
     __doc__ = _docs.RLOCK
 
     kind = RECURSIVE_MUTEX
@@ -126,7 +126,7 @@ class RLock(SemLock, LockBase):
         return f"<{type(self).__name__}({owner}, {count})>"
 
 
-class Semaphore(SemLock, SemaphoreBase):
+class Semaphore(SemLock, _aio.AsyncLock, SemaphoreBase):
     __doc__ = _docs.SEMAPHORE
 
     kind = SEMAPHORE

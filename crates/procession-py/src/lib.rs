@@ -23,6 +23,7 @@ mod blocking;
 mod codec;
 mod collections;
 mod connection;
+mod doorbell;
 mod error;
 mod family;
 mod lease;
@@ -42,6 +43,8 @@ mod _core {
     use crate::collections::{PyDictBase, PyDictIterator, PyListBase, PyListIterator};
     #[pymodule_export]
     use crate::connection::PyConnectionBase;
+    #[pymodule_export]
+    use crate::doorbell::PyDoorbell;
     #[pymodule_export]
     use crate::error::{CorruptArenaError, LayoutError};
     #[pymodule_export]

@@ -185,6 +185,25 @@ impl WaitWord {
         }
     }
 
+    /// Says that somebody waits here who does not sleep: the next wake-up is his, too. He looks again
+    /// after this. (Who was woken before and is on his way may never arrive.)
+    pub(crate) fn announce(&self) {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            let next = (seen | SLEEPERS) & !WAKING;
+            // Also if it changes nothing: what was written before must be seen by who wakes.
+            match self.0.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
+        }
+        fence(Ordering::SeqCst); // pairs with the fence in `wake_one`
+    }
+
+    pub(crate) fn word(&self) -> &AtomicU32 {
+        &self.0
+    }
+
     /// Whether somebody may sleep here.
     #[inline]
     pub(crate) fn has_sleepers(&self) -> bool {

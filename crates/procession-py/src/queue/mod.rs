@@ -8,6 +8,7 @@
 //! [`get`] and [`batch`] are the ways in and out.
 
 mod args;
+mod awaiting;
 mod batch;
 mod get;
 mod put;

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use procession::collections::Copied;
 use procession::{
-    ArenaError, End, Family, HandleError, Lease, RawLifoQueue, RawPriorityQueue, RawQueue,
-    Received, Wait,
+    ArenaError, Awaited, End, Family, HandleError, Lease, RawLifoQueue, RawPriorityQueue, RawQueue,
+    Received, Spot, Wait,
 };
 use pyo3::exceptions::{PyNotImplementedError, PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -121,6 +121,15 @@ impl Store {
 
     pub(super) fn is_closed(&self) -> bool {
         each!(self, queue => queue.is_closed())
+    }
+
+    pub(super) fn family(&self) -> Family {
+        each!(self, queue => queue.family())
+    }
+
+    /// Where event loops wait.
+    pub(super) fn spot(&self, what: Awaited) -> Spot<'_> {
+        each!(self, queue => queue.spot(what))
     }
 
     pub(super) fn wait_for_item(&self, deadline: Option<Instant>) -> Wait {

@@ -85,3 +85,10 @@ impl PyEventBase {
         Ok(waited.done().is_some())
     }
 }
+
+impl PyEventBase {
+    /// The event, for who waits for it.
+    pub(crate) fn held(&self) -> PyResult<&RawEvent> {
+        self.event.held()
+    }
+}

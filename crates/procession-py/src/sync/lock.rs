@@ -124,6 +124,11 @@ impl PyLockBase {
         self.lock.raw()
     }
 
+    /// The same, for who waits for it.
+    pub(crate) fn held(&self) -> PyResult<&RawLock> {
+        self.lock.held()
+    }
+
     /// Takes the lock, however long that takes.
     #[inline]
     pub(super) fn take_for_good(slf: &Bound<'_, Self>) -> PyResult<()> {

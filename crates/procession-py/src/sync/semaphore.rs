@@ -141,3 +141,10 @@ impl PySemaphoreBase {
 pub(super) fn too_many() -> PyErr {
     PyValueError::new_err("semaphore or lock released too many times")
 }
+
+impl PySemaphoreBase {
+    /// The semaphore, for who waits for it.
+    pub(crate) fn held(&self) -> PyResult<&RawSemaphore> {
+        self.semaphore.held()
+    }
+}

@@ -101,7 +101,7 @@ impl Family {
             arena_bytes: header.backed.load(Ordering::Relaxed),
             idle_bytes: header.idle.load(Ordering::Relaxed),
             limit: self.memory_limit(),
-            queues: count(Kind::Queue) + count(Kind::Lifo) + count(Kind::Priority),
+            queues: Kind::QUEUES.into_iter().map(count).sum(),
             pipes: count(Kind::Pipe),
             primitives: Kind::PRIMITIVES.into_iter().map(count).sum(),
             collections: count(Kind::Dict) + count(Kind::List),
@@ -161,6 +161,9 @@ impl Check {
         let mut refs: HashMap<u64, u64> = HashMap::new();
         for index in 0..header.objects_used.load(Ordering::Acquire) {
             self.object(index as u32, &mut refs)?;
+        }
+        if self.inner.table_at() != 0 {
+            self.reached.insert(self.inner.table_at(), "a list of bells or memory");
         }
         self.free_list()?;
         let mut counted: HashMap<u64, u64> = HashMap::new();

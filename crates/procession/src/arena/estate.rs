@@ -275,7 +275,7 @@ impl Inner {
             last.write(slot);
             crash_point!("sync.lock_described");
         });
-        slot.word.bury(holder, heir, self);
+        slot.word.bury(holder, heir, &self.ringing());
         words.opened(self);
     }
 
@@ -317,7 +317,7 @@ impl Inner {
         } else {
             KEPT
         };
-        slot.word.bury(holder, heir, self);
+        slot.word.bury(holder, heir, &self.ringing());
     }
 
     /// What this slot is at the moment, if the dead can have left something in it. It stays so while

@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::bells::Bells;
 use super::block::Kept;
+use super::doorbell::Doors;
 use super::holds::Handles;
 use super::layout::{EXTENT, FILE_SIZE, Header, Layout, MAGIC, VERSION};
 use super::map::Map;
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) handles: Mutex<Handles>,
     pub(crate) kept: Mutex<HashMap<u64, Kept>>,
     pub(crate) bells: Mutex<Bells>,
+    pub(crate) doors: Mutex<Doors>,
     pub(crate) alloc_lock: Mutex<Recent>,
 }
 
@@ -209,6 +211,7 @@ impl Inner {
             handles: Mutex::default(),
             kept: Mutex::default(),
             bells: Mutex::default(),
+            doors: Mutex::default(),
             alloc_lock: Mutex::default(),
         };
         inner.id = FamilyId::of(inner.header());

@@ -17,6 +17,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use super::bells::Bells;
 use super::block::Kept;
+use super::doorbell::Doors;
 use super::family::{Inner, Registry, all_families};
 use super::holds::{ENTRIES_PER_PAGE, Handles};
 use super::layout::PAGE;
@@ -41,6 +42,7 @@ struct Plan {
     handles: MutexGuard<'static, Handles>,
     kept: MutexGuard<'static, HashMap<u64, Kept>>,
     bells: MutexGuard<'static, Bells>,
+    doors: Option<MutexGuard<'static, Doors>>,
     alloc: Option<MutexGuard<'static, Recent>>,
     growing: Option<MutexGuard<'static, ()>>,
 }
@@ -103,11 +105,13 @@ impl Plan {
             handles,
             kept,
             bells,
+            doors: None,
             alloc: None,
             growing: None,
         };
         // Without memory for this the child is born poorer: it counts for itself, if it still can.
         let _ = plan.prepare();
+        plan.doors = Some(own(&inner.doors));
         plan.alloc = Some(own(&inner.alloc_lock));
         plan.growing = Some(own(inner.map.growing()));
         plan
@@ -197,6 +201,9 @@ impl Plan {
         self.handles.free = rest;
         self.handles.pages = std::mem::take(&mut self.pages);
         self.bells.forget_inherited();
+        if let Some(doors) = &mut self.doors {
+            doors.forget_inherited();
+        }
     }
 }
 
@@ -213,6 +220,7 @@ impl Inner {
         };
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.bells.lock().unwrap_or_else(PoisonError::into_inner).forget_inherited();
+        self.doors().forget_inherited();
         for (index, generation) in open {
             self.hold_again(ObjectId { index, generation })?;
         }

@@ -33,7 +33,7 @@ pub(crate) const EXTENT: u64 = 64 << 20;
 pub(crate) const FILE_SIZE: u64 = 1 << 40;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"processn");
-pub(crate) const VERSION: u64 = 7;
+pub(crate) const VERSION: u64 = 8;
 
 pub(crate) const MAX_PARTICIPANTS: u64 = 4096;
 /// Size classes are powers of two from a page to a span.
@@ -92,6 +92,8 @@ pub(crate) struct Header {
     pub(crate) directory: AtomicU64,
     /// What the family is called: UTF-8, then zeroes. Written before anybody else is in it.
     pub(crate) name: [AtomicU64; FAMILY_NAME_WORDS],
+    /// The block with the table of listeners (see `doorbell.rs`); 0: no event loop has waited yet.
+    pub(crate) listeners: AtomicU64,
 }
 // SAFETY: atomics only, `repr(C)`.
 unsafe impl ShmSafe for Header {}
@@ -167,7 +169,7 @@ pub(crate) struct Object {
     pub(crate) reaper: AtomicU64,
     /// How much may be in it: messages and bytes; 0: no bound.
     pub(crate) capacity: [AtomicU64; 2],
-    /// 1: no more puts.
+    /// [`CLOSED`]: no more puts; [`CUT`]: and what was in it is dropped.
     pub(crate) closed: AtomicU64,
     /// What it is: see `objects.rs`.
     pub(crate) kind: AtomicU64,
@@ -194,7 +196,9 @@ pub(crate) struct Object {
     /// A pool's: the worker that is taking a task just now, plus one. Written under the head lock.
     pub(crate) claimant: AtomicU32,
     pub(crate) head: Head,
-    pad6: [AtomicU64; 8],
+    /// Of a queue that is cut: how many messages had been taken; all others count as never put.
+    pub(crate) cut: AtomicU64,
+    pad6: [AtomicU64; 7],
     /// Messages reported as done.
     pub(crate) done: AtomicU64,
     pad7: [AtomicU64; 15],
@@ -217,6 +221,10 @@ const _: () = {
     assert!(offset_of!(Object, items) == 64);
     assert!(offset_of!(Object, bells) == 80);
 };
+
+/// Values of [`Object::closed`].
+pub(crate) const CLOSED: u64 = 1;
+pub(crate) const CUT: u64 = 2;
 
 /// Where the tables of a file of a given size begin.
 #[derive(Debug, Clone, Copy)]

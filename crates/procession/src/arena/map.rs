@@ -85,6 +85,16 @@ impl Map {
         Ok(base)
     }
 
+    /// The offset of an address in what is mapped below `end`.
+    pub(crate) fn find(&self, address: usize, end: u64) -> Option<u64> {
+        let extents = self.extents.iter().take(end.div_ceil(EXTENT) as usize);
+        extents.enumerate().find_map(|(i, base)| {
+            let base = base.load(Ordering::Acquire);
+            let inside = address.wrapping_sub(base.addr()) as u64;
+            (!base.is_null() && inside < EXTENT).then_some(i as u64 * EXTENT + inside)
+        })
+    }
+
     /// The lock that `fork` must hold, so that the child doesn't find it taken.
     pub(crate) fn growing(&self) -> &Mutex<()> {
         &self.growing

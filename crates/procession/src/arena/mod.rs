@@ -11,6 +11,7 @@ pub(crate) mod cell;
 pub(crate) mod check;
 pub(crate) mod companion;
 pub(crate) mod directory;
+pub(crate) mod doorbell;
 pub(crate) mod estate;
 pub(crate) mod family;
 pub(crate) mod fork;

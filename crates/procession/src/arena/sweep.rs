@@ -5,14 +5,16 @@
 
 use super::blocks::{OWNED, TRANSIT, owner_of};
 use super::family::Inner;
+use super::layout::stock::{LOOKED, StockSlot};
 use super::layout::{Object, PAGE};
-use super::objects::{DYING, LIVE, ObjectId};
+use super::objects::{DYING, Kind, LIVE, ObjectId};
 use super::participants::{ALIVE, EMBRYO, FREE, SWEPT, pack, unpack};
 use crate::error::ArenaError;
 use crate::lock::Serial;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
 use crate::sys::process;
+use crate::wait::Futex;
 
 /// Sweeps that nobody asked for come at most this often, over the whole family.
 const SWEEP_MS: u64 = 200;
@@ -69,6 +71,7 @@ impl Inner {
             self.sweep_transit(dead)?;
             crash_point!("sweep.transit_done");
             self.sweep_primitives(dead)?;
+            self.sweep_doors(dead);
             self.sweep_stocks(dead)?;
             crash_point!("sweep.primitives_done");
             self.sweep_owned(dead)?;
@@ -79,8 +82,24 @@ impl Inner {
             self.recount()?;
             slot.state.store(pack(dead, FREE), Ordering::Release);
             crash_point!("sweep.slot_freed");
+            self.hasten_deliveries()?;
         }
         let _ = slot.sweeper.compare_exchange(me, 0, Ordering::AcqRel, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Who waits at a queue that delivers again looks at once what the dead one had taken. Without this it
+    /// does so a little later.
+    fn hasten_deliveries(&self) -> Result<(), ArenaError> {
+        for index in 0..self.header().objects_used.load(Ordering::Acquire) as u32 {
+            let object = self.object(index)?;
+            if object.is(Kind::Delivery) && object.life().1 == LIVE {
+                let slot: &StockSlot = self.overlay(index)?;
+                slot.root(LOOKED).store(0, Ordering::Relaxed);
+                slot.change.wake_all(&Futex);
+                slot.all_done.wake_all(&Futex);
+            }
+        }
         Ok(())
     }
 

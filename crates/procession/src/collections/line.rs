@@ -12,6 +12,7 @@ pub(super) use face::face;
 use super::heap::{Datum, Ready, Ref};
 use super::list::Values;
 use super::stock::{Copied, Refusal, Stock};
+use crate::arena::doorbell::{Awaited, Spot};
 use crate::arena::family::Family;
 use crate::arena::lease::Lease;
 use crate::arena::objects::Kind;
@@ -129,9 +130,9 @@ impl Line {
             drop(step);
             Ok::<_, OfferError>(())
         })?;
-        self.stock.slot.change.wake_one(&Futex);
+        self.stock.slot.change.wake_one(&self.stock.lease.inner.ringing());
         if self.capacity != 0 && self.stock.slot.room.has_sleepers() && self.has_room() {
-            self.stock.slot.room.wake_one(&Futex);
+            self.stock.slot.room.wake_one(&self.stock.lease.inner.ringing());
         }
         Ok(())
     }
@@ -185,7 +186,7 @@ impl Line {
         let taken = taken.inspect_err(|_: &ArenaError| out.truncate(start))?;
         if taken.is_some() {
             if self.capacity != 0 {
-                self.stock.slot.room.wake_one(&Futex);
+                self.stock.slot.room.wake_one(&self.stock.lease.inner.ringing());
             }
             self.pass_on();
         }
@@ -197,7 +198,7 @@ impl Line {
     fn pass_on(&self) {
         let items = &self.stock.slot.change;
         if items.has_sleepers() && self.len() != 0 {
-            items.wake_one(&Futex);
+            items.wake_one(&self.stock.lease.inner.ringing());
         }
     }
 
@@ -229,8 +230,8 @@ impl Line {
     pub(super) fn close(&self) {
         let slot = self.stock.slot;
         self.stock.lease.slot.closed.store(1, Ordering::SeqCst);
-        slot.change.wake_all(&Futex);
-        slot.room.wake_all(&Futex);
+        slot.change.wake_all(&self.stock.lease.inner.ringing());
+        slot.room.wake_all(&self.stock.lease.inner.ringing());
     }
 
     pub(super) fn wait_for_item(&self, deadline: Option<Instant>) -> Wait {
@@ -260,6 +261,16 @@ impl Line {
         })
     }
 
+    pub(super) fn spot(&self, what: Awaited) -> Spot<'_> {
+        let slot = self.stock.slot;
+        let word = match what {
+            Awaited::Items => &slot.change,
+            Awaited::Room => &slot.room,
+            Awaited::Done => &slot.all_done,
+        };
+        Spot::of(self.stock.lease.inner, word)
+    }
+
     pub(super) fn unfinished(&self) -> u64 {
         self.stock.peek(UNFINISHED)
     }
@@ -274,7 +285,7 @@ impl Line {
         step.wake_nobody();
         drop(step);
         if left == 0 {
-            self.stock.slot.all_done.wake_all(&Futex);
+            self.stock.slot.all_done.wake_all(&self.stock.lease.inner.ringing());
         }
         Ok(Ok(()))
     }

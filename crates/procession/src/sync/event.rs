@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use super::{common, slot_of};
+use crate::arena::doorbell::Spot;
 use crate::arena::family::Family;
 use crate::arena::layout::sync::EventSlot;
 use crate::arena::lease::Lease;
@@ -78,7 +79,7 @@ impl RawEvent {
     /// # Ok(()) }
     /// ```
     pub fn set(&self) {
-        self.slot.words.set(&Futex);
+        self.slot.words.set(&self.lease.inner.ringing());
     }
 
     /// Unsets it: who comes from now on waits. Who waited when it was set goes on all the same.
@@ -146,6 +147,20 @@ impl RawEvent {
         inner.wait_at(id.index, Some(&self.spin), deadline, SLICE, ready, |limit| {
             words.sleep(&Futex, limit, since)
         })
+    }
+
+    /// Where an event loop waits for it: see [`Doorbell`](crate::Doorbell).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawEvent};
+    /// RawEvent::create(Family::current()?)?.spot().announce();
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn spot(&self) -> Spot<'_> {
+        Spot::of(self.lease.inner, self.slot.words.word())
     }
 
     /// Waits, as a future, until it is set, or was since the call.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Abandoned, Ended, common, slot_of};
 use crate::arena::estate;
+use crate::arena::doorbell::Spot;
 use crate::arena::family::Family;
 use crate::arena::layout::sync::LockSlot;
 use crate::arena::lease::Lease;
@@ -298,6 +299,20 @@ impl RawLock {
         }
     }
 
+    /// Where an event loop waits for it: see [`Doorbell`](crate::Doorbell).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawLock};
+    /// RawLock::create(Family::current()?, false)?.spot().announce();
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn spot(&self) -> Spot<'_> {
+        Spot::of_lock(self.lease.inner, &self.slot.word)
+    }
+
     /// Releases the lock: any process may, unless it is reentrant.
     ///
     /// # Errors
@@ -329,7 +344,7 @@ impl RawLock {
         // written itself down, this one must not take itself for the owner.
         self.slot.thread.store(0, Ordering::Relaxed);
         crash_point!("sync.lock_released");
-        self.slot.word.give(self.lease.inner);
+        self.slot.word.give(&self.lease.inner.ringing());
         Ok(())
     }
 

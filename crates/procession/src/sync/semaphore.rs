@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use super::{common, slot_of};
+use crate::arena::doorbell::Spot;
 use crate::arena::family::Family;
 use crate::arena::layout::sync::SemaphoreSlot;
 use crate::arena::lease::Lease;
@@ -98,7 +99,7 @@ impl RawSemaphore {
     #[inline]
     #[must_use]
     pub fn try_acquire(&self) -> bool {
-        self.slot.permits.try_take(&Futex)
+        self.slot.permits.try_take(&self.lease.inner.ringing())
     }
 
     /// Waits until there may be a permit: try again then.
@@ -121,6 +122,20 @@ impl RawSemaphore {
         })
     }
 
+    /// Where an event loop waits for it: see [`Doorbell`](crate::Doorbell).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawSemaphore};
+    /// RawSemaphore::create(Family::current()?, 1, 1)?.spot().announce();
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn spot(&self) -> Spot<'_> {
+        Spot::of(self.lease.inner, self.slot.permits.word())
+    }
+
     /// Gives `n` permits.
     ///
     /// # Errors
@@ -136,7 +151,7 @@ impl RawSemaphore {
     /// ```
     #[inline]
     pub fn release(&self, n: u32) -> Result<(), TooManyReleases> {
-        if self.slot.permits.give(n, self.max, &Futex) { Ok(()) } else { Err(TooManyReleases) }
+        if self.slot.permits.give(n, self.max, &self.lease.inner.ringing()) { Ok(()) } else { Err(TooManyReleases) }
     }
 
     /// How many permits there are at this moment.

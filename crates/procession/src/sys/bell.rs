@@ -43,6 +43,11 @@ impl Bell {
         ring(&self.write);
     }
 
+    /// What others have told; 0: nothing. Never blocks.
+    pub(crate) fn hear(&self, told: &mut [u8]) -> usize {
+        rustix::io::read(&self.read, told).unwrap_or(0)
+    }
+
     /// Takes back all rings. Never blocks.
     pub(crate) fn silence(&self) {
         let mut sink = [0u8; 64];
@@ -55,10 +60,16 @@ pub(crate) fn ring(fd: impl AsFd) {
     let _ = rustix::io::write(fd, &[1]);
 }
 
-/// Another process's bell, if it is still the one with that inode.
+/// Writes a number, whole or (into a full pipe) not at all.
+pub(crate) fn tell(fd: impl AsFd, number: u32) {
+    let _ = rustix::io::write(fd, &number.to_le_bytes());
+}
+
+/// Another process's bell, if it is still the one with that inode. For reading, too: else to ring when
+/// that process has ended would be SIGPIPE, which some programs do not ignore.
 pub(crate) fn open(pid: u32, fd: u32, inode: u64) -> Option<OwnedFd> {
     let path = format!("/proc/{pid}/fd/{fd}");
-    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd = rustix::fs::open(path, flags, Mode::empty()).ok()?;
     (self::inode(&fd) == inode).then_some(fd)
 }

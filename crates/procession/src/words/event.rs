@@ -67,4 +67,10 @@ impl EventWords {
     pub(crate) fn sleep(&self, how: &impl Sleep, limit: Duration, since: u32) -> Woken {
         self.sleepers.sleep(how, limit, || self.has_passed(since))
     }
+
+    /// Where those are who wait until it is set.
+    #[cfg(not(loom))]
+    pub(crate) fn word(&self) -> &WaitWord {
+        &self.sleepers
+    }
 }

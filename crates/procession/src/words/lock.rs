@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use crate::lock::Serial;
-use crate::sys::atomic::{AtomicU32, Ordering};
+use crate::sys::atomic::{AtomicU32, Ordering, fence};
 use crate::sys::fault::crash_point;
 use crate::wait::{Sleep, Woken};
 
@@ -146,6 +146,25 @@ impl LockWord {
             }
             return Some(woken);
         }
+    }
+
+    /// Says that somebody waits who does not sleep, if it is held: who gives it wakes him, too. He
+    /// looks again after this.
+    pub(crate) fn announce(&self) {
+        fence(Ordering::SeqCst); // where he is found was written before
+        let mut seen = self.0.load(Ordering::SeqCst);
+        while !is_takeable(seen & !CONTENDED) && seen & CONTENDED == 0 {
+            let marked = seen | CONTENDED;
+            match self.0.compare_exchange(seen, marked, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
+        }
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn word(&self) -> &AtomicU32 {
+        &self.0
     }
 
     /// The holder's serial, `FREE`, `ABANDONED` or `KEPT`. Whoever sees one who took the lock also

@@ -73,4 +73,10 @@ impl Permits {
     pub(crate) fn sleep(&self, how: &impl Sleep, limit: Duration) -> Woken {
         self.sleepers.sleep(how, limit, || self.value() > 0)
     }
+
+    /// Where those are who wait for a permit.
+    #[cfg(not(loom))]
+    pub(crate) fn word(&self) -> &WaitWord {
+        &self.sleepers
+    }
 }

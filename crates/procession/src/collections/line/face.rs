@@ -149,6 +149,16 @@ macro_rules! face {
                 self.line.wait_done(deadline)
             }
 
+            /// Where an event loop waits for something of this queue: see
+            /// [`Doorbell`](crate::Doorbell).
+            #[must_use]
+            pub fn spot(
+                &self,
+                what: $crate::arena::doorbell::Awaited,
+            ) -> $crate::arena::doorbell::Spot<'_> {
+                self.line.spot(what)
+            }
+
             /// Reports one message as done.
             ///
             /// # Errors

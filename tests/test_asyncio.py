@@ -1,0 +1,433 @@
+"""Queues in asyncio: nothing is lost or doubled, whoever is cancelled, killed or closed."""
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+import time
+import warnings
+
+import pytest
+from asyncio_support import BareLoop, run, some, threads
+from support import PATIENCE, descriptors, each_method, ended, until
+
+import procession as mp
+from procession import _aio
+
+KINDS = ["Queue", "JoinableQueue", "SimpleQueue"]
+
+
+def put_all(queue, numbers):
+    for number in numbers:
+        queue.put(number)
+
+
+def take_all(queue, results):
+    while (number := queue.get()) is not None:
+        results.put(number)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_there_is_taken_at_once_and_what_is_not_is_waited_for(kind):
+    queue = getattr(mp, kind)()
+
+    async def main():
+        await queue.aput(1)
+        first = queue.aget()
+        with pytest.raises(StopIteration, match="1"):
+            first.send(None)  # without a step of the loop's
+        second = asyncio.ensure_future(queue.aget())
+        await asyncio.sleep(0.01)
+        assert not second.done()
+        queue.put(2)
+        assert await second == 2
+
+    run(main())
+
+
+def test_waiters_come_in_their_order():
+    queue = mp.Queue()
+
+    async def main():
+        got = []
+
+        async def take(i):
+            got.append((i, await queue.aget()))
+
+        tasks = [asyncio.create_task(take(i)) for i in range(10)]
+        await asyncio.sleep(0)
+        for i in range(10):
+            queue.put(i)
+        await asyncio.gather(*tasks)
+        assert got == [(i, i) for i in range(10)]
+
+    run(main())
+
+
+@each_method
+def test_ten_thousand_tasks_and_a_thousand_that_are_cancelled(method):
+    context = mp.get_context(method)
+    queue = context.Queue()
+    tasks_there, gone = 10_000, 1_000
+    parts = [range(i, tasks_there, 2) for i in range(2)]
+    producers = [context.Process(target=put_all, args=(queue, part)) for part in parts]
+
+    async def main():
+        tasks = [asyncio.create_task(queue.aget()) for _ in range(tasks_there)]
+        await asyncio.sleep(0)
+        for producer in producers:
+            producer.start()
+        for i, task in enumerate(some(tasks, gone)):
+            task.cancel()
+            if i % 20 == 0:
+                await asyncio.sleep(0)
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        cancelled = [each for each in found if isinstance(each, asyncio.CancelledError)]
+        numbers = [each for each in found if isinstance(each, int)]
+        # Who got a number before it was cancelled has it; the rest is in the queue.
+        assert len(cancelled) + len(numbers) == tasks_there and len(numbers) >= tasks_there - gone
+        rest = [queue.get(True, PATIENCE) for _ in cancelled]
+        assert sorted(numbers + rest) == list(range(tasks_there))
+        assert queue.empty()
+
+    run(main())
+    ended(*producers)
+
+
+def test_one_that_is_cancelled_after_it_was_woken_passes_it_on():
+    queue = mp.Queue()
+
+    async def main():
+        tasks = [asyncio.create_task(queue.aget()) for _ in range(3)]
+        await asyncio.sleep(0)
+        line = next(iter(_aio._desk(asyncio.get_running_loop())._lines.values()))
+        queue.put("x")
+        line.look()  # as if it had rung: the first is woken, and has not run
+        assert line.coming == 1 and len(line.waiting) == 2
+        tasks[0].cancel()
+        assert await tasks[1] == "x"
+        assert tasks[0].cancelled() and not tasks[2].done()
+
+    run(main())
+
+
+@each_method
+def test_a_full_queue_is_waited_for(method):
+    context = mp.get_context(method)
+    queue, results = context.Queue(3), context.Queue()
+    consumer = context.Process(target=take_all, args=(queue, results))
+
+    async def main():
+        tasks = [asyncio.create_task(queue.aput(i)) for i in range(2000)]
+        await asyncio.sleep(0)
+        assert queue.full()
+        consumer.start()
+        for i, task in enumerate(some(tasks, 300)):
+            task.cancel()
+            if i % 10 == 0:
+                await asyncio.sleep(0)
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        put = [i for i, each in enumerate(found) if each is None]
+        assert len(put) >= 1700
+        await queue.aput(None)
+        got = [await results.aget() for _ in put]
+        assert sorted(got) == put
+        assert results.empty()
+
+    run(main())
+    ended(consumer)
+
+
+def test_put_raises_what_it_raises():
+    queue = mp.Queue(1)
+
+    async def main():
+        with pytest.raises(Exception, match="pickle"):
+            await queue.aput(threading.Lock())
+        await queue.aput(1)
+        putting = asyncio.create_task(queue.aput(2))
+        getting = asyncio.create_task(mp.Queue().aget())
+        await asyncio.sleep(0)
+        queue.close()
+        with pytest.raises(ValueError, match="closed"):
+            await putting
+        getting.cancel()
+
+    run(main())
+
+
+def test_async_for_ends_with_the_queue():
+    queue = mp.JoinableQueue()
+
+    async def main():
+        async def take():
+            return [number async for number in queue]
+
+        takers = [asyncio.create_task(take()) for _ in range(5)]
+        await asyncio.sleep(0)
+        for i in range(100):
+            await queue.aput(i)
+        queue._shut_down(False)
+        start = time.monotonic()
+        found = await asyncio.gather(*takers)
+        assert time.monotonic() - start < 2
+        assert sorted(sum(found, [])) == list(range(100))
+
+    if hasattr(__import__("queue"), "ShutDown") or hasattr(mp.queues, "ShutDown"):
+        run(main())
+
+
+def test_who_waits_is_told_of_a_shut_down():
+    queue, full = mp.Queue(), mp.Queue(1)
+    full.put(0)
+
+    async def main():
+        tasks = [asyncio.create_task(queue.aget()) for _ in range(50)]
+        tasks += [asyncio.create_task(full.aput(1)) for _ in range(50)]
+        await asyncio.sleep(0)
+        start = time.monotonic()
+        queue._shut_down(False)
+        full._shut_down(False)
+        for task in tasks:
+            with pytest.raises(Exception, match=r"(?i)shut.?down|^$"):
+                await task
+        assert time.monotonic() - start < 0.2, "at once, and not after a slice"
+
+    run(main())
+
+
+def do_tasks(queue, n):
+    for _ in range(n):
+        queue.get()
+        queue.task_done()
+
+
+@each_method
+def test_join(method):
+    context = mp.get_context(method)
+    queue = context.JoinableQueue()
+    worker = context.Process(target=do_tasks, args=(queue, 20))
+
+    async def main():
+        await queue.ajoin()  # nothing was put
+        for i in range(20):
+            queue.put(i)
+        joins = [asyncio.create_task(queue.ajoin()) for _ in range(10)]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in joins)
+        worker.start()
+        await asyncio.gather(*joins)
+
+    run(main())
+    ended(worker)
+
+
+def put_and_die(queue):
+    queue.put("left")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@each_method
+def test_a_killed_producer_leaves_what_it_put(method):
+    context = mp.get_context(method)
+    queue = context.Queue()
+    producers = [context.Process(target=put_and_die, args=(queue,)) for _ in range(4)]
+
+    async def main():
+        tasks = [asyncio.create_task(queue.aget()) for _ in producers]
+        await asyncio.sleep(0)
+        for producer in producers:
+            producer.start()
+        assert await asyncio.gather(*tasks) == ["left"] * len(producers)
+
+    run(main())
+    ended(*producers, code=-signal.SIGKILL)
+
+
+def test_who_was_not_rung_for_looks_after_a_slice(monkeypatch):
+    """As if each that puts were killed before it rings."""
+    queue = mp.Queue()
+    monkeypatch.setattr(_aio.Desk, "_rung", staticmethod(lambda bell, lines: bell.heard()))
+
+    async def main():
+        task = asyncio.create_task(queue.aget())
+        await asyncio.sleep(0)
+        queue.put("late")
+        assert await asyncio.wait_for(task, 20 * _aio.SLICE) == "late"
+
+    run(main())
+
+
+def test_a_child_of_a_fork_has_a_loop_of_its_own():
+    queue, answers = mp.Queue(), mp.get_context("fork").Queue()
+
+    def child():
+        async def main():
+            task = asyncio.create_task(queue.aget())
+            await asyncio.sleep(0)
+            answers.put("waits")
+            return await task
+
+        answers.put(run(main()))
+
+    async def main():
+        task = asyncio.create_task(mp.Queue().aget())  # so that there is something to inherit
+        await asyncio.sleep(0)
+        process = mp.get_context("fork").Process(target=child)
+        process.start()
+        assert await answers.aget() == "waits"
+        await queue.aput("for the child")
+        assert await answers.aget() == "for the child"
+        task.cancel()
+        return process
+
+    ended(run(main()))
+
+
+# Loops
+
+
+def test_no_thread_and_nothing_left():
+    queues = [mp.Queue() for _ in range(300)]
+    gc.collect()
+    before, running = descriptors(), threads()
+
+    async def main():
+        inside = descriptors()
+        tasks = [asyncio.create_task(queue.aget()) for queue in queues]
+        await asyncio.sleep(0)
+        assert descriptors() <= inside + 2, "one pipe for all"
+        assert threads() == running
+        for i, queue in enumerate(queues):
+            queue.put(i)
+        assert await asyncio.gather(*tasks) == list(range(300))
+        # Nobody waits any more: some slices later the pipe is closed, though the loop goes on.
+        while descriptors() > inside:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        queues[0].put("again")
+        assert await queues[0].aget() == "again"
+
+    run(main())
+    assert descriptors() == before and threads() == running
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_loop_that_is_closed_beneath_its_waiters():
+    queue = mp.Queue()
+    gc.collect()
+    before = descriptors()
+    loop = BareLoop()
+
+    async def main():
+        tasks = [asyncio.create_task(queue.aget()) for _ in range(3)]
+        await asyncio.sleep(0)
+        return tasks
+
+    tasks = loop.run_until_complete(main())
+    loop.close()
+    for task in tasks:
+        task._log_destroy_pending = False
+    del tasks, task, loop
+    gc.collect()
+    assert descriptors() == before
+    queue.put("still there")
+    assert run(queue.aget()) == "still there"
+
+
+def test_two_loops_in_two_threads():
+    there, back = mp.Queue(1), mp.Queue(1)
+    n = 500
+
+    async def ping():
+        for i in range(n):
+            await there.aput(i)
+            assert await back.aget() == i
+        return "ping"
+
+    async def pong():
+        for _ in range(n):
+            await back.aput(await there.aget())
+
+    found = []
+    thread = threading.Thread(target=lambda: found.append(run(pong())))
+    thread.start()
+    assert run(ping()) == "ping"
+    thread.join(PATIENCE)
+    assert found == [None]
+
+
+def test_loops_in_turn_in_one_thread():
+    queue = mp.Queue()
+    first, second = BareLoop(), BareLoop()
+    waiting = first.create_task(queue.aget())
+    first.run_until_complete(asyncio.sleep(0))
+    other = second.create_task(queue.aget())
+    second.run_until_complete(asyncio.sleep(0))
+    queue.put(1)
+    assert second.run_until_complete(asyncio.wait_for(other, PATIENCE)) == 1
+    queue.put(2)
+    assert first.run_until_complete(asyncio.wait_for(waiting, PATIENCE)) == 2
+    first.close()
+    second.close()
+
+
+def test_debug_mode():
+    queue = mp.Queue(1)
+
+    async def main():
+        async def put():
+            for i in range(50):
+                await queue.aput(i)
+
+        putting = asyncio.create_task(put())
+        assert [await queue.aget() for _ in range(50)] == list(range(50))
+        await putting
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(main(), debug=True)
+
+
+def test_a_timeout_ends_a_wait():
+    queue = mp.Queue()
+
+    async def main():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(queue.aget(), 0.01)
+        queue.put(1)
+        assert await asyncio.wait_for(queue.aget(), PATIENCE) == 1
+
+    run(main())
+
+
+def test_beside_threads_and_other_processes():
+    """One queue, taken from by tasks, threads and a process at once."""
+    queue, results = mp.Queue(), mp.Queue()
+    n = 3000
+    process = mp.Process(target=take_all, args=(queue, results))
+    thread = threading.Thread(target=take_all, args=(queue, results))
+
+    async def main():
+        async def take():
+            while (number := await queue.aget()) is not None:
+                results.put(number)
+
+        tasks = [asyncio.create_task(take()) for _ in range(20)]
+        process.start()
+        thread.start()
+        for i in range(n):
+            await queue.aput(i)
+            if i % 50 == 0:
+                await asyncio.sleep(0)
+        got = [await results.aget() for _ in range(n)]
+        for _ in range(len(tasks) + 2):
+            queue.put(None)
+        await asyncio.gather(*tasks)
+        assert sorted(got) == list(range(n))
+
+    run(main())
+    ended(process)
+    thread.join(PATIENCE)
+    until(queue.empty)
