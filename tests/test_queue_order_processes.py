@@ -2,6 +2,7 @@
 they have as every queue has it."""
 
 import collections
+import gc
 import os
 import pickle
 import queue as standard
@@ -250,6 +251,7 @@ def test_a_queue_travels_in_messages(method, kind):
 @each_kind
 def test_a_queue_inside_of_one_lives_as_long_as_the_message(kind):
     outer = getattr(mp, kind)()
+    gc.collect()  # what other tests have left in cycles
     before = _core.stats()["queues"]
     inner = getattr(mp, kind)()
     inner.put("kept")
