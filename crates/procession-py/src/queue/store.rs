@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use procession::collections::{Copied, Datum, OfferError};
 use procession::{
-    ArenaError, Awaited, End, Family, HandleError, Lease, RawLifoQueue, RawQueue, Received, Spot, Wait,
+    ArenaError, Awaited, End, Family, HandleError, Lease, RawLifoQueue, RawQueue, Received, Spot,
+    Wait,
 };
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
