@@ -65,12 +65,17 @@ _OURS = {
     "AbandonedLockWarning": "synchronize",
     "BrokenPoolError": "pool",
     "Family": "family",
+    "LifoQueue": "queues",
+    "PriorityQueue": "queues",
     "ProcessPoolExecutor": "_executor",
     "register_joblib": "_joblib",
     "TaskTimeoutError": "pool",
     "WorkerLostError": "pool",
     "install": "_install",
 }
+# Of multiprocessing's own names those that are classes here, where theirs are functions: `Queue[int]`
+# is a type, and so are the others. Imported when they are asked for, and kept then.
+_CLASSES = {"Queue": "queues", "JoinableQueue": "queues", "SimpleQueue": "queues"} if _native else {}
 _MODULES = frozenset(
     "connection context dummy forkserver heap managers pool popen_fork popen_forkserver"
     " popen_spawn_posix process queues reduction resource_sharer resource_tracker shared_memory"
@@ -105,6 +110,9 @@ else:
     from ._fallback import standard_context as _standard_context
 
     _default_context = _standard_context()
+    JoinableQueue = _default_context.JoinableQueue
+    Queue = _default_context.Queue
+    SimpleQueue = _default_context.SimpleQueue
 
 Array = _default_context.Array
 AuthenticationError = _default_context.AuthenticationError
@@ -113,19 +121,16 @@ BoundedSemaphore = _default_context.BoundedSemaphore
 BufferTooShort = _default_context.BufferTooShort
 Condition = _default_context.Condition
 Event = _default_context.Event
-JoinableQueue = _default_context.JoinableQueue
 Lock = _default_context.Lock
 Manager = _default_context.Manager
 Pipe = _default_context.Pipe
 Pool = _default_context.Pool
 Process = _default_context.Process
 ProcessError = _default_context.ProcessError
-Queue = _default_context.Queue
 RLock = _default_context.RLock
 RawArray = _default_context.RawArray
 RawValue = _default_context.RawValue
 Semaphore = _default_context.Semaphore
-SimpleQueue = _default_context.SimpleQueue
 TimeoutError = _default_context.TimeoutError
 Value = _default_context.Value
 active_children = _default_context.active_children
@@ -153,10 +158,14 @@ def __getattr__(name):
         return _native
     if name in _ERRORS and _native:
         return getattr(_core, name)
-    if name in _OURS:
+    if name in _CLASSES or name in _OURS:
         from importlib import import_module
 
-        return getattr(import_module(f"{__name__}.{_OURS[name]}"), name)
+        module = _CLASSES.get(name) or _OURS[name]
+        found = getattr(import_module(f"{__name__}.{module}"), name)
+        if name in _CLASSES:
+            globals()[name] = found
+        return found
     if name in _MODULES:
         from importlib import import_module
 

@@ -33,6 +33,11 @@ from .family import Family as Family
 from .pool import BrokenPoolError as BrokenPoolError
 from .pool import TaskTimeoutError as TaskTimeoutError
 from .pool import WorkerLostError as WorkerLostError
+from .queues import JoinableQueue as JoinableQueue
+from .queues import LifoQueue as LifoQueue
+from .queues import PriorityQueue as PriorityQueue
+from .queues import Queue as Queue
+from .queues import SimpleQueue as SimpleQueue
 
 __all__ = [
     "Array",
@@ -84,17 +89,14 @@ Barrier = _default_context.Barrier
 BoundedSemaphore = _default_context.BoundedSemaphore
 Condition = _default_context.Condition
 Event = _default_context.Event
-JoinableQueue = _default_context.JoinableQueue
 Lock = _default_context.Lock
 Manager = _default_context.Manager
 Pipe = _default_context.Pipe
 Pool = _default_context.Pool
-Queue = _default_context.Queue
 RLock = _default_context.RLock
 RawArray = _default_context.RawArray
 RawValue = _default_context.RawValue
 Semaphore = _default_context.Semaphore
-SimpleQueue = _default_context.SimpleQueue
 Value = _default_context.Value
 allow_connection_pickling = _default_context.allow_connection_pickling
 cpu_count = _default_context.cpu_count

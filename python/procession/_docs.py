@@ -5,11 +5,13 @@ _COMMON = """
     are raised by ``put`` itself, and a process that ends right after it loses nothing. The queue
     can be passed to a process as an argument, inherited, sent through another queue and handed to a
     pool; it costs no file descriptor, and its memory is freed when the last handle in the family is
-    gone. Messages of one producer arrive in the order in which it put them.
+    gone.{}
 
     A process may be killed at any moment: the others go on. What it had put is there; what it had
     already taken is gone with it; nothing arrives twice.
 """
+_COMMON_TO_ALL = _COMMON.format("")
+_COMMON = _COMMON.format(" Messages of one producer arrive in the order in which it put them.")
 
 _PUT_GET = """
     put(obj, block=True, timeout=None)
@@ -20,12 +22,25 @@ _PUT_GET = """
         arrives as a private, writable view of shared memory, which is freed when it is collected.
     put_many(objs, ...), get_many(max=None, ...)
         The same for several messages at once.
+    peek(block=True, timeout=None), peek_nowait()
+        A copy of what ``get`` would return, which stays in the queue.
     qsize(), empty(), full()
         Exact at the moment of asking.
+    shutdown(immediate=False), is_shutdown
+        Ends the queue for all processes: ``put`` raises ``ShutDown``, and so does ``get`` when
+        nothing is left, which with ``immediate`` is at once. Until then ``for message in q`` goes.
     close(), join_thread(), cancel_join_thread()
         ``close`` ends the use of the queue in this process; the others have nothing to do.
 
     A time-out counts seconds, a negative one is 0. Ctrl-C ends a wait at once.
+"""
+
+_DONE = """
+    task_done()
+        Says that one message got is done; ``ValueError`` if that was said for all of them already.
+    join()
+        Waits until every message that was put is done. A consumer that is killed between ``get``
+        and ``task_done`` leaves its message undone: nobody can know how far it came.
 """
 
 QUEUE = f"""Queue(maxsize=0): a queue of messages between the processes of one family.
@@ -46,13 +61,7 @@ QUEUE = f"""Queue(maxsize=0): a queue of messages between the processes of one f
 JOINABLE_QUEUE = f"""JoinableQueue(maxsize=0): a Queue whose messages are ticked off when done.
 
     It holds at most ``maxsize`` messages; 0 or less means as many as memory allows.
-{_COMMON}{_PUT_GET}
-    task_done()
-        Says that one message got is done; ``ValueError`` if that was said for all of them already.
-    join()
-        Waits until every message that was put is done. A consumer that is killed between ``get``
-        and ``task_done`` leaves its message undone: nobody can know how far it came.
-
+{_COMMON}{_PUT_GET}{_DONE}
     Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.JoinableQueue
 
     >>> import procession as mp
@@ -62,6 +71,39 @@ JOINABLE_QUEUE = f"""JoinableQueue(maxsize=0): a Queue whose messages are ticked
     'work'
     >>> q.task_done()
     >>> q.join()
+    """
+
+LIFO_QUEUE = f"""LifoQueue(maxsize=0): a JoinableQueue whose newest message is taken first.
+
+    It holds at most ``maxsize`` messages; 0 or less means as many as memory allows.
+{_COMMON_TO_ALL}{_PUT_GET}{_DONE}
+    Follows https://docs.python.org/3/library/queue.html#queue.LifoQueue, between processes.
+
+    >>> import procession as mp
+    >>> q = mp.LifoQueue()
+    >>> q.put_many(["first", "last"])
+    >>> q.get(), q.get()
+    ('last', 'first')
+    """
+
+PRIORITY_QUEUE = f"""PriorityQueue(maxsize=0): a JoinableQueue whose lowest message is taken first.
+
+    It holds at most ``maxsize`` messages; 0 or less means as many as memory allows. Of equal
+    messages that one is taken first which was put first.
+
+    Numbers, strings, bytes and tuples of these (and None) are ordered by what they are worth,
+    without being looked at again. Anything else, also a tuple or a list with something else in it, is
+    compared by its own ``<``, in the process that puts: slower, for each put unpickles some of
+    those that are there, and so does every other put while such a one is in the queue. What
+    ``<`` raises, ``put`` raises, and the queue is as it was; nothing is locked while it runs.
+{_COMMON_TO_ALL}{_PUT_GET}{_DONE}
+    Follows https://docs.python.org/3/library/queue.html#queue.PriorityQueue, between processes.
+
+    >>> import procession as mp
+    >>> q = mp.PriorityQueue()
+    >>> q.put_many([(2, "later"), (1, "soon"), (1.5, "then")])
+    >>> [q.get()[1] for _ in range(3)]
+    ['soon', 'then', 'later']
     """
 
 SIMPLE_QUEUE = f"""SimpleQueue(): a queue of messages with as few methods as possible.

@@ -64,6 +64,16 @@ class _Factories(BaseContext):
 
         return SimpleQueue(ctx=self.get_context())
 
+    def LifoQueue(self, maxsize=0):
+        from .queues import LifoQueue
+
+        return LifoQueue(maxsize, ctx=self.get_context())
+
+    def PriorityQueue(self, maxsize=0):
+        from .queues import PriorityQueue
+
+        return PriorityQueue(maxsize, ctx=self.get_context())
+
     def Pipe(self, duplex=True):
         from .connection import Pipe
 
@@ -138,6 +148,8 @@ class _Factories(BaseContext):
     Queue.__doc__ = _docs.QUEUE
     JoinableQueue.__doc__ = _docs.JOINABLE_QUEUE
     SimpleQueue.__doc__ = _docs.SIMPLE_QUEUE
+    LifoQueue.__doc__ = _docs.LIFO_QUEUE
+    PriorityQueue.__doc__ = _docs.PRIORITY_QUEUE
     Pipe.__doc__ = _docs.PIPE
 
     def Pool(

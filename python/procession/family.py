@@ -7,7 +7,7 @@ waited for as any others.
 
 from . import synchronize
 from ._core import FamilyBase
-from .queues import JoinableQueue, Queue
+from .queues import JoinableQueue, LifoQueue, PriorityQueue, Queue
 from .synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
 
 __all__ = ["Family"]
@@ -96,6 +96,14 @@ class Family(FamilyBase):
     def joinable_queue(self, name, maxsize=None):
         """The `JoinableQueue` of that name; `maxsize` as of `queue`."""
         return self._attached(JoinableQueue, "joinable_queue", name, maxsize)
+
+    def lifo_queue(self, name, maxsize=None):
+        """The `LifoQueue` of that name; `maxsize` as of `queue`."""
+        return self._attached(LifoQueue, "lifo_queue", name, maxsize)
+
+    def priority_queue(self, name, maxsize=None):
+        """The `PriorityQueue` of that name; `maxsize` as of `queue`."""
+        return self._attached(PriorityQueue, "priority_queue", name, maxsize)
 
     def lock(self, name):
         """The `Lock` of that name."""

@@ -1,4 +1,4 @@
-"""The three queues, over the Rust core's.
+"""The queues between processes, over the Rust core's.
 
 The way of a message: `put` here *is* the core's method (no Python frame in between): it encodes in
 the caller, writes into shared memory and wakes a sleeper; `get` is the reverse. This file adds what
@@ -13,9 +13,18 @@ import weakref
 from queue import Empty, Full
 
 from . import _aio, _docs, _family
-from ._core import QueueBase
+from ._core import QueueBase, ShutDown
 
-__all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]
+__all__ = [
+    "Empty",
+    "Full",
+    "JoinableQueue",
+    "LifoQueue",
+    "PriorityQueue",
+    "Queue",
+    "ShutDown",
+    "SimpleQueue",
+]
 
 
 class _End:
@@ -118,7 +127,7 @@ class _Writer(_End):
 
 
 class _Shared(_family.Travels, _aio.AsyncQueue, QueueBase):
-    """What all three queues have around the core's methods."""
+    """What all queues have around the core's methods."""
 
     # Written by concurrent.futures; there is no pipe that could break.
     _ignore_epipe = False
@@ -155,9 +164,34 @@ class _Shared(_family.Travels, _aio.AsyncQueue, QueueBase):
 
 class Queue(_Shared):
     __doc__ = _docs.QUEUE
+    _order = "fifo"
 
-    def __init__(self, maxsize=0, *, ctx):
-        self._create(maxsize)
+    def __init__(self, maxsize=0, *, ctx=None):
+        self._create(maxsize, self._order)
+
+    def shutdown(self, immediate=False):
+        """Ends the queue for all processes; ``immediate`` drops what is left in it.
+
+        ``put`` raises ``ShutDown`` from now on, and so does ``get`` as soon as nothing is left;
+        whoever waits is woken. What is dropped counts as done. As ``queue.Queue.shutdown`` of
+        Python 3.13. A process that is killed in the middle of it leaves the queue shut down, and
+        somebody else may call it again.
+        """
+        self._shut_down(bool(immediate))
+
+    @property
+    def is_shutdown(self):
+        """Whether ``shutdown`` was called, by any process."""
+        return self._is_shut_down
+
+    def __iter__(self):
+        """Takes one message after the other, until the queue was shut down and nothing is left."""
+        while True:
+            try:
+                message = self.get()
+            except ShutDown:
+                return
+            yield message
 
     def close(self):
         self._close()
@@ -193,10 +227,20 @@ class JoinableQueue(_aio.AsyncJoin, Queue):
         self._join()
 
 
+class LifoQueue(JoinableQueue):
+    __doc__ = _docs.LIFO_QUEUE
+    _order = "lifo"
+
+
+class PriorityQueue(JoinableQueue):
+    __doc__ = _docs.PRIORITY_QUEUE
+    _order = "priority"
+
+
 class SimpleQueue(_Shared):
     __doc__ = _docs.SIMPLE_QUEUE
 
-    def __init__(self, *, ctx):
+    def __init__(self, *, ctx=None):
         self._create(0)
 
     def close(self):

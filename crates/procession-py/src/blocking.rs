@@ -7,7 +7,10 @@
 use std::time::{Duration, Instant};
 
 use procession::pool::{RawPool, RawWorker};
-use procession::{ArenaError, End, RawConnection, RawDict, RawList, RawQueue, Wait};
+use procession::{
+    ArenaError, End, RawConnection, RawDict, RawLifoQueue, RawList, RawPriorityQueue, RawQueue,
+    Wait,
+};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 
@@ -181,6 +184,28 @@ impl Ends for RawDict {
 }
 
 impl Ends for RawList {
+    #[inline]
+    fn is_stuck(&self, _end: End) -> bool {
+        self.is_stuck()
+    }
+
+    fn settle(&self, _end: End) -> Result<(), ArenaError> {
+        self.settle()
+    }
+}
+
+impl Ends for RawLifoQueue {
+    #[inline]
+    fn is_stuck(&self, _end: End) -> bool {
+        self.is_stuck()
+    }
+
+    fn settle(&self, _end: End) -> Result<(), ArenaError> {
+        self.settle()
+    }
+}
+
+impl Ends for RawPriorityQueue {
     #[inline]
     fn is_stuck(&self, _end: End) -> bool {
         self.is_stuck()

@@ -191,14 +191,31 @@ pub(crate) fn buffer_too_short(message: &Bound<'_, PyBytes>) -> PyErr {
     }
 }
 
-/// `queue.ShutDown`; a `ValueError` where Python has none yet.
+mod own {
+    pyo3::create_exception!(
+        procession.queue,
+        ShutDown,
+        pyo3::exceptions::PyException,
+        "Raised when put/get with shut-down queue."
+    );
+}
+
+/// The class `queue.ShutDown`; Procession's own where Python has none yet.
+pub(crate) fn shut_down_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class =
+        CLASS.get_or_try_init(py, || match py.import("queue")?.getattr_opt("ShutDown")? {
+            Some(class) => PyResult::Ok(class.cast_into::<PyType>()?.unbind()),
+            None => Ok(py.get_type::<own::ShutDown>().unbind()),
+        })?;
+    Ok(class.bind(py))
+}
+
+/// `ShutDown`, of any queue.
 #[cold]
 pub(crate) fn queue_shut_down(py: Python<'_>) -> PyErr {
-    const TEXT: &str = "the queue was shut down";
-    let known = || py.import("queue")?.getattr_opt("ShutDown");
-    match known() {
-        Ok(Some(kind)) => PyErr::from_value(kind.call0().unwrap_or(kind)),
-        Ok(None) => PyValueError::new_err(TEXT),
+    match shut_down_class(py) {
+        Ok(class) => PyErr::from_type(class.clone(), ()),
         Err(error) => error,
     }
 }

@@ -75,6 +75,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::sync::install_fast_methods(&module.py().get_type::<PyLockBase>())?;
+        module.add("ShutDown", crate::error::shut_down_class(module.py())?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("debug_build", cfg!(debug_assertions))?;
         module.add("fault_build", cfg!(feature = "fault"))

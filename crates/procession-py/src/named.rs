@@ -112,8 +112,10 @@ impl PyFamilyBase {
 
 /// What an object is to be like, if it is made now, or must be like.
 enum Wanted {
-    /// With this bound, or whatever it is.
-    Queue(Order, Option<Option<NonZeroU64>>),
+    /// Whatever it is.
+    Queue(Order),
+    /// None: without a bound.
+    QueueOf(Order, Option<NonZeroU64>),
     Lock {
         reentrant: bool,
     },
@@ -135,6 +137,7 @@ impl Wanted {
         Ok(match kind {
             "queue" | "joinable_queue" => Self::queue(Order::Fifo, given)?,
             "lifo_queue" => Self::queue(Order::Lifo, given)?,
+            "priority_queue" => Self::queue(Order::Priority, given)?,
             "lock" => Self::Lock { reentrant: false },
             "rlock" => Self::Lock { reentrant: true },
             "semaphore" => Self::Semaphore(given.map_or(Ok(1), permits)?),
@@ -154,15 +157,17 @@ impl Wanted {
     }
 
     fn queue(order: Order, maxsize: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        Ok(Self::Queue(order, maxsize.map(queue::capacity).transpose()?))
+        Ok(match maxsize {
+            Some(maxsize) => Self::QueueOf(order, queue::capacity(maxsize)?),
+            None => Self::Queue(order),
+        })
     }
 
     /// Makes it.
     fn create(&self, family: Family) -> Result<Vec<Lease>, NamedError> {
         Ok(match self {
-            Self::Queue(order, bound) => {
-                vec![Store::create(family, *order, bound.flatten())?.lease()]
-            }
+            Self::Queue(order) => vec![Store::create(family, *order, None)?.lease()],
+            Self::QueueOf(order, bound) => vec![Store::create(family, *order, *bound)?.lease()],
             Self::Lock { reentrant } => vec![RawLock::create(family, *reentrant)?.lease()],
             Self::Semaphore(value) => {
                 vec![RawSemaphore::create(family, *value, PERMITS_MAX)?.lease()]
@@ -195,7 +200,7 @@ impl Wanted {
         let handles = object.handles();
         let handle = handles.first().map_or(&[][..], Vec::as_slice);
         match self {
-            Self::Queue(_, Some(bound)) => {
+            Self::QueueOf(_, bound) => {
                 let found = Store::from_handle(handle)?.capacity();
                 let say = |bound: Option<NonZeroU64>| {
                     bound.map_or_else(|| "without bound".into(), |n| n.to_string())

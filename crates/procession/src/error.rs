@@ -168,12 +168,17 @@ impl<T> PutError<T> {
 
     #[cfg(all(feature = "async", feature = "bytemuck"))]
     pub(crate) fn without_value(self) -> PutError<()> {
+        self.map(drop)
+    }
+
+    /// The same of what is made of the value.
+    pub(crate) fn map<V>(self, make: impl FnOnce(T) -> V) -> PutError<V> {
         match self {
-            PutError::Full(_) => PutError::Full(()),
-            PutError::Closed(_) => PutError::Closed(()),
-            PutError::Arena(_, e) => PutError::Arena((), e),
-            PutError::Encode(_, e) => PutError::Encode((), e),
-            PutError::Unordered(_, e) => PutError::Unordered((), e),
+            PutError::Full(v) => PutError::Full(make(v)),
+            PutError::Closed(v) => PutError::Closed(make(v)),
+            PutError::Arena(v, e) => PutError::Arena(make(v), e),
+            PutError::Encode(v, e) => PutError::Encode(make(v), e),
+            PutError::Unordered(v, e) => PutError::Unordered(make(v), e),
         }
     }
 

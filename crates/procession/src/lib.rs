@@ -129,8 +129,8 @@ pub use channel::{End, Received};
 pub use codec::Value;
 #[cfg(not(loom))]
 pub use collections::{
-    LifoQueue, PriorityQueue, RawDict, RawLifoQueue, RawList, RawPriorityQueue, SharedDict,
-    SharedList, SharedValue,
+    LifoQueue, PriorityQueue, RawDeliveryQueue, RawDict, RawLifoQueue, RawList, RawPriorityQueue,
+    SharedDict, SharedList, SharedValue,
 };
 #[cfg(not(loom))]
 pub use error::{

@@ -31,6 +31,7 @@
 
 pub(crate) mod handles;
 mod keys;
+pub(crate) mod order;
 mod pickle;
 mod plain;
 mod policy;

@@ -6,6 +6,8 @@
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 
+use procession::codec::order::OrderKey;
+
 use super::keys::Keys;
 use super::plain::Large;
 use super::seen::Seen;
@@ -24,6 +26,8 @@ pub(crate) struct Buffers {
     pub(crate) bytes: Vec<u8>,
     /// Of a dict's entry: the key.
     pub(crate) key: Vec<u8>,
+    /// What the message is ordered by, if it is.
+    pub(crate) order: OrderKey,
     /// What the message leaves out of `bytes`.
     pub(super) large: Vec<Large>,
     pub(super) seen: Seen,

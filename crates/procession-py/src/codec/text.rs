@@ -20,7 +20,7 @@ enum Characters<'a> {
 
 /// # Safety
 ///
-/// `string` must be an exact str that outlives the result.
+/// `string` must be a str that outlives the result.
 #[inline]
 unsafe fn characters<'a>(string: *mut ffi::PyObject) -> Option<Characters<'a>> {
     // SAFETY: after a successful READY, kind, data and length describe one immutable array.
@@ -47,7 +47,7 @@ unsafe fn characters<'a>(string: *mut ffi::PyObject) -> Option<Characters<'a>> {
 ///
 /// # Safety
 ///
-/// `string` must be an exact str that outlives the result.
+/// `string` must be a str that outlives the result.
 pub(super) unsafe fn ascii<'a>(string: *mut ffi::PyObject) -> Option<&'a [u8]> {
     // SAFETY: the caller's promise.
     match unsafe { characters(string) } {
@@ -91,6 +91,45 @@ pub(super) fn header(out: &mut Writer<'_>, len: usize) -> Result<(), Unplain> {
             Err(_) => Err(Unplain::Other),
         },
     }
+}
+
+/// The string as UTF-8 into `out`, lone surrogates as if they were characters: so the bytes compare as
+/// the code points do. False if there is no memory.
+///
+/// # Safety
+///
+/// `string` must be a str.
+#[cold]
+pub(super) unsafe fn generalized(string: *mut ffi::PyObject, out: &mut Vec<u8>) -> bool {
+    out.clear();
+    // SAFETY: the caller's promise.
+    match unsafe { characters(string) } {
+        Some(Characters::One(bytes)) => generalize(bytes, out),
+        Some(Characters::Two(units)) => generalize(units, out),
+        Some(Characters::Four(units)) => generalize(units, out),
+        None => false,
+    }
+}
+
+fn generalize<U: Copy + Into<u32>>(units: &[U], out: &mut Vec<u8>) -> bool {
+    if out.try_reserve(units.len() * 4).is_err() {
+        return false;
+    }
+    for &unit in units {
+        let code: u32 = unit.into();
+        match char::from_u32(code) {
+            Some(character) => {
+                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+            // A surrogate: the form of three bytes.
+            None => out.extend([
+                0xe0 | (code >> 12) as u8,
+                0x80 | (code >> 6 & 0x3f) as u8,
+                0x80 | (code & 0x3f) as u8,
+            ]),
+        }
+    }
+    true
 }
 
 #[cold]

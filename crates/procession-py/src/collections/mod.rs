@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use procession::collections::Claim;
-use procession::{ArenaError, End, RawDict, RawList};
+use procession::{ArenaError, End, RawDict, RawList, RawPriorityQueue};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -28,8 +28,8 @@ pub(crate) use list::{PyListBase, PyListIterator};
 /// An optional argument.
 type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
-/// A dict or a list.
-trait Collection: Ends {
+/// What is changed in steps: a dict, a list, a queue that is ordered by Python.
+pub(crate) trait Collection: Ends {
     fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError>;
     fn handle(&self) -> Vec<u8>;
 }
@@ -45,6 +45,16 @@ impl Collection for RawDict {
 }
 
 impl Collection for RawList {
+    fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError> {
+        self.claim(patience)
+    }
+
+    fn handle(&self) -> Vec<u8> {
+        self.handle()
+    }
+}
+
+impl Collection for RawPriorityQueue {
     fn claim(&self, patience: Duration) -> Result<Option<Claim>, ArenaError> {
         self.claim(patience)
     }
@@ -142,7 +152,7 @@ impl Drop for UnderWay {
 
 /// An operation is about to change the collection: perhaps from within another one.
 #[inline]
-fn note_change(collection: &impl Collection) {
+pub(crate) fn note_change(collection: &impl Collection) {
     UNDER_WAY.with_borrow_mut(|all| {
         if !all.is_empty() {
             let handle = collection.handle();
@@ -159,7 +169,7 @@ fn ready(py: Python<'_>, collection: &impl Collection) -> PyResult<()> {
 
 /// Tries until it works: `attempt` gives None if the collection was changed in the middle. If others
 /// change it all the time they are asked to wait, for longer and longer.
-fn settle<T>(
+pub(crate) fn settle<T>(
     py: Python<'_>,
     collection: &impl Collection,
     attempt: impl FnMut() -> PyResult<Option<T>>,

@@ -7,6 +7,7 @@ use super::PyQueueBase;
 use super::store::{Store, Taken};
 use crate::blocking::{self, Patience};
 use crate::codec::{self, Kind, Scratch, store as stored};
+use crate::collections::note_change;
 use crate::error::{self, Raise};
 
 /// Gets one object; None if patience ended first.
@@ -38,6 +39,9 @@ fn get_stored<'py>(
     store: &Store,
     patience: Patience,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if let Store::Priority(queue) = store {
+        note_change(queue);
+    }
     let mut scratch = Scratch::take();
     blocking::settle(slf.py(), store, End::Head)?;
     let taken = store.try_get(&mut scratch.bytes).map_err(Raise::raise)?;
@@ -47,6 +51,17 @@ fn get_stored<'py>(
         return Ok(Some(codec::decode_inline(slf.py(), &mut scratch)?));
     }
     get_slow(slf, store, taken, &mut scratch, patience)
+}
+
+/// What would be got next, left where it is; None if patience ended first.
+pub(super) fn peek_one<'py>(
+    slf: &Bound<'py, PyQueueBase>,
+    store: &Store,
+    patience: Patience,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let mut scratch = Scratch::take();
+    let taken = await_one(slf, store, &mut scratch, patience, Store::try_peek)?;
+    decoded(slf, taken, &mut scratch)
 }
 
 /// Waits if nothing was received; decodes what is not small and plain.
@@ -59,24 +74,40 @@ fn get_slow<'py>(
     patience: Patience,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     if taken.is_none() {
-        let attempt = |scratch: &mut Scratch| {
-            PyQueueBase::still_open(slf)?;
-            blocking::settle(slf.py(), store, End::Head)?;
-            // Asked first: what was put before it was shut down is there by then.
-            let shut_down = store.is_closed();
-            match store.try_get(&mut scratch.bytes).map_err(Raise::raise)? {
-                None if shut_down => Err(error::queue_shut_down(slf.py())),
-                taken => Ok(taken),
-            }
-        };
-        taken = blocking::wait(
-            slf.py(),
-            patience,
-            || attempt(scratch),
-            |deadline| store.wait_for_item(deadline),
-        )?
-        .done();
+        taken = await_one(slf, store, scratch, patience, |store, bytes| {
+            store.try_get(bytes).map_err(Raise::raise)
+        })?;
     }
+    decoded(slf, taken, scratch)
+}
+
+/// Waits until `attempt` gives something.
+fn await_one(
+    slf: &Bound<'_, PyQueueBase>,
+    store: &Store,
+    scratch: &mut Scratch,
+    patience: Patience,
+    attempt: impl Fn(&Store, &mut Vec<u8>) -> PyResult<Option<Taken>>,
+) -> PyResult<Option<Taken>> {
+    let look = || {
+        PyQueueBase::still_open(slf)?;
+        blocking::settle(slf.py(), store, End::Head)?;
+        // Asked first: what was put before it was shut down is there by then.
+        let shut_down = store.is_closed();
+        match attempt(store, &mut scratch.bytes)? {
+            None if shut_down => Err(error::queue_shut_down(slf.py())),
+            taken => Ok(taken),
+        }
+    };
+    let waited = blocking::wait(slf.py(), patience, look, |deadline| store.wait_for_item(deadline));
+    Ok(waited?.done())
+}
+
+fn decoded<'py>(
+    slf: &Bound<'py, PyQueueBase>,
+    taken: Option<Taken>,
+    scratch: &mut Scratch,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     let policy = slf.get().policy();
     Ok(match taken {
         Some(Taken::Message(message)) => Some(codec::decode(slf.py(), message, policy, scratch)?),

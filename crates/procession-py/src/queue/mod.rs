@@ -137,6 +137,26 @@ impl PyQueueBase {
         }
     }
 
+    /// Returns the object that get would return, and leaves it where it is: for an object that is
+    /// taken at the same moment by another, that is history.
+    ///
+    /// If the queue is empty and block is true, waits for one, at most timeout seconds; then raises
+    /// queue.Empty.
+    #[pyo3(signature = (block=None, timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn peek<'py>(slf: &Bound<'py, Self>, block: Arg, timeout: Arg) -> PyResult<Bound<'py, PyAny>> {
+        let queue = Self::open(slf)?;
+        let patience = slf.get().patience(block, timeout)?;
+        match get::peek_one(slf, &queue, patience)? {
+            Some(object) => Ok(object),
+            None => Err(error::empty(slf.py())),
+        }
+    }
+
+    /// The same as peek(False).
+    fn peek_nowait<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.call_method1(intern!(slf.py(), "peek"), (false,))
+    }
+
     /// The same as put(obj, False).
     fn put_nowait<'py>(
         slf: &Bound<'py, Self>,
@@ -255,6 +275,12 @@ impl PyQueueBase {
             left.clear();
         }
         Ok(())
+    }
+
+    /// Whether it was shut down, by any process.
+    #[getter]
+    fn _is_shut_down(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.held(py)?.is_closed())
     }
 
     /// An object that keeps the queue alive while it is referenced.

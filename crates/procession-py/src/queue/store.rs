@@ -7,12 +7,12 @@ use std::num::NonZeroU64;
 use std::os::fd::RawFd;
 use std::time::Instant;
 
-use procession::collections::{Copied, Datum, OfferError};
+use procession::collections::Copied;
 use procession::{
-    ArenaError, Awaited, End, Family, HandleError, Lease, RawLifoQueue, RawQueue, Received, Spot,
-    Wait,
+    ArenaError, Awaited, End, Family, HandleError, Lease, RawLifoQueue, RawPriorityQueue, RawQueue,
+    Received, Spot, Wait,
 };
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyNotImplementedError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::blocking::Ends;
@@ -23,17 +23,19 @@ use crate::error::Raise;
 pub(crate) enum Order {
     Fifo,
     Lifo,
+    Priority,
 }
 
 impl Order {
     /// All of them, those first that are opened most.
-    const ALL: [Self; 2] = [Self::Fifo, Self::Lifo];
+    const ALL: [Self; 3] = [Self::Fifo, Self::Lifo, Self::Priority];
 
     /// By the name that `_create` is given.
     pub(crate) fn named(name: &str) -> PyResult<Self> {
         Ok(match name {
             "fifo" => Self::Fifo,
             "lifo" => Self::Lifo,
+            "priority" => Self::Priority,
             _ => return Err(PyValueError::new_err(format!("no order of a queue: {name}"))),
         })
     }
@@ -44,6 +46,7 @@ impl Order {
 pub(crate) enum Store {
     Fifo(RawQueue),
     Lifo(RawLifoQueue),
+    Priority(RawPriorityQueue),
 }
 
 /// The same call of whichever it is.
@@ -52,6 +55,7 @@ macro_rules! each {
         match $store {
             Store::Fifo($queue) => $call,
             Store::Lifo($queue) => $call,
+            Store::Priority($queue) => $call,
         }
     };
 }
@@ -67,6 +71,9 @@ impl Store {
             Order::Fifo => Self::Fifo(RawQueue::create(family, capacity)?),
             // Heedless: an operation waits for others' claims without the interpreter, in `settle`.
             Order::Lifo => Self::Lifo(RawLifoQueue::create(family, capacity)?.heedless()),
+            Order::Priority => {
+                Self::Priority(RawPriorityQueue::create(family, capacity)?.heedless())
+            }
         })
     }
 
@@ -77,6 +84,9 @@ impl Store {
             found = match order {
                 Order::Fifo => RawQueue::from_handle(handle).map(Self::Fifo),
                 Order::Lifo => RawLifoQueue::from_handle(handle).map(|q| Self::Lifo(q.heedless())),
+                Order::Priority => {
+                    RawPriorityQueue::from_handle(handle).map(|q| Self::Priority(q.heedless()))
+                }
             };
             if !matches!(found, Err(HandleError::Malformed)) {
                 break; // or it is a queue of another order
@@ -143,6 +153,7 @@ impl Store {
         match self {
             Self::Fifo(queue) => queue.done(),
             Self::Lifo(queue) => queue.done().map_err(Raise::raise)?,
+            Self::Priority(queue) => queue.done().map_err(Raise::raise)?,
         }
         .map_err(Raise::raise)
     }
@@ -151,7 +162,9 @@ impl Store {
     pub(super) fn bell(&self) -> PyResult<RawFd> {
         match self {
             Self::Fifo(queue) => queue.bell().map_err(Raise::raise),
-            Self::Lifo(_) => Err(PyOSError::new_err("a queue of this order has no descriptor")),
+            Self::Lifo(_) | Self::Priority(_) => {
+                Err(PyOSError::new_err("a queue of this order has no descriptor"))
+            }
         }
     }
 
@@ -165,17 +178,11 @@ impl Store {
 impl Ends for Store {
     #[inline]
     fn is_stuck(&self, end: End) -> bool {
-        match self {
-            Self::Fifo(queue) => queue.is_stuck(end),
-            Self::Lifo(queue) => queue.is_stuck(),
-        }
+        each!(self, queue => Ends::is_stuck(queue, end))
     }
 
     fn settle(&self, end: End) -> Result<(), ArenaError> {
-        match self {
-            Self::Fifo(queue) => queue.settle(end),
-            Self::Lifo(queue) => queue.settle(),
-        }
+        each!(self, queue => Ends::settle(queue, end))
     }
 }
 
@@ -194,18 +201,20 @@ impl Store {
         match self {
             Self::Fifo(queue) => Ok(queue.try_get(bytes)?.map(Taken::Message)),
             Self::Lifo(queue) => Ok(queue.try_get(bytes)?.map(stored)),
+            Self::Priority(queue) => Ok(queue.try_get(bytes)?.map(stored)),
         }
     }
 }
 
 impl Store {
-    /// Puts a value where values are stored, if there is room.
-    #[inline]
-    pub(super) fn offer(&self, value: &Datum<'_>) -> Result<(), OfferError> {
-        match self {
-            Self::Fifo(_) => unreachable!("a ring carries messages"),
-            Self::Lifo(queue) => queue.try_put(value),
-        }
+    /// Copies what would be taken next, if there is something.
+    pub(super) fn try_peek(&self, bytes: &mut Vec<u8>) -> PyResult<Option<Taken>> {
+        let found = match self {
+            Self::Fifo(_) => return Err(PyNotImplementedError::new_err("peek")),
+            Self::Lifo(queue) => queue.peek(bytes),
+            Self::Priority(queue) => queue.peek(bytes),
+        };
+        Ok(found.map_err(Raise::raise)?.map(stored))
     }
 }
 

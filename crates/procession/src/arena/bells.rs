@@ -14,7 +14,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use super::blocks::owned;
 use super::family::Inner;
-use super::layout::{Desc, Object, PAGE};
+use super::layout::{CLOSED, Desc, Object, PAGE};
 use super::objects::ObjectId;
 use super::redo::set;
 use crate::error::ArenaError;
@@ -201,7 +201,7 @@ impl Inner {
         if slot.bells.load(Ordering::SeqCst) != 0 {
             self.ring_all(slot, id, &mut bells, me)?;
         }
-        slot.closed.store(1, Ordering::SeqCst);
+        slot.closed.fetch_max(CLOSED, Ordering::SeqCst);
         Ok(())
     }
 

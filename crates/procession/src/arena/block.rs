@@ -119,6 +119,22 @@ impl Block {
         })
     }
 
+    /// Copies the bytes of another block, of the same length, that nobody changes meanwhile.
+    pub(crate) fn copy(&mut self, view: &View) {
+        assert!(view.len == self.len as u64, "{} bytes for {}", view.len, self.len);
+        // SAFETY: both are mapped, the view as long as it lives, and of that length; two blocks do not
+        // overlap.
+        unsafe { ptr::copy_nonoverlapping(view.ptr.as_ptr(), self.ptr.as_ptr(), self.len) };
+    }
+
+    /// The same as one that was received: a fork makes it private.
+    pub(crate) fn into_received(mut self) -> Block {
+        let kept = Kept { ptr: self.ptr, len: self.len as u64, private: false, entry: 0 };
+        self.inner.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(self.at, kept);
+        self.origin = Origin::Received;
+        self
+    }
+
     fn is_received(&self) -> bool {
         self.origin == Origin::Received
     }
@@ -271,6 +287,20 @@ fn unmap_block(ptr: NonNull<u8>, len: u64) {
     }
 }
 
+/// A message's block as one sees it who does not have it. Its bytes may be read under the lock of the
+/// queue's head while the message is the next one, and never after.
+#[derive(Debug)]
+pub(crate) struct View {
+    ptr: NonNull<u8>,
+    len: u64,
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        unmap_block(self.ptr, self.len);
+    }
+}
+
 /// Frees a block whose making failed half-way.
 struct Unfinished {
     inner: &'static Inner,
@@ -291,6 +321,11 @@ impl Inner {
         } else {
             self.map.ptr(at, len)
         }
+    }
+
+    /// A view of a block that was checked.
+    pub(crate) fn view(&self, block: BlockRef) -> Result<View, ArenaError> {
+        Ok(View { ptr: self.map_block(block.at, block.len)?, len: block.len })
     }
 
     /// Checks what a record says of a block: it begins where a block may, and fits.

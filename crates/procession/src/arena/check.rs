@@ -101,7 +101,7 @@ impl Family {
             arena_bytes: header.backed.load(Ordering::Relaxed),
             idle_bytes: header.idle.load(Ordering::Relaxed),
             limit: self.memory_limit(),
-            queues: count(Kind::Queue) + count(Kind::Lifo) + count(Kind::Priority),
+            queues: Kind::QUEUES.into_iter().map(count).sum(),
             pipes: count(Kind::Pipe),
             primitives: Kind::PRIMITIVES.into_iter().map(count).sum(),
             collections: count(Kind::Dict) + count(Kind::List),

@@ -169,7 +169,7 @@ pub(crate) struct Object {
     pub(crate) reaper: AtomicU64,
     /// How much may be in it: messages and bytes; 0: no bound.
     pub(crate) capacity: [AtomicU64; 2],
-    /// 1: no more puts.
+    /// [`CLOSED`]: no more puts; [`CUT`]: and what was in it is dropped.
     pub(crate) closed: AtomicU64,
     /// What it is: see `objects.rs`.
     pub(crate) kind: AtomicU64,
@@ -196,7 +196,9 @@ pub(crate) struct Object {
     /// A pool's: the worker that is taking a task just now, plus one. Written under the head lock.
     pub(crate) claimant: AtomicU32,
     pub(crate) head: Head,
-    pad6: [AtomicU64; 8],
+    /// Of a queue that is cut: how many messages had been taken; all others count as never put.
+    pub(crate) cut: AtomicU64,
+    pad6: [AtomicU64; 7],
     /// Messages reported as done.
     pub(crate) done: AtomicU64,
     pad7: [AtomicU64; 15],
@@ -219,6 +221,10 @@ const _: () = {
     assert!(offset_of!(Object, items) == 64);
     assert!(offset_of!(Object, bells) == 80);
 };
+
+/// Values of [`Object::closed`].
+pub(crate) const CLOSED: u64 = 1;
+pub(crate) const CUT: u64 = 2;
 
 /// Where the tables of a file of a given size begin.
 #[derive(Debug, Clone, Copy)]

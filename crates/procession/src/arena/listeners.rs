@@ -70,7 +70,7 @@ struct Table {
 // SAFETY: atomics only, `repr(C)`.
 unsafe impl ShmSafe for Table {}
 
-const _: () = assert!(size_of::<Table>() % (8 * BUCKET) == 0);
+const _: () = assert!(size_of::<Table>().is_multiple_of(8 * BUCKET));
 
 pub(super) fn entry_of(door: usize, generation: u32) -> u64 {
     (door as u64) << GENERATION_BITS | u64::from(generation & GENERATIONS)

@@ -12,7 +12,7 @@
 use std::mem::offset_of;
 
 use super::family::Inner;
-use super::layout::{Desc, Header, Object, PAGE, ShmSafe};
+use super::layout::{CUT, Desc, Header, Object, PAGE, ShmSafe};
 use super::map::corrupt;
 use super::redo::{ArenaGuard, set};
 use crate::error::ArenaError;
@@ -50,6 +50,8 @@ pub(crate) enum Kind {
     /// Queues that are stocks of blocks, and no rings: last in first out, and by priority.
     Lifo = 11,
     Priority = 12,
+    /// The same: first in first out, and what is taken by one who dies comes back.
+    Delivery = 13,
     /// A lock with a value, see `cell.rs`.
     Mutex = 14,
     /// The same, with readers.
@@ -66,7 +68,9 @@ impl Kind {
         Kind::Mutex,
         Kind::RwLock,
     ];
-    pub(crate) const STOCKS: [Kind; 4] = [Kind::Dict, Kind::List, Kind::Lifo, Kind::Priority];
+    pub(crate) const QUEUES: [Kind; 4] = [Kind::Queue, Kind::Lifo, Kind::Priority, Kind::Delivery];
+    pub(crate) const STOCKS: [Kind; 5] =
+        [Kind::Dict, Kind::List, Kind::Lifo, Kind::Priority, Kind::Delivery];
 }
 
 /// The name of an object: its slot, and which of the slot's lives is meant.
@@ -177,10 +181,10 @@ impl Inner {
         let id = ObjectId { index, generation };
         let mut sink = Vec::new();
         while slot.is_ring()
-            && let Some(message) = self.pop(slot, id, &mut sink)?
+            && let Some(message) = self.pop_left(slot, id, &mut sink)?
         {
             sink.clear();
-            self.free_left(&message.popped)?;
+            self.free_left(message.popped.left)?;
             if let Some(b) = message.popped.block {
                 self.desc(b.at)?.owner.store(super::blocks::owned(self.me()?), Ordering::Release);
                 self.free_block_into(b.at, dying)?;
@@ -285,8 +289,19 @@ impl Object {
         self.is(Kind::Mutex) || self.is(Kind::RwLock)
     }
 
+    /// Whether what is in it is dropped.
+    #[inline]
+    pub(crate) fn is_cut(&self) -> bool {
+        self.closed.load(Ordering::Acquire) >= CUT
+    }
+
+    /// How many messages were ever put, but for those that were dropped.
+    pub(crate) fn accepted(&self) -> u64 {
+        if self.is_cut() { self.cut.load(Ordering::Relaxed) } else { self.tail.count() }
+    }
+
     /// Messages in it, exact at an instant of the call.
     pub(crate) fn len(&self) -> u64 {
-        inspect::len(&self.head, &self.tail)
+        if self.is_cut() { 0 } else { inspect::len(&self.head, &self.tail) }
     }
 }

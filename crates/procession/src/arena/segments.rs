@@ -155,7 +155,12 @@ impl Inner {
 
     /// Checks that message `n` does give that block to the queue: a record that names another one
     /// would make two processes its owners, each of which may see its bytes as its own.
-    fn check_given(&self, block: BlockRef, id: ObjectId, n: u64) -> Result<(), ArenaError> {
+    pub(crate) fn check_given(
+        &self,
+        block: BlockRef,
+        id: ObjectId,
+        n: u64,
+    ) -> Result<(), ArenaError> {
         let desc = self.desc(block.at)?;
         let state = owner_of(desc.owner.load(Ordering::Acquire)).2;
         let given = (desc.queue.load(Ordering::Relaxed), desc.given.load(Ordering::Relaxed));
@@ -186,8 +191,8 @@ impl Inner {
     }
 
     /// Frees the segment that a pop left behind.
-    pub(crate) fn free_left(&self, popped: &Popped) -> Result<(), ArenaError> {
-        if let Some(left) = popped.left {
+    pub(crate) fn free_left(&self, left: Option<Cursor>) -> Result<(), ArenaError> {
+        if let Some(left) = left {
             self.desc(left.segment())?.owner.store(owned(self.me()?), Ordering::Release);
             self.free_block(left.segment())?;
             crash_point!("get.segment_freed");
@@ -252,10 +257,34 @@ impl Inner {
         id: ObjectId,
         out: &mut Vec<u8>,
     ) -> Result<Option<Taken>, ArenaError> {
+        self.pop_if(slot, id, out, || !slot.is_cut())
+    }
+
+    /// The same of a ring that may be cut: what is left there is nobody's.
+    pub(crate) fn pop_left(
+        &self,
+        slot: &Object,
+        id: ObjectId,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Taken>, ArenaError> {
+        self.pop_if(slot, id, out, || true)
+    }
+
+    #[inline]
+    fn pop_if(
+        &self,
+        slot: &Object,
+        id: ObjectId,
+        out: &mut Vec<u8>,
+        may: impl Fn() -> bool,
+    ) -> Result<Option<Taken>, ArenaError> {
         let me = self.me()?;
         let mem = RingMemory::new(self, slot, id, me);
         let held = slot.head_lock.lock(me, self);
         crash_point!("get.start");
+        if !may() {
+            return Ok(None);
+        }
         let popped = slot.head.pop(&mem, &slot.tail, out);
         drop(held);
         let Some(popped) = popped? else {

@@ -5,8 +5,9 @@
 
 use super::blocks::{OWNED, TRANSIT, owner_of};
 use super::family::Inner;
+use super::layout::stock::{LOOKED, StockSlot};
 use super::layout::{Object, PAGE};
-use super::objects::{DYING, LIVE, ObjectId};
+use super::objects::{DYING, Kind, LIVE, ObjectId};
 use super::participants::{ALIVE, EMBRYO, FREE, SWEPT, pack, unpack};
 use crate::error::ArenaError;
 use crate::lock::Serial;
@@ -80,8 +81,24 @@ impl Inner {
             self.recount()?;
             slot.state.store(pack(dead, FREE), Ordering::Release);
             crash_point!("sweep.slot_freed");
+            self.hasten_deliveries()?;
         }
         let _ = slot.sweeper.compare_exchange(me, 0, Ordering::AcqRel, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Who waits at a queue that delivers again looks at once what the dead one had taken. Without this it
+    /// does so a little later.
+    fn hasten_deliveries(&self) -> Result<(), ArenaError> {
+        for index in 0..self.header().objects_used.load(Ordering::Acquire) as u32 {
+            let object = self.object(index)?;
+            if object.is(Kind::Delivery) && object.life().1 == LIVE {
+                let slot: &StockSlot = self.overlay(index)?;
+                slot.root(LOOKED).store(0, Ordering::Relaxed);
+                slot.change.wake_all(&self.ringing());
+                slot.all_done.wake_all(&self.ringing());
+            }
+        }
         Ok(())
     }
 

@@ -71,6 +71,15 @@ pub(crate) fn pack<T: Serialize>(
     }
 }
 
+/// Appends a value as a message without a block; false, and `bytes` are without meaning from where they
+/// ended, if it can't be one.
+#[inline]
+pub(crate) fn pack_inline<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> bool {
+    let start = bytes.len();
+    let (encoded, leases) = travel::collect(|| codec::encode_into(bytes, value));
+    encoded.is_ok() && leases.is_empty() && bytes.len() - start <= INLINE_MAX
+}
+
 /// The value of a message, whose block counts the handles inside until they have counted themselves.
 #[inline]
 pub(crate) fn unpack<T: DeserializeOwned>(

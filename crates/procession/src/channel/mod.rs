@@ -1,9 +1,11 @@
 //! One direction of messages: a ring in the arena with its locks, its life and its waiting. What a
 //! queue and each direction of a pipe are made of.
 
+mod batch;
 pub(crate) mod carrier;
 pub(crate) mod iter;
 pub(crate) mod message;
+mod peek;
 pub(crate) mod scratch;
 mod waiting;
 
@@ -21,6 +23,7 @@ use crate::arena::lease::{self, Lease};
 use crate::arena::objects::{Kind, ObjectId};
 use crate::arena::segments::{RingMemory, Taken};
 use crate::error::{ArenaError, HandleError};
+use crate::lock::Serial;
 use crate::ring::fifo::{Cursor, INLINE_MAX, Limits, PREFIX_MAX, PushError, Record};
 use crate::ring::inspect;
 use crate::sys::atomic::Ordering;
@@ -103,6 +106,10 @@ impl Channel {
 
     pub(crate) fn handle(&self) -> Vec<u8> {
         crate::handle::encode(&self.lease)
+    }
+
+    fn memory(&self, me: Serial) -> RingMemory<'static> {
+        RingMemory::new(self.inner(), self.slot(), self.id(), me)
     }
 
     #[inline]
@@ -240,20 +247,43 @@ impl Channel {
     /// Makes a message that was taken out this process's own.
     #[inline]
     fn received(&self, taken: &Taken) -> Result<Received, ArenaError> {
-        let (inner, slot) = (self.inner(), self.slot());
+        let inner = self.inner();
         let popped = taken.popped;
         let block = match (popped.block, taken.mapped) {
             (Some(b), Some(ptr)) => Some(Block::received(inner, b, ptr)?),
             _ => None,
         };
         crash_point!("get.block_owned");
-        if self.is_bounded() {
-            slot.room.wake_one_unlocked(&inner.ringing());
-        }
+        self.wake_for_room();
         if popped.left.is_some() {
-            inner.free_left(&popped)?;
+            inner.free_left(popped.left)?;
         }
         Ok(Received { kind: popped.kind, block })
+    }
+
+    /// Gives back the memory of what is in a ring that is cut.
+    pub(crate) fn drop_rest(&self) -> Result<(), ArenaError> {
+        let mut sink = Vec::new();
+        while let Some(taken) = self.inner().pop_left(self.slot(), self.id(), &mut sink)? {
+            sink.clear();
+            drop(self.received(&taken)?);
+        }
+        Ok(())
+    }
+
+    /// Something was taken out, and the lock released.
+    #[inline]
+    fn wake_for_room(&self) {
+        if !self.is_bounded() {
+            return;
+        }
+        let (slot, limits) = (self.slot(), self.limits);
+        if limits.bytes != 0 && slot.is(Kind::Queue) {
+            // What is room for one may be too little for another: all look.
+            slot.room.wake_all(&self.inner().ringing());
+        } else {
+            slot.room.wake_one_unlocked(&self.inner().ringing());
+        }
     }
 
     #[inline]
@@ -274,6 +304,11 @@ impl Channel {
 
     pub(crate) fn len(&self) -> u64 {
         self.slot().len()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        let slot = self.slot();
+        if slot.is_cut() { 0 } else { inspect::bytes(&slot.head, &slot.tail) }
     }
 }
 

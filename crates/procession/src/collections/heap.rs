@@ -237,6 +237,17 @@ impl Ref {
         if len < PINNED_MIN { Ok(None) } else { step.pin(self.at(), len) }
     }
 
+    /// How many bytes there are.
+    #[inline]
+    pub(super) fn len(self, step: &Step) -> Result<u64, ArenaError> {
+        match self.tag() {
+            TINY => Ok(self.0 >> 3 & 31),
+            SMALL => Ok(self.record(step)?.1),
+            LARGE => self.large_len(step),
+            _ => Err(step.corrupt("a ref")),
+        }
+    }
+
     fn large_len(self, step: &Step) -> Result<u64, ArenaError> {
         let desc = step.inner.stocked(self.at(), step.id)?;
         let len = desc.len.load(Ordering::Relaxed);

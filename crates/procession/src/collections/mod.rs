@@ -23,6 +23,7 @@
 //! a signal that has interrupted another one.
 
 mod claim;
+mod delivery;
 mod dict;
 mod heap;
 mod lifo;
@@ -33,6 +34,7 @@ mod stock;
 mod typed;
 
 pub use claim::Claim;
+pub use delivery::{InFlight, NotInFlight, RawDeliveryQueue, Ticket};
 pub use dict::{AddError, Batch, FindError, Glimpse, Item, Key, OPAQUE, RawDict};
 pub use heap::Datum;
 pub use lifo::RawLifoQueue;

@@ -14,6 +14,7 @@ use crate::channel::message::{self, Patience};
 use crate::channel::scratch::Scratch;
 use crate::codec;
 use crate::error::{ArenaError, GetError, PutError};
+use crate::ring::fifo::weight;
 use crate::task::{Key, Source, Waiter, Way, What};
 use crate::wait::Futex;
 
@@ -104,7 +105,8 @@ impl RawQueue {
         inline: &[u8],
         mut block: Option<Block>,
     ) -> Result<(), Refused> {
-        let mut waiter = Waiter::new(Room(self));
+        let weight = weight(inline.len(), block.as_ref().map_or(0, Block::len));
+        let mut waiter = Waiter::new(Room(self, weight));
         let put = poll_fn(|cx| {
             waiter.poll(cx, || match self.offer(kind, inline, block.take()) {
                 Err(Refused::Full(back)) => {
@@ -167,23 +169,24 @@ impl Source for Items<'_> {
     }
 }
 
-struct Room<'a>(&'a RawQueue);
+/// Room for so much.
+struct Room<'a>(&'a RawQueue, u64);
 
 impl Source for Room<'_> {
     fn key(&self) -> Key {
-        self.0.key(What::Room(0))
+        self.0.key(What::Room(self.1))
     }
 
     fn way(&self) -> Result<Way, ArenaError> {
-        let queue = self.0.clone();
+        let (queue, weight) = (self.0.clone(), self.1);
         Ok(Way::Sleep(Box::new(move || {
-            let _ = queue.wait_for_room(None);
-            Room(&queue).is_ready()
+            let _ = queue.wait_for_weight(weight, None);
+            Room(&queue, weight).is_ready()
         })))
     }
 
     fn is_ready(&self) -> bool {
-        self.0.has_room() || self.0.is_closed()
+        self.0.channel.has_room(self.1) || self.0.is_closed()
     }
 
     fn prepare(&self) -> Result<bool, ArenaError> {

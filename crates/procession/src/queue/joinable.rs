@@ -1,5 +1,6 @@
 //! A queue whose work can be waited for.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -81,6 +82,17 @@ impl<T> JoinableQueue<T> {
     /// [`ArenaError::Full`] if there is no memory.
     pub fn bounded_in(family: Family, capacity: u64) -> Result<JoinableQueue<T>, ArenaError> {
         Queue::bounded_in(family, capacity).map(JoinableQueue)
+    }
+
+    /// A queue of at most so many values, and so many bytes: see [`Queue::bounded_by`].
+    ///
+    /// # Errors
+    /// As [`Queue::unbounded`].
+    pub fn bounded_by(
+        messages: Option<NonZeroU64>,
+        bytes: Option<NonZeroU64>,
+    ) -> Result<JoinableQueue<T>, HandleError> {
+        Queue::bounded_by(messages, bytes).map(JoinableQueue)
     }
 
     /// Opens the queue that a handle names: see [`Queue::from_handle`].
@@ -230,6 +242,25 @@ impl<T> JoinableQueue<T> {
     pub fn close(&self) {
         self.0.close();
     }
+
+    /// Closes the queue and drops what is in it, which is not waited for: see [`RawQueue::shut_down_now`].
+    ///
+    /// # Errors
+    /// [`ArenaError`] if the arena is damaged.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let jobs = procession::JoinableQueue::unbounded()?;
+    /// jobs.put_slice(&[1, 2])?;
+    /// jobs.get()?;
+    /// jobs.shut_down_now()?;
+    /// assert_eq!(jobs.unfinished(), 1); // the one that was taken
+    /// # Ok(()) }
+    /// ```
+    pub fn shut_down_now(&self) -> Result<(), ArenaError> {
+        self.0.shut_down_now()
+    }
 }
 
 impl<T> From<RawQueue> for JoinableQueue<T> {
@@ -278,6 +309,14 @@ impl<T: Serialize> JoinableQueue<T> {
         self.0.put_deadline(value, deadline)
     }
 
+    /// Puts all values of a slice, many under one lock: see [`Queue::put_slice`].
+    ///
+    /// # Errors
+    /// As [`Queue::put_slice`].
+    pub fn put_slice(&self, values: &[T]) -> Result<(), PutError<usize>> {
+        self.0.put_slice(values)
+    }
+
     /// Puts all values in order: see [`Queue::put_many`].
     ///
     /// # Errors
@@ -294,6 +333,38 @@ impl<T: DeserializeOwned> JoinableQueue<T> {
     /// As [`Queue::get_many`].
     pub fn get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
         self.0.get_many(max)
+    }
+
+    /// A copy of the oldest value, which stays; waits while the queue is empty.
+    ///
+    /// # Errors
+    /// As [`Queue::peek`].
+    pub fn peek(&self) -> Result<T, GetError> {
+        self.0.peek()
+    }
+
+    /// A copy of the oldest value, if there is one.
+    ///
+    /// # Errors
+    /// As [`Queue::try_peek`].
+    pub fn try_peek(&self) -> Result<T, GetError> {
+        self.0.try_peek()
+    }
+
+    /// A copy of the oldest value; waits at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Queue::try_peek`].
+    pub fn peek_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+        self.0.peek_timeout(timeout)
+    }
+
+    /// A copy of the oldest value; waits until `deadline`.
+    ///
+    /// # Errors
+    /// As [`Queue::try_peek`].
+    pub fn peek_deadline(&self, deadline: Instant) -> Result<T, GetError> {
+        self.0.peek_deadline(deadline)
     }
 
     /// Takes the oldest value; waits until `deadline`.

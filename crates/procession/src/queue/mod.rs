@@ -19,7 +19,10 @@
 
 #[cfg(all(feature = "async", not(loom)))]
 mod asynchronous;
+mod batch;
+mod end;
 mod joinable;
+mod many;
 mod raw;
 mod typed;
 mod waiting;

@@ -2,16 +2,21 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::sync::MutexGuard;
 
+use crate::arena::bells::Bells;
 use crate::arena::block::Block;
 use crate::arena::family::Family;
 use crate::arena::lease::Lease;
 use crate::arena::objects::Kind;
 use crate::channel::{Channel, Received, Refusal};
 use crate::error::{ArenaError, HandleError};
-use crate::ring::fifo::{INLINE_MAX, Limits, Record};
+use crate::ring::fifo::{Cursor, INLINE_MAX, Limits, PushError, Record};
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
+
+/// What a message of no bytes weighs.
+pub(super) const SMALLEST: u64 = 8;
 
 /// A put did not happen; the block comes back.
 #[derive(Debug)]
@@ -75,7 +80,32 @@ impl RawQueue {
     /// # Ok(()) }
     /// ```
     pub fn create(family: Family, capacity: Option<NonZeroU64>) -> Result<RawQueue, ArenaError> {
-        let limits = Limits { messages: capacity.map_or(0, NonZeroU64::get), bytes: 0 };
+        RawQueue::create_limited(family, capacity, None)
+    }
+
+    /// A new queue of so many messages, and so many bytes: of records, as they lie in the ring, and of
+    /// their blocks. A message that is larger than that may be in alone.
+    ///
+    /// # Errors
+    /// [`ArenaError::Full`] if there is no memory.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawQueue};
+    /// let bytes = std::num::NonZeroU64::new(100);
+    /// let q = RawQueue::create_limited(Family::current()?, None, bytes)?;
+    /// q.try_put(1, &[0; 60], None).unwrap();
+    /// assert!(q.try_put(1, &[0; 60], None).is_err());
+    /// # Ok(()) }
+    /// ```
+    pub fn create_limited(
+        family: Family,
+        messages: Option<NonZeroU64>,
+        bytes: Option<NonZeroU64>,
+    ) -> Result<RawQueue, ArenaError> {
+        let [messages, bytes] = [messages, bytes].map(|most| most.map_or(0, NonZeroU64::get));
+        let limits = Limits { messages, bytes };
         Ok(RawQueue { channel: Channel::create(family, Kind::Queue, limits)? })
     }
 
@@ -176,29 +206,56 @@ impl RawQueue {
         if let Some(b) = block {
             b.given_away();
         }
-        crash_point!("put.unlocked");
-        self.channel.slot().items.wake_one_unlocked(&self.channel.inner().ringing());
+        self.was_put();
         Ok(())
     }
 
     #[inline]
     fn push(&self, record: &Record<'_>) -> Result<u64, Refusal> {
+        self.with_bells(|fresh, bells| self.channel.push(record, fresh, || self.admit(bells)))
+    }
+
+    /// Calls `push`, until it needs no further segment, with this process's lock on its bells, which comes
+    /// before the tail lock.
+    #[inline]
+    pub(super) fn with_bells(
+        &self,
+        mut push: impl FnMut(
+            &mut Option<Cursor>,
+            &mut Option<MutexGuard<'_, Bells>>,
+        ) -> Result<u64, PushError<Refusal>>,
+    ) -> Result<u64, Refusal> {
         let (inner, slot) = (self.channel.inner(), self.channel.slot());
         self.channel.with_segments(|fresh| {
-            // This process's lock on its bells comes before the tail lock.
             let bells = slot.bells.load(Ordering::Relaxed) != 0;
-            let mut bells = if bells { Some(inner.bells()) } else { None };
-            self.channel.push(record, fresh, || {
-                if slot.closed.load(Ordering::Relaxed) != 0 {
-                    return Err(Refusal::Stopped);
-                }
-                if slot.bells.load(Ordering::Relaxed) != 0 {
-                    let bells = bells.as_mut().ok_or(Refusal::Again)?;
-                    inner.ring_all(slot, self.channel.id(), bells, inner.me()?)?;
-                }
-                Ok(())
-            })
+            push(fresh, &mut if bells { Some(inner.bells()) } else { None })
         })
+    }
+
+    /// Under the tail lock, before anything is published.
+    #[inline]
+    pub(super) fn admit(&self, bells: &mut Option<MutexGuard<'_, Bells>>) -> Result<(), Refusal> {
+        let (inner, slot) = (self.channel.inner(), self.channel.slot());
+        if slot.closed.load(Ordering::Relaxed) != 0 {
+            return Err(Refusal::Stopped);
+        }
+        if slot.bells.load(Ordering::Relaxed) != 0 {
+            let bells = bells.as_mut().ok_or(Refusal::Again)?;
+            inner.ring_all(slot, self.channel.id(), bells, inner.me()?)?;
+        }
+        Ok(())
+    }
+
+    /// Something was put, and the lock released: wakes who waits for it, and the next one who waits for
+    /// room, if there is more.
+    #[inline]
+    pub(super) fn was_put(&self) {
+        crash_point!("put.unlocked");
+        let slot = self.channel.slot();
+        slot.items.wake_one_unlocked(&self.channel.inner().ringing());
+        if self.channel.is_bounded() && slot.room.has_sleepers() && self.has_room() {
+            slot.room.wake_one(&self.channel.inner().ringing());
+        }
     }
 
     /// Takes the oldest message, if there is one; `inline` gets its inline bytes.
@@ -218,18 +275,61 @@ impl RawQueue {
     #[inline]
     pub fn try_get(&self, inline: &mut Vec<u8>) -> Result<Option<Received>, ArenaError> {
         let received = self.channel.pop(inline)?;
-        let slot = self.channel.slot();
-        if received.is_some() && slot.items.has_sleepers() && self.channel.has_items() {
-            slot.items.wake_one(&self.channel.inner().ringing()); // there is work for one more
+        if received.is_some() {
+            self.pass_on();
         }
-        if slot.bells.load(Ordering::Relaxed) != 0 {
-            self.channel.inner().quiet_bell(slot, self.channel.id())?;
-        }
+        self.quiet_bell()?;
         Ok(received)
     }
 
+    /// A copy of the oldest message, if there is one, which stays where it is; `inline` gets its inline
+    /// bytes. Its block is a copy, too, and a block for itself.
+    ///
+    /// Who takes messages waits no longer than the bytes of a block take to be copied.
+    ///
+    /// # Errors
+    /// [`ArenaError`] if there is no memory for the copy, or the arena is damaged.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawQueue};
+    /// let q = RawQueue::create(Family::current()?, None)?;
+    /// q.try_put(1, b"first", None).unwrap();
+    /// let mut bytes = Vec::new();
+    /// assert!(q.peek(&mut bytes)?.is_some());
+    /// assert_eq!(bytes, b"first");
+    /// assert_eq!(q.len(), 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn peek(&self, inline: &mut Vec<u8>) -> Result<Option<Received>, ArenaError> {
+        let seen = self.channel.peek(inline);
+        // Who was woken for it, and only looks at it, does not keep it from others.
+        self.pass_on();
+        seen
+    }
+
+    /// There is work for one more.
+    #[inline]
+    pub(super) fn pass_on(&self) {
+        let items = &self.channel.slot().items;
+        if items.has_sleepers() && self.channel.has_items() {
+            items.wake_one(&self.channel.inner().ringing());
+        }
+    }
+
+    #[inline]
+    pub(super) fn quiet_bell(&self) -> Result<(), ArenaError> {
+        let slot = self.channel.slot();
+        if slot.bells.load(Ordering::Relaxed) != 0 {
+            self.channel.inner().quiet_bell(slot, self.channel.id())?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for the smallest message.
     pub(super) fn has_room(&self) -> bool {
-        self.channel.has_room(0)
+        self.channel.has_room(SMALLEST)
     }
 
     /// How many messages are in the queue: exact at an instant of the call.
@@ -289,43 +389,33 @@ impl RawQueue {
         NonZeroU64::new(self.channel.limits.messages)
     }
 
-    /// Closes the queue for all processes: puts fail, gets take what is left. Wakes all who wait.
+    /// How many bytes it may hold, see [`RawQueue::create_limited`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawQueue};
+    /// assert_eq!(RawQueue::create(Family::current()?, None)?.max_bytes(), None);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn max_bytes(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.channel.limits.bytes)
+    }
+
+    /// How many bytes are in it, as they count against that bound: exact while nobody changes it.
     ///
     /// # Examples
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use procession::{Family, RawQueue};
     /// let q = RawQueue::create(Family::current()?, None)?;
-    /// q.close();
-    /// assert!(q.is_closed() && q.try_put(1, b"", None).is_err());
-    /// # Ok(()) }
-    /// ```
-    pub fn close(&self) {
-        let (inner, slot) = (self.channel.inner(), self.channel.slot());
-        let has_bells = || slot.bells.load(Ordering::SeqCst) != 0;
-        // Without bells it is one store. Who makes one meanwhile looks after that whether it is closed,
-        // or is seen here.
-        if !has_bells() {
-            slot.closed.store(1, Ordering::SeqCst);
-        }
-        if has_bells() && inner.close_ringing(slot, self.channel.id()).is_err() {
-            slot.closed.store(1, Ordering::SeqCst); // the arena is damaged
-        }
-        slot.items.wake_all(&inner.ringing());
-        slot.room.wake_all(&inner.ringing());
-    }
-
-    /// Whether [`RawQueue::close`] was called.
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use procession::{Family, RawQueue};
-    /// assert!(!RawQueue::create(Family::current()?, None)?.is_closed());
+    /// q.try_put(1, &[0; 60], None).unwrap();
+    /// assert_eq!(q.bytes(), 64);
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.channel.slot().closed.load(Ordering::Relaxed) != 0
+    pub fn bytes(&self) -> u64 {
+        self.channel.bytes()
     }
 }

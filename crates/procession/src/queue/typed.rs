@@ -405,33 +405,4 @@ impl<T: DeserializeOwned> Queue<T> {
     pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
         message::get(&self.raw, Patience::Until(deadline))
     }
-
-    /// Takes at least one value, waiting for it, and at most `max` that are there.
-    ///
-    /// # Errors
-    /// As [`Queue::get`] for the first; an error at a later one ends the batch and is left for the
-    /// next call, except that a message which does not decode is lost with its error.
-    ///
-    /// # Examples
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let q = procession::Queue::unbounded()?;
-    /// q.put_many([1, 2, 3])?;
-    /// assert_eq!(q.get_many(2)?, [1, 2]);
-    /// # Ok(()) }
-    /// ```
-    pub fn get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
-        let mut out = Vec::new();
-        if max == 0 {
-            return Ok(out);
-        }
-        out.push(self.get()?);
-        while out.len() < max {
-            match self.try_get() {
-                Ok(v) => out.push(v),
-                Err(_) => break,
-            }
-        }
-        Ok(out)
-    }
 }

@@ -3,13 +3,14 @@
 use std::os::fd::RawFd;
 use std::time::Instant;
 
-use super::raw::{RawQueue, TryPutError};
+use super::raw::{RawQueue, SMALLEST, TryPutError};
 use crate::arena::block::Block;
 use crate::arena::doorbell::{Awaited, Spot};
 use crate::arena::family::Family;
 use crate::channel::carrier::{Carrier, Refused};
 use crate::channel::{End, Received};
 use crate::error::{ArenaError, TooManyDone};
+use crate::ring::fifo::weight;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
 use crate::wait::{SLICE, Wait};
@@ -77,8 +78,28 @@ impl RawQueue {
     /// ```
     #[must_use]
     pub fn wait_for_room(&self, deadline: Option<Instant>) -> Wait {
-        self.channel.let_drain(0);
-        let ready = || self.has_room() || self.is_closed();
+        self.wait_for_weight(SMALLEST, deadline)
+    }
+
+    /// Waits until there may be room for a message with so many inline bytes and a block of that length,
+    /// or as [`RawQueue::wait_for_item`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawQueue, Wait};
+    /// let q = RawQueue::create(Family::current()?, None)?;
+    /// assert_eq!(q.wait_for_room_of(10, 1 << 20, None), Wait::Again);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn wait_for_room_of(&self, inline: usize, block: usize, deadline: Option<Instant>) -> Wait {
+        self.wait_for_weight(weight(inline, block), deadline)
+    }
+
+    pub(super) fn wait_for_weight(&self, weight: u64, deadline: Option<Instant>) -> Wait {
+        self.channel.let_drain(weight);
+        let ready = || self.channel.has_room(weight) || self.is_closed();
         self.channel.wait_for_room(deadline, SLICE, ready)
     }
 
@@ -118,7 +139,7 @@ impl RawQueue {
         let done = &self.channel.slot().done;
         let mut seen = done.load(Ordering::SeqCst);
         loop {
-            let put = self.channel.slot().tail.count();
+            let put = self.channel.slot().accepted();
             if seen >= put {
                 return Err(TooManyDone);
             }
@@ -149,7 +170,7 @@ impl RawQueue {
     pub fn unfinished(&self) -> u64 {
         // Done first: it never overtakes the puts.
         let done = self.channel.slot().done.load(Ordering::SeqCst);
-        self.channel.slot().tail.count().saturating_sub(done)
+        self.channel.slot().accepted().saturating_sub(done)
     }
 
     /// Where an event loop waits for something of this queue: see [`Doorbell`](crate::Doorbell).
@@ -223,8 +244,8 @@ impl Carrier for RawQueue {
         })
     }
 
-    fn await_room(&self, _inline: usize, _block: usize, deadline: Option<Instant>) -> Wait {
-        self.wait_for_room(deadline)
+    fn await_room(&self, inline: usize, block: usize, deadline: Option<Instant>) -> Wait {
+        self.wait_for_room_of(inline, block, deadline)
     }
 
     #[inline]

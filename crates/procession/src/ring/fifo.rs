@@ -28,7 +28,7 @@ pub(crate) const PREFIX_MAX: usize = 4 * 1024;
 
 const JUMP_SIZE: u64 = 16;
 pub(super) const JUMP_KIND: u32 = 0xf;
-const HAS_BLOCK: u32 = 1 << 4;
+pub(super) const HAS_BLOCK: u32 = 1 << 4;
 
 /// Header: `length << 8 | flags << 4 | kind`; a kind of 0 is none.
 fn header(kind: u8, len: usize, block: bool) -> u32 {
@@ -63,7 +63,7 @@ impl Cursor {
         Cursor(self.0 + (by << 8))
     }
     /// Room for `size` bytes and a jump behind them.
-    fn fits(self, size: u64) -> bool {
+    pub(super) fn fits(self, size: u64) -> bool {
         self.at() + size + JUMP_SIZE <= self.end()
     }
 }
@@ -153,12 +153,19 @@ impl Side {
     /// count sees all that came before.
     #[inline]
     fn commit(&self, n: u64, cursor: Cursor, size: u64) {
-        let (now, next) = ((n & 1) as usize, ((n + 1) & 1) as usize);
-        let bytes = self.bytes[now].load(Ordering::Relaxed).wrapping_add(size);
+        let bytes = self.bytes[(n & 1) as usize].load(Ordering::Relaxed).wrapping_add(size);
+        self.commit_to(n, 1, (cursor, bytes));
+    }
+
+    /// The commit of `k` messages, an odd number, from `n` on: the next one's place and all bytes
+    /// before it.
+    #[inline]
+    pub(super) fn commit_to(&self, n: u64, k: u64, (cursor, bytes): (Cursor, u64)) {
+        let next = ((n + k) & 1) as usize;
         self.bytes[next].store(bytes, Ordering::Relaxed);
         self.cursor[next].store(cursor.0, Ordering::Relaxed);
         crash_point!("ring.placed");
-        self.count.store(n + 1, Ordering::Release);
+        self.count.store(n + k, Ordering::Release);
     }
 }
 
@@ -211,7 +218,7 @@ impl Record<'_> {
     fn lead(&self) -> u64 {
         if self.block.is_some() { 24 } else { 4 }
     }
-    fn size(&self) -> u64 {
+    pub(super) fn size(&self) -> u64 {
         (self.lead() + self.inline.len() as u64).next_multiple_of(8)
     }
     /// What counts against [`Limits::bytes`]: the record and its block.
@@ -244,11 +251,23 @@ impl Tail {
     /// Whether there is no room for `weight` bytes more. Under the tail lock.
     #[inline]
     pub(crate) fn is_full(&self, head: &Head, limits: Limits, weight: u64) -> bool {
+        let n = self.count.load(Ordering::Relaxed);
+        let bytes = self.bytes[(n & 1) as usize].load(Ordering::Relaxed);
+        self.is_full_at((n, bytes), head, limits, weight)
+    }
+
+    /// The same where so many messages and bytes have passed, with those of a run that are not committed.
+    #[inline]
+    pub(super) fn is_full_at(
+        &self,
+        (n, bytes): (u64, u64),
+        head: &Head,
+        limits: Limits,
+        weight: u64,
+    ) -> bool {
         if limits == (Limits { messages: 0, bytes: 0 }) {
             return false;
         }
-        let n = self.count.load(Ordering::Relaxed);
-        let bytes = self.bytes[(n & 1) as usize].load(Ordering::Relaxed);
         let is_full = |count: u64, seen: u64| {
             let there = n.wrapping_sub(count);
             let after = bytes.wrapping_sub(seen).saturating_add(weight);
@@ -298,7 +317,7 @@ impl Tail {
     }
 
     #[cold]
-    fn next_segment<M: Memory>(
+    pub(super) fn next_segment<M: Memory>(
         mem: &M,
         head: &Head,
         n: u64,
@@ -334,7 +353,8 @@ impl Tail {
     }
 }
 
-fn write<M: Memory>(mem: &M, at: u64, record: &Record<'_>) -> Result<(), M::Error> {
+#[inline]
+pub(super) fn write<M: Memory>(mem: &M, at: u64, record: &Record<'_>) -> Result<(), M::Error> {
     let head = header(record.kind, record.inline.len(), record.block.is_some());
     // The first 8 bytes in one store: the header and up to 4 bytes of what follows it.
     let mut first = [0u8; 8];
@@ -399,6 +419,7 @@ impl Head {
     }
 }
 
+#[inline]
 pub(super) fn read<M: Memory>(
     mem: &M,
     cursor: Cursor,

@@ -22,6 +22,12 @@ pub(crate) fn len(head: &Head, tail: &Tail) -> u64 {
     }
 }
 
+/// The weight of all messages between the two: exact while they rest.
+pub(crate) fn bytes(head: &Head, tail: &Tail) -> u64 {
+    let gone = head.bytes();
+    tail.bytes().saturating_sub(gone)
+}
+
 /// Forgets the cursors of a ring that is being taken apart: the addresses of the words to clear.
 pub(crate) fn cursor_words<'a>(head: &'a Head, tail: &'a Tail) -> [&'a AtomicU64; 4] {
     [&head.cursor[0], &head.cursor[1], &tail.cursor[0], &tail.cursor[1]]

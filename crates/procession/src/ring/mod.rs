@@ -1,5 +1,6 @@
 //! The order of messages in shared memory.
 
+pub(crate) mod batch;
 pub(crate) mod fifo;
 #[cfg(not(loom))]
 pub(crate) mod inspect;

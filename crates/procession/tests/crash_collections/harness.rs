@@ -58,6 +58,8 @@ pub(super) trait Subject: Sized {
     fn state(&self) -> State;
     fn apply(&self, op: Self::Op, given: &Given);
     fn on_model(op: Self::Op, state: &mut State, handle: &[u8]);
+    /// What becomes of the state when who made the steps has ended.
+    fn when_ended(_: &mut State) {}
 }
 
 fn scenario<S: Subject>() -> &'static Scenario<S::Op> {
@@ -127,6 +129,7 @@ fn judge<S: Subject>(subject: &S, state: &State, ended: &[&Ended], given: &Given
             }
             next.push(state);
         }
+        next.iter_mut().for_each(S::when_ended);
         possible = next;
     }
     assert_eq!(subject.faults(), [""; 0]);

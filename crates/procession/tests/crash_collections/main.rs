@@ -9,13 +9,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod delivery;
 mod dict;
 mod harness;
 mod lifo;
 mod list;
 mod priority;
 
-use procession::{RawDict, RawLifoQueue, RawList, RawPriorityQueue};
+use procession::{RawDeliveryQueue, RawDict, RawLifoQueue, RawList, RawPriorityQueue};
 use support::{argument, role};
 
 #[test]
@@ -24,6 +25,7 @@ fn child() {
         (Some("worker"), "dict") => harness::child::<RawDict>(),
         (Some("worker"), "list") => harness::child::<RawList>(),
         (Some("worker"), "lifo") => harness::child::<RawLifoQueue>(),
+        (Some("worker"), "delivery") => harness::child::<RawDeliveryQueue>(),
         (Some("worker"), "priority") => harness::child::<RawPriorityQueue>(),
         _ => {}
     }
@@ -35,6 +37,7 @@ fn survivor() {
         (Some("survivor"), "dict") => harness::survivor::<RawDict>(),
         (Some("survivor"), "list") => harness::survivor::<RawList>(),
         (Some("survivor"), "lifo") => harness::survivor::<RawLifoQueue>(),
+        (Some("survivor"), "delivery") => harness::survivor::<RawDeliveryQueue>(),
         (Some("survivor"), "priority") => harness::survivor::<RawPriorityQueue>(),
         _ => {}
     }
@@ -58,4 +61,9 @@ fn lifo_queues_killed_everywhere() {
 #[test]
 fn priority_queues_killed_everywhere() {
     harness::killed_everywhere::<RawPriorityQueue>("priority");
+}
+
+#[test]
+fn delivery_queues_killed_everywhere() {
+    harness::killed_everywhere::<RawDeliveryQueue>("delivery");
 }

@@ -10,6 +10,9 @@ use crate::wait::WaitWord;
 
 /// Words that are the kind's own.
 pub(crate) const ROOTS: usize = 16;
+/// The root of a queue that delivers again that says when somebody last looked who is dead: 0, to have it
+/// done at once.
+pub(crate) const LOOKED: usize = 13;
 /// Changes that the slot's redo record has room for.
 pub(crate) const REDO: usize = 14;
 
