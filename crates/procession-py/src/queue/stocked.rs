@@ -38,6 +38,7 @@ pub(super) fn put(
         let value = value.datum(&scratch.bytes);
         let offered = match store {
             Store::Lifo(queue) => queue.try_put(&value),
+            Store::Delivery(queue) => queue.try_put(&value),
             Store::Priority(queue) => {
                 let key = has_key.then(|| scratch.order.as_bytes());
                 return put_in_order(slf, queue, key, obj, &value);
