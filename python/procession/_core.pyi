@@ -6,6 +6,9 @@ from typing import Any, Final, Generic, SupportsIndex, TypedDict, TypeVar, final
 
 from typing_extensions import Buffer, Self
 
+# ruff: noqa: F405
+from ._core_threads import *  # noqa: F403
+
 _T = TypeVar("_T")
 _KT = TypeVar("_KT")
 _VT = TypeVar("_VT")
@@ -35,7 +38,14 @@ __all__ = [
     "SemaphoreBase",
     "SharedBlock",
     "SharedMemoryBase",
+    "ShutDown",
     "SynchronizedBase",
+    "ThreadLifoQueue",
+    "ThreadPriorityQueue",
+    "ThreadQueue",
+    "ThreadQueueBase",
+    "ThreadQueueIterator",
+    "ThreadSimpleQueue",
     "Ticket",
     "Waiter",
     "WorkerBase",
@@ -103,7 +113,9 @@ class QueueBase(Generic[_T]):
     def _closed(self) -> bool: ...
     @property
     def _maxsize(self) -> int: ...
-    def _create(self, maxsize: int, order: str = "fifo") -> None: ...
+    @property
+    def _maxbytes(self) -> int: ...
+    def _create(self, maxsize: int, order: str = "fifo", maxbytes: int | None = None) -> None: ...
     def _attach(self, handle: bytes) -> None: ...
     def _refuse_pickle(self) -> None: ...
     @property

@@ -169,10 +169,15 @@ class Queue(_Shared):
     __doc__ = _docs.QUEUE
     _order = "fifo"
 
-    def __init__(self, maxsize=0, *, redeliver=False, ctx=None):
+    def __init__(self, maxsize=0, *, maxbytes=0, redeliver=False, ctx=None):
         if redeliver and self._order != "fifo":
             raise ValueError("redeliver=True is for queues whose oldest message is taken first")
-        self._create(maxsize, "delivery" if redeliver else self._order)
+        self._create(maxsize, "delivery" if redeliver else self._order, maxbytes)
+
+    @property
+    def maxbytes(self):
+        """How many bytes of encoded messages may be in the queue; 0: as many as memory allows."""
+        return self._maxbytes
 
     def get_delivery(self, block=True, timeout=None):
         """Takes the next message as a `Delivery`, which says when it is done. Waits as ``get``.

@@ -64,8 +64,15 @@ class _Shared(QueueBase[_T]):
 
 class Queue(_Shared[_T]):
     def __init__(
-        self, maxsize: int = 0, *, redeliver: bool = False, ctx: BaseContext | None = None
+        self,
+        maxsize: int = 0,
+        *,
+        maxbytes: int = 0,
+        redeliver: bool = False,
+        ctx: BaseContext | None = None,
     ) -> None: ...
+    @property
+    def maxbytes(self) -> int: ...
     def get_delivery(self, block: bool = True, timeout: float | None = None) -> Delivery[_T]: ...
     @property
     def redeliver(self) -> bool: ...

@@ -110,6 +110,7 @@ pub mod queue;
 pub mod sync;
 #[cfg(all(feature = "async", not(loom)))]
 mod task;
+pub mod threads;
 #[cfg(not(loom))]
 mod travel;
 
@@ -136,7 +137,7 @@ pub use collections::{
 #[cfg(not(loom))]
 pub use error::{
     ArenaError, FamilyError, GetError, HandleError, JoinError, PipeError, PutError, SpawnError,
-    TooManyDone,
+    TaskDoneError, TooManyDone,
 };
 #[cfg(not(loom))]
 pub use memory::RawMemory;
