@@ -450,7 +450,9 @@ try:
 except TypeError:
     say("another kind")
 """
-    assert Program(tmp_path, text).rest() == "another kind\n"
+    program = Program(tmp_path, text)
+    assert program.rest() == "another kind\n"
+    program.process.stdout.close()
 
 
 # ---------------------------------------------------------------- workers killed at random

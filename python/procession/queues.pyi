@@ -1,7 +1,7 @@
+from collections.abc import Iterator
 from queue import Empty as Empty
 from queue import Full as Full
 from types import GenericAlias
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from ._core import QueueBase

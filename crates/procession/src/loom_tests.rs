@@ -8,6 +8,7 @@
 //! that: those models are bounded by the number of preemptions, 2 unless `LOOM_MAX_PREEMPTIONS` says
 //! otherwise.
 
+mod listening;
 mod rwlock;
 mod words;
 

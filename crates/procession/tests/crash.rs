@@ -473,8 +473,9 @@ fn killed_while_being_born() {
 }
 
 /// Points of other objects: `crash_pipe.rs`, `crash_pool.rs`, `crash_sync.rs`, `crash_values.rs`,
-/// `crash_named.rs`, `crash_collections` and `memory.rs` kill there.
-const ELSEWHERE: [&str; 17] = [
+/// `crash_named.rs`, `crash_doorbell.rs`, `crash_collections` and `memory.rs` kill there.
+const ELSEWHERE: [&str; 18] = [
+    "door.",
     "bell.",
     "pipe.",
     "pool.",

@@ -257,8 +257,13 @@ fn as_a_model_says() {
                 }
                 1 | 2 => {
                     let all: Vec<_> = (0..=below(9)).map(|_| message(below(90))).collect();
-                    let ends: Vec<_> =
-                        all.iter().scan(0, |at, m| { *at += m.len(); Some(*at) }).collect();
+                    let ends: Vec<_> = all
+                        .iter()
+                        .scan(0, |at, m| {
+                            *at += m.len();
+                            Some(*at)
+                        })
+                        .collect();
                     let mut put = q.try_put_many(1, &all.concat(), &ends, 0).unwrap_or(0);
                     for m in all.into_iter().map(|m| (1, m)) {
                         if put == 0 {

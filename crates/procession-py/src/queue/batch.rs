@@ -199,7 +199,8 @@ fn get_some<'py>(
         let mut scratch = Scratch::take();
         blocking::settle(slf.py(), queue, End::Head)?;
         let codec::Buffers { bytes, ends, .. } = &mut *scratch;
-        let taken = queue.try_get_many(Kind::Plain as u8, most, bytes, ends).map_err(Raise::raise)?;
+        let taken =
+            queue.try_get_many(Kind::Plain as u8, most, bytes, ends).map_err(Raise::raise)?;
         match taken {
             None => return Ok(false),
             Some(0) => {}
