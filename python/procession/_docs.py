@@ -47,6 +47,9 @@ QUEUE = f"""Queue(maxsize=0): a queue of messages between the processes of one f
 
     It holds at most ``maxsize`` messages; 0 or less means as many as memory allows.
 {_COMMON}{_PUT_GET}
+    With ``redeliver=True`` a message that a process had taken, and not reported by ``task_done`` when
+    it died, comes back to the front, with a ``delivery_count``: see ``get_delivery``.
+
     Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Queue
 
     >>> import procession as mp
