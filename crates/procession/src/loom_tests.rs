@@ -9,6 +9,7 @@
 //! otherwise.
 
 mod rwlock;
+mod threads;
 mod words;
 
 use std::time::Duration;
