@@ -49,6 +49,9 @@ QUEUE = f"""Queue(maxsize=0, *, maxbytes=0): a queue of messages between the pro
     It holds at most ``maxsize`` messages, and ``maxbytes`` bytes of encoded messages; 0 or less
     means as many as memory allows. A message larger than ``maxbytes`` may be in alone.
 {_COMMON}{_PUT_GET}
+    With ``redeliver=True`` a message that a process had taken, and not reported by ``task_done`` when
+    it died, comes back to the front, with a ``delivery_count``: see ``get_delivery``.
+
     Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Queue
 
     >>> import procession as mp
