@@ -166,7 +166,7 @@ def __getattr__(name):
         if name in _CLASSES:
             globals()[name] = found
         return found
-    if name in _MODULES:
+    if name in _MODULES or name == "queue":
         from importlib import import_module
 
         return import_module(f"{__name__}.{name}")

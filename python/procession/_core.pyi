@@ -6,6 +6,9 @@ from typing import Any, Final, Generic, SupportsIndex, TypedDict, TypeVar, final
 
 from typing_extensions import Buffer, Self
 
+# ruff: noqa: F405
+from ._core_threads import *  # noqa: F403
+
 _T = TypeVar("_T")
 _KT = TypeVar("_KT")
 _VT = TypeVar("_VT")
@@ -37,6 +40,12 @@ __all__ = [
     "SharedMemoryBase",
     "ShutDown",
     "SynchronizedBase",
+    "ThreadLifoQueue",
+    "ThreadPriorityQueue",
+    "ThreadQueue",
+    "ThreadQueueBase",
+    "ThreadQueueIterator",
+    "ThreadSimpleQueue",
     "Waiter",
     "WorkerBase",
     "__version__",
@@ -104,7 +113,9 @@ class QueueBase(Generic[_T]):
     def _closed(self) -> bool: ...
     @property
     def _maxsize(self) -> int: ...
-    def _create(self, maxsize: int, order: str = "fifo") -> None: ...
+    @property
+    def _maxbytes(self) -> int: ...
+    def _create(self, maxsize: int, order: str = "fifo", maxbytes: int | None = None) -> None: ...
     def _attach(self, handle: bytes) -> None: ...
     def _refuse_pickle(self) -> None: ...
     @property

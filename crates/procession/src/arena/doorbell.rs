@@ -178,8 +178,8 @@ impl Doorbell {
         let inner = family.inner();
         let me = inner.me()?;
         inner.new_table()?;
-        let bell = Bell::new()
-            .map_err(|e| ArenaError::Detached(format!("no pipe could be made: {e}")))?;
+        let bell =
+            Bell::new().map_err(|e| ArenaError::Detached(format!("no pipe could be made: {e}")))?;
         let claimed = match inner.claim_door(&bell, me)? {
             None => {
                 inner.sweep_now()?;
@@ -188,8 +188,7 @@ impl Doorbell {
             claimed => claimed,
         };
         let why = "1023 event loops of this family wait already";
-        let (door, generation) =
-            claimed.ok_or(ArenaError::Full { requested: 32, free: 0, why })?;
+        let (door, generation) = claimed.ok_or(ArenaError::Full { requested: 32, free: 0, why })?;
         Ok(Doorbell { inner, me, bell, door, generation, entries: Mutex::default() })
     }
 
@@ -346,7 +345,11 @@ impl<'a> Whole<'a> {
     }
 
     /// The buckets in which an entry for this place may be, with their numbers.
-    fn buckets(self, place: u64, n: usize) -> impl Iterator<Item = (usize, &'a [AtomicU64; BUCKET])> {
+    fn buckets(
+        self,
+        place: u64,
+        n: usize,
+    ) -> impl Iterator<Item = (usize, &'a [AtomicU64; BUCKET])> {
         let first = (place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize;
         (first..first + n.min(FARTHEST)).map(move |i| (i % BUCKETS, &self.entries[i % BUCKETS]))
     }
@@ -433,10 +436,7 @@ impl Inner {
             return self.free_block(at); // another was faster
         }
         let owner = self.map.layout.desc(at / PAGE) + offset_of!(Desc, owner) as u64;
-        guard.commit(&[
-            set(offset_of!(Header, listeners) as u64, at),
-            set(owner, owned(0)),
-        ])
+        guard.commit(&[set(offset_of!(Header, listeners) as u64, at), set(owner, owned(0))])
     }
 
     /// A free door becomes this process's.
