@@ -6,15 +6,8 @@ from typing import Any, Final, Generic, SupportsIndex, TypedDict, TypeVar, final
 
 from typing_extensions import Buffer, Self
 
-from ._core_threads import (
-    ShutDown,
-    ThreadLifoQueue,
-    ThreadPriorityQueue,
-    ThreadQueue,
-    ThreadQueueBase,
-    ThreadQueueIterator,
-    ThreadSimpleQueue,
-)
+# ruff: noqa: F405
+from ._core_threads import *  # noqa: F403
 
 _T = TypeVar("_T")
 _KT = TypeVar("_KT")
