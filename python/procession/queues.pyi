@@ -1,7 +1,7 @@
+from collections.abc import Iterator
 from queue import Empty as Empty
 from queue import Full as Full
 from types import GenericAlias
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from ._core import QueueBase
@@ -59,7 +59,11 @@ class _Shared(QueueBase[_T]):
     def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
 
 class Queue(_Shared[_T]):
-    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None: ...
+    def __init__(
+        self, maxsize: int = 0, *, maxbytes: int = 0, ctx: BaseContext | None = None
+    ) -> None: ...
+    @property
+    def maxbytes(self) -> int: ...
     def shutdown(self, immediate: bool = False) -> None: ...
     @property
     def is_shutdown(self) -> bool: ...

@@ -42,8 +42,7 @@ impl PyDoorbell {
     /// it is heard of at the ticks only; None: the object is of another family.
     fn listen(&self, of: &Bound<'_, PyAny>, what: u8) -> PyResult<Option<i64>> {
         ask(of, what, &mut |family, spot, _| {
-            (family.id() == self.family.id())
-                .then(|| self.bell.listen(&spot).map_or(-1, i64::from))
+            (family.id() == self.family.id()).then(|| self.bell.listen(&spot).map_or(-1, i64::from))
         })
     }
 

@@ -6,7 +6,8 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
 use procession::{
-    Awaited, Doorbell, Family, RawEvent, RawLifoQueue, RawLock, RawQueue, RawSemaphore, Spot, fork, Fork,
+    Awaited, Doorbell, Family, Fork, RawEvent, RawLifoQueue, RawLock, RawQueue, RawSemaphore, Spot,
+    fork,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -80,10 +81,8 @@ fn who_is_not_announced_costs_nobody_a_ring() {
 
 #[test]
 fn another_process_rings_and_a_dead_one_leaves_nothing() {
-    let (there, here) = (
-        RawQueue::create(family(), None).unwrap(),
-        RawQueue::create(family(), None).unwrap(),
-    );
+    let (there, here) =
+        (RawQueue::create(family(), None).unwrap(), RawQueue::create(family(), None).unwrap());
     let bell = Doorbell::new(family()).unwrap();
     let token = bell.listen(&here.spot(Awaited::Items)).unwrap();
     here.spot(Awaited::Items).announce();
@@ -127,8 +126,7 @@ fn many_loops_at_one_word_and_many_words_of_one_loop() {
     }
     drop(loops);
     let bell = Doorbell::new(family()).unwrap();
-    let all: Vec<_> =
-        (0..3000).map(|_| RawSemaphore::create(family(), 0, 1).unwrap()).collect();
+    let all: Vec<_> = (0..3000).map(|_| RawSemaphore::create(family(), 0, 1).unwrap()).collect();
     let mut tokens: Vec<_> = all.iter().map(|one| bell.listen(&one.spot()).unwrap()).collect();
     for one in &all {
         one.spot().announce();

@@ -155,7 +155,12 @@ impl Inner {
 
     /// Checks that message `n` does give that block to the queue: a record that names another one
     /// would make two processes its owners, each of which may see its bytes as its own.
-    pub(crate) fn check_given(&self, block: BlockRef, id: ObjectId, n: u64) -> Result<(), ArenaError> {
+    pub(crate) fn check_given(
+        &self,
+        block: BlockRef,
+        id: ObjectId,
+        n: u64,
+    ) -> Result<(), ArenaError> {
         let desc = self.desc(block.at)?;
         let state = owner_of(desc.owner.load(Ordering::Acquire)).2;
         let given = (desc.queue.load(Ordering::Relaxed), desc.given.load(Ordering::Relaxed));

@@ -234,10 +234,7 @@ impl RawQueue {
 
     /// Under the tail lock, before anything is published.
     #[inline]
-    pub(super) fn admit(
-        &self,
-        bells: &mut Option<MutexGuard<'_, Bells>>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, bells: &mut Option<MutexGuard<'_, Bells>>) -> Result<(), Refusal> {
         let (inner, slot) = (self.channel.inner(), self.channel.slot());
         if slot.closed.load(Ordering::Relaxed) != 0 {
             return Err(Refusal::Stopped);

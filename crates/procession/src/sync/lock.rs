@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::{Abandoned, Ended, common, slot_of};
-use crate::arena::estate;
 use crate::arena::doorbell::Spot;
+use crate::arena::estate;
 use crate::arena::family::Family;
 use crate::arena::layout::sync::LockSlot;
 use crate::arena::lease::Lease;

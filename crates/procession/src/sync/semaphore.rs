@@ -151,7 +151,11 @@ impl RawSemaphore {
     /// ```
     #[inline]
     pub fn release(&self, n: u32) -> Result<(), TooManyReleases> {
-        if self.slot.permits.give(n, self.max, &self.lease.inner.ringing()) { Ok(()) } else { Err(TooManyReleases) }
+        if self.slot.permits.give(n, self.max, &self.lease.inner.ringing()) {
+            Ok(())
+        } else {
+            Err(TooManyReleases)
+        }
     }
 
     /// How many permits there are at this moment.
