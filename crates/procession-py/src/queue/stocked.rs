@@ -53,7 +53,9 @@ pub(super) fn put(
         PyQueueBase::still_open(slf)?;
         Ok(attempt()?.then_some(()))
     };
-    let put = blocking::wait(py, patience, attempt, |deadline| store.wait_for_room(deadline))?;
+    let len = value.datum(&scratch.bytes).bytes.len();
+    let sleep = |deadline| store.wait_for_room_of(len, deadline);
+    let put = blocking::wait(py, patience, attempt, sleep)?;
     Ok(put.done().is_some())
 }
 
