@@ -15,7 +15,7 @@ from support import PATIENCE, descriptors, each_method, ended, until
 import procession as mp
 from procession import _aio
 
-KINDS = ["Queue", "JoinableQueue", "SimpleQueue"]
+KINDS = ["Queue", "JoinableQueue", "SimpleQueue", "LifoQueue", "PriorityQueue"]
 
 
 def put_all(queue, numbers):
@@ -168,14 +168,13 @@ def test_async_for_ends_with_the_queue():
         await asyncio.sleep(0)
         for i in range(100):
             await queue.aput(i)
-        queue._shut_down(False)
+        queue.shutdown()
         start = time.monotonic()
         found = await asyncio.gather(*takers)
         assert time.monotonic() - start < 2
         assert sorted(sum(found, [])) == list(range(100))
 
-    if hasattr(__import__("queue"), "ShutDown") or hasattr(mp.queues, "ShutDown"):
-        run(main())
+    run(main())
 
 
 def test_who_waits_is_told_of_a_shut_down():
@@ -187,10 +186,10 @@ def test_who_waits_is_told_of_a_shut_down():
         tasks += [asyncio.create_task(full.aput(1)) for _ in range(50)]
         await asyncio.sleep(0)
         start = time.monotonic()
-        queue._shut_down(False)
-        full._shut_down(False)
+        queue.shutdown()
+        full.shutdown()
         for task in tasks:
-            with pytest.raises(Exception, match=r"(?i)shut.?down|^$"):
+            with pytest.raises(mp.queues.ShutDown):
                 await task
         assert time.monotonic() - start < 0.2, "at once, and not after a slice"
 

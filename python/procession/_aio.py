@@ -19,7 +19,7 @@ import os
 import weakref
 from queue import Empty, Full
 
-from ._core import Doorbell
+from ._core import Doorbell, ShutDown
 
 ITEMS, ROOM, DONE = range(3)
 SLICE = 0.25
@@ -235,10 +235,8 @@ class AsyncQueue:
     async def __anext__(self):
         try:
             return await self.aget()
-        except Exception as error:
-            if type(error).__name__ == "ShutDown":
-                raise StopAsyncIteration from None
-            raise
+        except ShutDown:
+            raise StopAsyncIteration from None
 
 
 class AsyncJoin:
