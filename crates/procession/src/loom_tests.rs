@@ -11,6 +11,7 @@
 mod listening;
 mod runs;
 mod rwlock;
+mod threads;
 mod words;
 
 use std::time::Duration;
