@@ -336,6 +336,20 @@ def test_a_hook_of_one_instance(module):
     assert q.get() == 1
 
 
+def test_a_hook_that_is_set_on_the_class():
+    class Patched(queue.Queue):
+        pass
+
+    before = Patched()
+    Patched._put = lambda self, item: self.queue.append(item * 2)
+    after = Patched()
+    for q in before, after:
+        q.put(1)
+    assert (before.get(), after.get()) == (1, 2)
+    opened(before).put(1)
+    assert before.get() == 2
+
+
 @each_module
 def test_a_put_written_with_the_parts(module, calls):  # noqa: F811
     class Dropping(module.Queue):
