@@ -1,9 +1,10 @@
+from collections.abc import Iterator
 from queue import Empty as Empty
 from queue import Full as Full
 from types import GenericAlias
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from ._aio import AsyncJoin, AsyncQueue
 from ._core import QueueBase
 from ._core import ShutDown as ShutDown
 from .context import BaseContext
@@ -46,7 +47,7 @@ class _Writer(_End):
         self, buf: bytes | bytearray | memoryview, offset: int = 0, size: int | None = None
     ) -> None: ...
 
-class _Shared(QueueBase[_T]):
+class _Shared(AsyncQueue[_T], QueueBase[_T]):
     _ignore_epipe: bool
     @property
     def _reader(self) -> _Reader: ...
@@ -70,7 +71,7 @@ class Queue(_Shared[_T]):
     @staticmethod
     def _on_queue_feeder_error(e: Exception, obj: Any) -> None: ...
 
-class JoinableQueue(Queue[_T]):
+class JoinableQueue(AsyncJoin, Queue[_T]):
     def task_done(self) -> None: ...
     def join(self) -> None: ...
 
