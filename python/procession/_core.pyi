@@ -6,6 +6,9 @@ from typing import Any, Final, Generic, SupportsIndex, TypedDict, TypeVar, final
 
 from typing_extensions import Buffer, Self
 
+# ruff: noqa: F405
+from ._core_threads import *  # noqa: F403
+
 _T = TypeVar("_T")
 _KT = TypeVar("_KT")
 _VT = TypeVar("_VT")
@@ -36,7 +39,14 @@ __all__ = [
     "SemaphoreBase",
     "SharedBlock",
     "SharedMemoryBase",
+    "ShutDown",
     "SynchronizedBase",
+    "ThreadLifoQueue",
+    "ThreadPriorityQueue",
+    "ThreadQueue",
+    "ThreadQueueBase",
+    "ThreadQueueIterator",
+    "ThreadSimpleQueue",
     "Waiter",
     "WorkerBase",
     "__version__",
@@ -61,6 +71,7 @@ __version__: Final[str]
 debug_build: Final[bool]
 fault_build: Final[bool]
 
+class ShutDown(Exception): ...
 class CorruptArenaError(RuntimeError): ...
 class LayoutError(OSError): ...
 
@@ -115,7 +126,9 @@ class QueueBase(Generic[_T]):
     def _closed(self) -> bool: ...
     @property
     def _maxsize(self) -> int: ...
-    def _create(self, maxsize: int, order: str = "fifo") -> None: ...
+    @property
+    def _maxbytes(self) -> int: ...
+    def _create(self, maxsize: int, order: str = "fifo", maxbytes: int | None = None) -> None: ...
     def _attach(self, handle: bytes) -> None: ...
     def _refuse_pickle(self) -> None: ...
     @property

@@ -92,9 +92,9 @@ PRIORITY_QUEUE = f"""PriorityQueue(maxsize=0): a JoinableQueue whose lowest mess
     messages that one is taken first which was put first.
 
     Numbers, strings, bytes and tuples of these (and None) are ordered by what they are worth,
-    without being looked at again. Anything else, also a tuple or a list with something else in it, is
-    compared by its own ``<``, in the process that puts: slower, for each put unpickles some of
-    those that are there, and so does every other put while such a one is in the queue. What
+    without being looked at again. Anything else, also a list, and a tuple with something else in
+    it, is compared by its own ``<`` in the process that puts: slower, for each put unpickles some
+    of those that are there, and so does every other put while such a one is in the queue. What
     ``<`` raises, ``put`` raises, and the queue is as it was; nothing is locked while it runs.
 {_COMMON_TO_ALL}{_PUT_GET}{_DONE}
     Follows https://docs.python.org/3/library/queue.html#queue.PriorityQueue, between processes.

@@ -49,15 +49,15 @@ __all__ = [
 class _Factories(BaseContext):
     """What Procession's contexts do otherwise than the standard library's."""
 
-    def Queue(self, maxsize=0):
+    def Queue(self, maxsize=0, *, maxbytes=0):
         from .queues import Queue
 
-        return Queue(maxsize, ctx=self.get_context())
+        return Queue(maxsize, maxbytes=maxbytes, ctx=self.get_context())
 
-    def JoinableQueue(self, maxsize=0):
+    def JoinableQueue(self, maxsize=0, *, maxbytes=0):
         from .queues import JoinableQueue
 
-        return JoinableQueue(maxsize, ctx=self.get_context())
+        return JoinableQueue(maxsize, maxbytes=maxbytes, ctx=self.get_context())
 
     def SimpleQueue(self):
         from .queues import SimpleQueue

@@ -166,8 +166,13 @@ class Queue(_Shared):
     __doc__ = _docs.QUEUE
     _order = "fifo"
 
-    def __init__(self, maxsize=0, *, ctx=None):
-        self._create(maxsize, self._order)
+    def __init__(self, maxsize=0, *, maxbytes=0, ctx=None):
+        self._create(maxsize, self._order, maxbytes)
+
+    @property
+    def maxbytes(self):
+        """How many bytes of encoded messages may be in the queue; 0: as many as memory allows."""
+        return self._maxbytes
 
     def shutdown(self, immediate=False):
         """Ends the queue for all processes; ``immediate`` drops what is left in it.

@@ -196,23 +196,23 @@ impl Ends for RawList {
 
 impl Ends for RawLifoQueue {
     #[inline]
-    fn is_stuck(&self, _end: End) -> bool {
-        self.is_stuck()
+    fn is_stuck(&self, end: End) -> bool {
+        if end == End::Tail { self.is_stuck_to_put() } else { self.is_stuck() }
     }
 
-    fn settle(&self, _end: End) -> Result<(), ArenaError> {
-        self.settle()
+    fn settle(&self, end: End) -> Result<(), ArenaError> {
+        if end == End::Tail { self.settle_to_put() } else { self.settle() }
     }
 }
 
 impl Ends for RawPriorityQueue {
     #[inline]
-    fn is_stuck(&self, _end: End) -> bool {
-        self.is_stuck()
+    fn is_stuck(&self, end: End) -> bool {
+        if end == End::Tail { self.is_stuck_to_put() } else { self.is_stuck() }
     }
 
-    fn settle(&self, _end: End) -> Result<(), ArenaError> {
-        self.settle()
+    fn settle(&self, end: End) -> Result<(), ArenaError> {
+        if end == End::Tail { self.settle_to_put() } else { self.settle() }
     }
 }
 

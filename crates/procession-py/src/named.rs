@@ -166,8 +166,10 @@ impl Wanted {
     /// Makes it.
     fn create(&self, family: Family) -> Result<Vec<Lease>, NamedError> {
         Ok(match self {
-            Self::Queue(order) => vec![Store::create(family, *order, None)?.lease()],
-            Self::QueueOf(order, bound) => vec![Store::create(family, *order, *bound)?.lease()],
+            Self::Queue(order) => vec![Store::create(family, *order, None, None)?.lease()],
+            Self::QueueOf(order, bound) => {
+                vec![Store::create(family, *order, *bound, None)?.lease()]
+            }
             Self::Lock { reentrant } => vec![RawLock::create(family, *reentrant)?.lease()],
             Self::Semaphore(value) => {
                 vec![RawSemaphore::create(family, *value, PERMITS_MAX)?.lease()]

@@ -335,3 +335,15 @@ pub enum JoinError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("done() was called more often than messages were put")]
 pub struct TooManyDone;
+
+/// A value could not be reported as done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskDoneError {
+    /// Every value that was put is done already.
+    #[error("task_done() was called more often than values were put")]
+    TooMany(#[from] TooManyDone),
+    /// The arena is damaged.
+    #[error(transparent)]
+    Arena(#[from] ArenaError),
+}

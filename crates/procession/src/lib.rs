@@ -22,6 +22,7 @@
 //! |---|---|---|
 //! | hand values on, in order | [`Queue`]; [`JoinableQueue`], to wait until they are done | what was put is there, what was taken is gone |
 //! | the newest, or the most urgent first | [`LifoQueue`], [`PriorityQueue`] | the same |
+//! | have each value worked on, whoever dies | [`DeliveryQueue`] | what it had taken and not done comes back to the front |
 //! | talk with one other | [`pipe()`], [`Connection`] | the other end is told when all was read |
 //! | protect a value | [`Mutex`], [`RwLock`] | the value is what was saved last; the next one is told |
 //! | protect something else | [`Lock`], [`RLock`], [`Semaphore`] | the next one is told who died with it; a permit stays taken |
@@ -109,6 +110,7 @@ pub mod queue;
 pub mod sync;
 #[cfg(all(feature = "async", not(loom)))]
 mod task;
+pub mod threads;
 #[cfg(not(loom))]
 mod travel;
 
@@ -129,13 +131,13 @@ pub use channel::{End, Received};
 pub use codec::Value;
 #[cfg(not(loom))]
 pub use collections::{
-    LifoQueue, PriorityQueue, RawDeliveryQueue, RawDict, RawLifoQueue, RawList, RawPriorityQueue,
-    SharedDict, SharedList, SharedValue,
+    Delivery, DeliveryError, DeliveryQueue, LifoQueue, PriorityQueue, RawDeliveryQueue, RawDict,
+    RawLifoQueue, RawList, RawPriorityQueue, SharedDict, SharedList, SharedValue,
 };
 #[cfg(not(loom))]
 pub use error::{
     ArenaError, FamilyError, GetError, HandleError, JoinError, PipeError, PutError, SpawnError,
-    TooManyDone,
+    TaskDoneError, TooManyDone,
 };
 #[cfg(not(loom))]
 pub use memory::RawMemory;

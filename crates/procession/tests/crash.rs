@@ -62,6 +62,16 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "get", before: 3, size: 100_000, ..PLAIN },
     Scenario { name: "get", before: 2, size: 9 << 20, ..PLAIN },
     Scenario { name: "get_many", before: 12, size: 700, bound: 12, ..PLAIN },
+    Scenario { name: "put_slice", ..PLAIN },
+    Scenario { name: "put_slice", size: 700, before: 3, ..PLAIN },
+    Scenario { name: "put_slice", bound: 7, before: 2, ..PLAIN },
+    Scenario { name: "get_many", before: 30, size: 700, ..PLAIN },
+    Scenario { name: "get_many", before: 8, size: 40, ..PLAIN },
+    Scenario { name: "peek", before: 2, ..PLAIN },
+    Scenario { name: "peek", before: 2, size: 100_000, ..PLAIN },
+    Scenario { name: "peek", before: 2, size: 9 << 20, ..PLAIN },
+    Scenario { name: "shut_down", before: 30, size: 700, ..PLAIN },
+    Scenario { name: "shut_down", before: 2, size: 100_000, ..PLAIN },
     Scenario { name: "done", before: 2, ..PLAIN },
     Scenario { name: "destroy", ..PLAIN },
     Scenario { name: "fork", before: 2, size: 50_000, ..PLAIN },
@@ -109,6 +119,18 @@ fn play(role: &str, queue: &Queue<Vec<u8>>, size: usize) {
             queue.put_many((100..110).map(|i| message(i, size))).unwrap();
             (100..110).for_each(|i| say(&format!("put {i}")));
         }
+        "put_slice" => {
+            let all: Vec<_> = (100..110).map(|i| message(i, size)).collect();
+            // What does not fit is left; nobody makes room.
+            let room = queue.capacity().map_or(10, |most| (most - queue.len()) as usize);
+            queue.put_slice(&all[..room.min(10)]).unwrap();
+            (100..110).take(room).for_each(|i| say(&format!("put {i}")));
+        }
+        "peek" => {
+            assert_eq!(number(&queue.try_peek().unwrap()), 0);
+            assert_eq!(number(&queue.try_peek().unwrap()), 0);
+        }
+        "shut_down" => queue.shut_down_now().unwrap(),
         "get" => {
             while let Ok(m) = queue.try_get() {
                 say(&format!("got {}", number(&m)));
@@ -306,6 +328,9 @@ fn survivor() {
 
 /// The survivor puts, which needs the locks and memory that the dead had.
 fn survive(s: &Scenario, stage: &Stage) {
+    if s.name == "shut_down" {
+        return shut_down(s, stage);
+    }
     let m = message(1000, 64);
     if s.bound == 0 {
         stage.queue.try_put(m).unwrap();
@@ -314,6 +339,23 @@ fn survive(s: &Scenario, stage: &Stage) {
         let got = number(&stage.queue.try_get().unwrap());
         stage.queue.try_put(message(got, s.size)).unwrap();
     }
+    Family::current().unwrap().sweep().unwrap();
+}
+
+/// Where the queue is not closed all is there yet; else what is there can be got, or nothing is. Then to shut
+/// it down once more leaves nothing, in the queue or anywhere else, and nobody waits for it.
+fn shut_down(s: &Scenario, stage: &Stage) {
+    let len = stage.queue.len();
+    assert!(len == 0 || len == s.before, "{len} are left");
+    let mut got = 0;
+    if len > 0 {
+        assert_eq!(number(&stage.queue.try_get().unwrap()), 0);
+        got = 1;
+    }
+    stage.queue.shut_down_now().unwrap();
+    assert!(stage.queue.is_empty() && stage.queue.is_closed());
+    assert!(matches!(stage.queue.get(), Err(procession::GetError::Closed)));
+    assert_eq!(stage.queue.raw().unfinished(), got);
     Family::current().unwrap().sweep().unwrap();
 }
 
@@ -329,11 +371,11 @@ fn account(s: &Scenario, stage: &Stage, said: &Said, dead: u64) {
     let mut once = all.clone();
     once.dedup();
     assert_eq!(all, once, "{}: doubled", s.name);
-    let mut wanted = stage.there.clone();
+    let mut wanted = if s.name == "shut_down" { Vec::new() } else { stage.there.clone() };
     wanted.extend(&said.put);
     let missing = wanted.iter().filter(|i| !once.contains(i)).count() as u64;
     // A killed consumer may have had one message that it could not tell of, or a batch.
-    let had = if s.name == "get_many" { 12 } else { 1 };
+    let had = if s.name == "get_many" { s.before } else { 1 };
     assert!(
         missing <= said.taken + dead * had,
         "{}: lost {missing} of {wanted:?}: {once:?}",
@@ -371,6 +413,9 @@ scenario! {
     killed_in_put: "put"
     killed_in_put_on_full: "put_full"
     killed_in_put_many: "put_many"
+    killed_in_put_slice: "put_slice"
+    killed_in_peek: "peek"
+    killed_in_shut_down: "shut_down"
     killed_in_get: "get"
     killed_in_get_many: "get_many"
     killed_in_done: "done"

@@ -60,7 +60,9 @@ pub(super) fn peek_one<'py>(
     patience: Patience,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let mut scratch = Scratch::take();
-    let taken = await_one(slf, store, &mut scratch, patience, Store::try_peek)?;
+    let taken = await_one(slf, store, &mut scratch, patience, |store, bytes| {
+        store.try_peek(bytes).map_err(Raise::raise)
+    })?;
     decoded(slf, taken, &mut scratch)
 }
 

@@ -20,7 +20,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use procession::Family;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -63,13 +63,23 @@ impl PyQueueBase {
         }
     }
 
-    /// Makes a new queue in this process's family; a maxsize of zero or less is no bound.
-    #[pyo3(signature = (maxsize, order="fifo"))]
-    fn _create(&self, maxsize: &Bound<'_, PyAny>, order: &str) -> PyResult<()> {
+    /// Makes a new queue in this process's family; a bound of zero or less is none.
+    #[pyo3(signature = (maxsize, order="fifo", maxbytes=None))]
+    fn _create(
+        &self,
+        maxsize: &Bound<'_, PyAny>,
+        order: &str,
+        maxbytes: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let py = maxsize.py();
-        let (order, capacity) = (Order::named(order)?, capacity(maxsize)?);
+        let (order, most) = (Order::named(order)?, capacity(maxsize)?);
+        let bytes = maxbytes.map_or(Ok(None), capacity)?;
+        if bytes.is_some() && order != Order::Fifo {
+            let text = "a queue of this order is not bounded in bytes";
+            return Err(PyNotImplementedError::new_err(text));
+        }
         let family = Family::current().map_err(Raise::raise)?;
-        self.begin(py, Store::create(family, order, capacity).map_err(Raise::raise)?)
+        self.begin(py, Store::create(family, order, most, bytes).map_err(Raise::raise)?)
     }
 
     /// Becomes the queue that a handle names.
@@ -235,6 +245,12 @@ impl PyQueueBase {
         Ok(self.held(py)?.capacity().map_or(0, NonZeroU64::get))
     }
 
+    /// The same in bytes.
+    #[getter]
+    fn _maxbytes(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.held(py)?.max_bytes().map_or(0, NonZeroU64::get))
+    }
+
     /// task_done().
     fn _put_done(&self, py: Python<'_>) -> PyResult<()> {
         self.held(py)?.done()
@@ -266,15 +282,12 @@ impl PyQueueBase {
 
     /// From now on nobody can put, and who gets finds what is left, or at once nothing.
     fn _shut_down(&self, py: Python<'_>, immediate: bool) -> PyResult<()> {
-        let queue = self.held(py)?;
-        queue.close();
-        let mut left = Vec::new();
-        while immediate && queue.try_get(&mut left).map_err(Raise::raise)?.is_some() {
-            // Those that nobody will get are not waited for.
-            let _ = queue.done();
-            left.clear();
+        let queue = &*self.held(py)?;
+        if !immediate {
+            queue.close();
+            return Ok(());
         }
-        Ok(())
+        py.detach(|| queue.shut_down_now()).map_err(Raise::raise)
     }
 
     /// Whether it was shut down, by any process.

@@ -12,7 +12,7 @@ use procession::{
     ArenaError, Awaited, End, Family, HandleError, Lease, RawLifoQueue, RawPriorityQueue, RawQueue,
     Received, Spot, Wait,
 };
-use pyo3::exceptions::{PyNotImplementedError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::blocking::Ends;
@@ -66,9 +66,10 @@ impl Store {
         family: Family,
         order: Order,
         capacity: Option<NonZeroU64>,
+        max_bytes: Option<NonZeroU64>,
     ) -> Result<Self, ArenaError> {
         Ok(match order {
-            Order::Fifo => Self::Fifo(RawQueue::create(family, capacity)?),
+            Order::Fifo => Self::Fifo(RawQueue::create_limited(family, capacity, max_bytes)?),
             // Heedless: an operation waits for others' claims without the interpreter, in `settle`.
             Order::Lifo => Self::Lifo(RawLifoQueue::create(family, capacity)?.heedless()),
             Order::Priority => {
@@ -115,8 +116,30 @@ impl Store {
         each!(self, queue => queue.capacity())
     }
 
+    /// How many bytes it may hold.
+    pub(super) fn max_bytes(&self) -> Option<NonZeroU64> {
+        match self {
+            Self::Fifo(queue) => queue.max_bytes(),
+            Self::Lifo(_) | Self::Priority(_) => None,
+        }
+    }
+
     pub(super) fn close(&self) {
         each!(self, queue => queue.close());
+    }
+
+    /// Closes it, and drops what is in it, which nobody waits for then.
+    pub(super) fn shut_down_now(&self) -> Result<(), ArenaError> {
+        if let Self::Fifo(queue) = self {
+            return queue.shut_down_now();
+        }
+        self.close();
+        let mut left = Vec::new();
+        while self.try_get(&mut left)?.is_some() {
+            let _ = self.done();
+            left.clear();
+        }
+        Ok(())
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -208,13 +231,13 @@ impl Store {
 
 impl Store {
     /// Copies what would be taken next, if there is something.
-    pub(super) fn try_peek(&self, bytes: &mut Vec<u8>) -> PyResult<Option<Taken>> {
+    pub(super) fn try_peek(&self, bytes: &mut Vec<u8>) -> Result<Option<Taken>, ArenaError> {
         let found = match self {
-            Self::Fifo(_) => return Err(PyNotImplementedError::new_err("peek")),
-            Self::Lifo(queue) => queue.peek(bytes),
-            Self::Priority(queue) => queue.peek(bytes),
+            Self::Fifo(queue) => return Ok(queue.peek(bytes)?.map(Taken::Message)),
+            Self::Lifo(queue) => queue.peek(bytes)?,
+            Self::Priority(queue) => queue.peek(bytes)?,
         };
-        Ok(found.map_err(Raise::raise)?.map(stored))
+        Ok(found.map(stored))
     }
 }
 

@@ -303,8 +303,9 @@ impl Ref {
                 let size = Ref::size(len);
                 let in_use = step.load(segment)?.checked_sub(size);
                 let in_use = in_use.ok_or_else(|| step.corrupt("a segment's count"))?;
+                let live = step.root(LIVE).saturating_sub(size);
                 step.set(segment, in_use);
-                step.set_root(LIVE, step.root(LIVE).saturating_sub(size));
+                step.set_root(LIVE, live);
                 if in_use == 0 && step.root(TAIL) >> 8 != segment {
                     let room = 1 << (self.0 >> 3 & 31);
                     step.free(segment)?;
@@ -400,10 +401,10 @@ fn append(step: &mut Step, kind: u8, bytes: &[u8]) -> Result<Ref, ArenaError> {
     }
     step.write(at, bytes.len() as u64)?;
     step.inner.map.copy_in(at + 8, bytes)?;
-    let in_use = step.load(segment)?;
+    let (in_use, live) = (step.load(segment)?, step.root(LIVE));
     step.set(segment, in_use.wrapping_add(size));
     step.set_root(POS, at + size);
-    step.set_root(LIVE, step.root(LIVE).wrapping_add(size));
+    step.set_root(LIVE, live.wrapping_add(size));
     Ok(Ref(at << 16 | u64::from(kind) << 8 | u64::from(log2) << 3 | SMALL))
 }
 

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::num::NonZeroU64;
 
-use super::heap::{self, Datum, Ref};
-use super::line::{LEN, Line, OfferError, face};
+use super::heap::{self, Datum, MOVING, Ready, Ref, TAIL};
+use super::line::{Line, OfferError, Order, STAGE, face, stored};
 use super::list::Values;
 use super::stock::Copied;
 use crate::arena::objects::Kind;
@@ -42,10 +42,56 @@ const PER_BLOCK: u64 = 511;
 /// ```
 #[derive(Clone)]
 pub struct RawLifoQueue {
-    line: Line,
+    line: Line<Newest>,
 }
 
-face!(RawLifoQueue, Kind::Lifo);
+face!(RawLifoQueue);
+
+struct Newest;
+
+impl Order for Newest {
+    const KIND: Kind = Kind::Lifo;
+    type Spot = u64;
+
+    #[inline]
+    fn shape(_: &[u8]) -> u64 {
+        1
+    }
+    #[inline]
+    fn store(step: &mut Step, _: &[u8], value: &Datum<'_>) -> Result<(), ArenaError> {
+        let mut value = Ready::light(value).ok_or_else(|| step.corrupt("a staged message"))?;
+        put(step, &mut value)
+    }
+    #[inline]
+    fn next(step: &Step) -> Result<(Ref, u64), ArenaError> {
+        let (block, at) = top(step, stored(step)?)?;
+        Ok((Ref(step.load(at)?), block))
+    }
+    #[inline]
+    fn remove(step: &mut Step, value: Ref, block: u64, left: u64) -> Result<(), ArenaError> {
+        pop(step, value, block, left)
+    }
+    #[inline]
+    fn is_next(_: &Step, _: &[u8]) -> Result<bool, ArenaError> {
+        Ok(true)
+    }
+    fn passes(_: &[u8], _: &[u8]) -> bool {
+        true
+    }
+    fn clear(step: &mut Step) -> Result<(), ArenaError> {
+        step.free_all(step.root(STAGE))?;
+        for root in [TOP, SPARE, TAIL, MOVING] {
+            if step.root(root) != 0 {
+                step.set_root(root, 0);
+            }
+        }
+        crash_point!("lifo.clearing");
+        Ok(())
+    }
+    /// What is taken is the newest, which lies at the heap's end: nothing needs to be moved.
+    #[inline]
+    fn tidy(_: &mut Step) {}
+}
 
 /// The top block, and where in it the last of `len` refs lies.
 fn top(step: &Step, len: u64) -> Result<(u64, u64), ArenaError> {
@@ -54,15 +100,16 @@ fn top(step: &Step, len: u64) -> Result<(u64, u64), ArenaError> {
     Ok((block, block + 8 * (len.wrapping_sub(1) % PER_BLOCK + 1)))
 }
 
-/// The newest one, and its block.
 #[inline]
-fn newest(step: &Step) -> Result<(Ref, u64), ArenaError> {
-    let (block, at) = top(step, step.root(LEN))?;
-    Ok((Ref(step.load(at)?), block))
+fn put(step: &mut Step, value: &mut Ready<'_>) -> Result<(), ArenaError> {
+    let r = value.put(step)?;
+    push(step, r)?;
+    crash_point!("lifo.putting");
+    Ok(())
 }
 
 fn push(step: &mut Step, r: Ref) -> Result<(), ArenaError> {
-    let len = step.root(LEN).wrapping_add(1);
+    let len = stored(step)?.wrapping_add(1);
     if len % PER_BLOCK == 1 {
         let mut block = step.root(SPARE);
         if block == 0 {
@@ -97,9 +144,6 @@ fn pop(step: &mut Step, value: Ref, block: u64, left: u64) -> Result<(), ArenaEr
     Ok(())
 }
 
-/// What is taken is the newest, which lies at the heap's end: nothing needs to be moved.
-fn nothing(_: &mut Step) {}
-
 impl RawLifoQueue {
     /// Puts a message, if there is room. When it returns `Ok` the message is in the queue.
     ///
@@ -117,13 +161,32 @@ impl RawLifoQueue {
     /// ```
     #[inline]
     pub fn try_put(&self, value: &Datum<'_>) -> Result<(), OfferError> {
-        let place = |step: &mut Step, value: &mut heap::Ready<'_>| {
-            let r = value.put(step)?;
-            push(step, r)?;
-            crash_point!("lifo.putting");
-            Ok(())
-        };
-        self.line.put(|| self.line.ready(value), place, nothing)
+        if let Some(done) = self.line.put_small(&[], value) {
+            return done;
+        }
+        let place = |step: &mut Step, value: &mut Ready<'_>| Ok(put(step, value)?);
+        self.line.put((1, value.bytes.len() as u64), || self.line.ready(value), place)
+    }
+
+    /// Puts messages, as [`try_put`](Self::try_put) each, until one is refused; others wake once for many. Says
+    /// how many were put, and why no more.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawLifoQueue, collections::{Datum, OfferError}};
+    /// let q = RawLifoQueue::create(Family::current()?, std::num::NonZeroU64::new(2))?;
+    /// let (put, ended) = q.try_put_many(&[b"a", b"b", b"c"].map(|b| Datum::plain(b)));
+    /// assert!(put == 2 && matches!(ended, Err(OfferError::Full)));
+    /// # Ok(()) }
+    /// ```
+    pub fn try_put_many(&self, values: &[Datum<'_>]) -> (usize, Result<(), OfferError>) {
+        self.line.put_many(
+            values.len(),
+            |i| (1, values[i].bytes.len() as u64),
+            |i| self.line.ready(&values[i]),
+            |step, _, value| Ok(put(step, value)?),
+        )
     }
 
     /// Takes the newest message, if there is one, and appends it to `out`.
@@ -142,7 +205,7 @@ impl RawLifoQueue {
     /// ```
     #[inline]
     pub fn try_get(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
-        self.line.get(out, newest, pop, nothing)
+        self.line.get(out)
     }
 
     /// Copies the message that would be taken next, and leaves it where it is.
@@ -150,7 +213,7 @@ impl RawLifoQueue {
     /// # Errors
     /// As [`RawLifoQueue::try_get`].
     pub fn peek(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
-        self.line.peek(out, newest)
+        self.line.peek(out)
     }
 
     /// Copies all messages, as they are at one moment, in the order in which they would be taken.
@@ -169,7 +232,7 @@ impl RawLifoQueue {
     /// # Errors
     /// [`ArenaError::Corrupt`] if it cannot even be read.
     pub fn check(&self) -> Result<Vec<String>, ArenaError> {
-        let step = self.line.stock.begin()?;
+        let step = self.line.enter_unstaged()?;
         let mut segments: HashMap<u64, u64> = HashMap::new();
         let mut blocks = HashSet::new();
         let bottom = walk(&step, |r, block| {
@@ -181,6 +244,7 @@ impl RawLifoQueue {
         })?;
         let mut wrong = heap::differences(&step, &segments)?;
         let spare = step.root(SPARE);
+        wrong.extend(self.line.faults(&step)?);
         if bottom != 0 || blocks.contains(&spare) {
             wrong.push("the blocks' chain".into());
         }
@@ -196,7 +260,7 @@ fn walk(
     step: &Step,
     mut each: impl FnMut(Ref, u64) -> Result<(), ArenaError>,
 ) -> Result<u64, ArenaError> {
-    let (mut left, mut block) = (step.root(LEN), step.root(TOP));
+    let (mut left, mut block) = (stored(step)?, step.root(TOP));
     let mut seen = HashSet::new();
     while left != 0 {
         if !seen.insert(block) {

@@ -145,9 +145,19 @@ impl Stock {
     #[inline]
     pub(super) fn read<R, E: From<ArenaError>>(
         &self,
+        read: impl FnMut(&Step) -> Result<(R, Vec<ObjectId>), E>,
+    ) -> Result<(R, Vec<Lease>), E> {
+        self.read_in(|| self.begin(), read)
+    }
+
+    /// The same, in steps that `begin` begins.
+    #[inline]
+    pub(super) fn read_in<R, E: From<ArenaError>>(
+        &self,
+        begin: impl Fn() -> Result<Step, ArenaError>,
         mut read: impl FnMut(&Step) -> Result<(R, Vec<ObjectId>), E>,
     ) -> Result<(R, Vec<Lease>), E> {
-        let step = self.begin()?;
+        let step = begin()?;
         let (found, ids) = read(&step)?;
         drop(step);
         if ids.is_empty() {
@@ -156,7 +166,7 @@ impl Stock {
         if let Some(holds) = self.lease_all(&ids)? {
             return Ok((found, holds));
         }
-        let step = self.begin()?;
+        let step = begin()?;
         let (found, ids) = read(&step)?;
         let holds = self.keep(&ids)?;
         drop(step);

@@ -65,7 +65,8 @@ impl Step {
     #[inline]
     fn move_version(&self, change: bool) {
         if change {
-            self.slot.version.store(self.version().wrapping_add(1), Ordering::Relaxed);
+            // Whoever sees it sees what the steps before have changed.
+            self.slot.version.store(self.version().wrapping_add(1), Ordering::Release);
         }
     }
 

@@ -120,30 +120,45 @@ impl Step {
         // It is only waited for here in any case.
         let _ = slot.lock.is_stuck_in_turn();
         let held = slot.lock.lock(inner.me()?, inner);
-        let inherited = held.inherited;
-        let at = inner.map.layout.object(u64::from(id.index));
-        let mut step = Step {
+        let open = slot.redo_count.load(Ordering::Acquire) | slot.nursery.load(Ordering::Relaxed);
+        if held.inherited || open != 0 {
+            return Step::begin_mending(inner, id, slot, held);
+        }
+        // It is made where it is returned: to move it costs as much as to take the lock.
+        Ok(Step::of(inner, id, slot, held))
+    }
+
+    #[inline]
+    fn of(
+        inner: &'static Inner,
+        id: ObjectId,
+        slot: &'static StockSlot,
+        held: Held<'static, Inner>,
+    ) -> Step {
+        Step {
             inner,
             slot,
             id,
-            at,
+            at: inner.map.layout.object(u64::from(id.index)),
             held: Some(held),
             count: 0,
             changed: false,
             buried: false,
             more: More(None),
-        };
-        let open = slot.redo_count.load(Ordering::Acquire) | slot.nursery.load(Ordering::Relaxed);
-        if inherited || open != 0 {
-            step.mend()?;
         }
-        Ok(step)
     }
 
     #[cold]
-    fn mend(&mut self) -> Result<(), ArenaError> {
-        let guard = self.inner.guard()?;
-        self.inner.mend_stock(&guard, self.slot, self.id, &mut self.more.get().loose)
+    fn begin_mending(
+        inner: &'static Inner,
+        id: ObjectId,
+        slot: &'static StockSlot,
+        held: Held<'static, Inner>,
+    ) -> Result<Step, ArenaError> {
+        let mut step = Step::of(inner, id, slot, held);
+        let guard = inner.guard()?;
+        inner.mend_stock(&guard, slot, id, &mut step.more.get().loose)?;
+        Ok(step)
     }
 
     /// Keeps a block to be read when the lock is released.
@@ -248,9 +263,26 @@ impl Step {
         Ok(())
     }
 
-    /// All blocks but those of this step will not be in use any more.
-    pub(crate) fn free_all(&mut self) -> Result<(), ArenaError> {
-        let head = self.load(self.blocks_at())?;
+    /// All blocks but those of this step and the one at `kept` (0: none) will not be in use any more. It
+    /// changes six words at most.
+    pub(crate) fn free_all(&mut self, kept: u64) -> Result<(), ArenaError> {
+        let mut head = self.load(self.blocks_at())?;
+        if kept != 0 {
+            self.inner.stocked(kept, self.id)?;
+            let (next, prev) =
+                (self.load(after(self.inner, kept))?, self.load(before(self.inner, kept))?);
+            if prev == 0 && next == 0 {
+                return Ok(());
+            }
+            if prev == 0 {
+                head = next;
+            } else {
+                self.inner.stocked(prev, self.id)?;
+                self.set(after(self.inner, prev), next);
+            }
+            self.set(after(self.inner, kept), 0);
+            self.set(before(self.inner, kept), 0);
+        }
         if head == 0 {
             return Ok(());
         }
@@ -258,11 +290,10 @@ impl Step {
         if grave != 0 {
             let last = self.last_of(grave)?;
             self.set(after(self.inner, last), head);
-            self.set(self.blocks_at(), 0);
-            return Ok(());
+        } else {
+            self.set(self.grave_at(), head);
         }
-        self.set(self.grave_at(), head);
-        self.set(self.blocks_at(), 0);
+        self.set(self.blocks_at(), kept);
         Ok(())
     }
 

@@ -92,6 +92,26 @@ impl Step {
         self.set_long(at, value);
     }
 
+    /// The same, of a word that this step has not changed yet.
+    #[inline]
+    pub(crate) fn set_first(&mut self, at: u64, value: u64) {
+        if self.count != 0
+            && self.more.long().is_none()
+            && let Some(entry) = self.slot.redo.get(self.count)
+        {
+            entry[0].store(at, Ordering::Relaxed);
+            entry[1].store(value, Ordering::Relaxed);
+            self.count += 1;
+            return;
+        }
+        self.set(at, value);
+    }
+
+    #[inline]
+    pub(crate) fn set_root_first(&mut self, i: usize, value: u64) {
+        self.set_first(self.root_at(i), value);
+    }
+
     #[cold]
     fn set_long(&mut self, at: u64, value: u64) {
         let known: Vec<_> = self.changes().collect();

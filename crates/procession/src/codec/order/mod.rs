@@ -277,6 +277,34 @@ pub(crate) fn are_plain_alike(a: u8, b: u8) -> bool {
     a >> 4 == b >> 4 && matches!(a & 0xf0, 0x30 | TEXT | BYTES)
 }
 
+/// What kinds of items a key is a row of, four bits each, the last one's lowest; 0: it is a longer row than
+/// one of sixteen. Keys of one shape are comparable: where they first differ, both are in the same item.
+#[inline]
+pub(crate) fn shape(key: &[u8]) -> u64 {
+    match key.first().map_or(0, |tag| tag >> 4) {
+        alone @ 3..=5 => u64::from(alone),
+        0 => 0,
+        _ => shape_of_row(key),
+    }
+}
+
+fn shape_of_row(key: &[u8]) -> u64 {
+    let (mut shape, mut at) = (0, 0);
+    while let Some(&tag) = key.get(at) {
+        // The end of a row is an item here.
+        let kind = if tag == END { 0xf } else { u64::from(tag >> 4) };
+        if shape >> 60 != 0 {
+            return 0;
+        }
+        shape = shape << 4 | kind;
+        match end_of_item(key, at) {
+            Some(end) => at = end,
+            None => return 0,
+        }
+    }
+    shape
+}
+
 /// Where an item that begins at `at` ends; of a row or what has an item inside, its first part.
 fn end_of_item(key: &[u8], at: usize) -> Option<usize> {
     let inside = key.get(at + 1..)?;

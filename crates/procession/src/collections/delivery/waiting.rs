@@ -91,7 +91,7 @@ impl RawDeliveryQueue {
     #[inline]
     pub(super) fn pass_on(&self) {
         let items = &self.stock.slot.change;
-        if items.has_sleepers() && self.len() != 0 {
+        if items.has_sleepers() && !self.is_empty() {
             items.wake_one(&self.stock.lease.inner.ringing());
         }
     }
@@ -136,7 +136,7 @@ impl RawDeliveryQueue {
     /// ```
     #[must_use]
     pub fn wait_for_item(&self, deadline: Option<Instant>) -> Wait {
-        let ready = || self.len() != 0 || self.is_closed();
+        let ready = || !self.is_empty() || self.is_closed();
         self.wait(&self.stock.slot.change, Some(&self.item_spin), deadline, ready)
     }
 

@@ -135,7 +135,7 @@ pub(super) fn end_without(step: &Step, mut end: u64) -> Result<u64, ArenaError> 
 
 /// Gives all memory back. What the roots that are not set here mean depends on those that are.
 pub(super) fn empty(step: &mut Step) -> Result<(), ArenaError> {
-    step.free_all()?;
+    step.free_all(0)?;
     step.set_root(SHAPE, step.root(SHAPE).wrapping_add(1));
     for root in [LEN, END, DIR, INDEX, OLD, DST, TAIL, MOVING] {
         if step.root(root) != 0 {

@@ -2,7 +2,7 @@
 
 /// What both kinds of queue have.
 macro_rules! face {
-    ($type:ident, $kind:expr) => {
+    ($type:ident) => {
         crate::travel::travels!($type, "a queue", |it| it.lease());
 
         impl fmt::Debug for $type {
@@ -33,8 +33,32 @@ macro_rules! face {
                 family: $crate::arena::family::Family,
                 capacity: Option<NonZeroU64>,
             ) -> Result<$type, ArenaError> {
-                let capacity = capacity.map_or(0, NonZeroU64::get);
-                Ok($type { line: Line::create(family, $kind, capacity)? })
+                $type::create_limited(family, capacity, None)
+            }
+
+            /// The same with two limits: how many messages may be in it, and how many bytes they have, keys not
+            /// counted. One that has more bytes than that may be in it alone.
+            ///
+            /// # Errors
+            /// As [`create`](Self::create).
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("use procession::{Family, ", stringify!($type), "};")]
+            /// let most = std::num::NonZeroU64::new(1 << 20);
+            #[doc = concat!("let q = ", stringify!($type), "::create_limited(Family::current()?, None, most)?;")]
+            /// assert_eq!((q.max_bytes(), q.bytes()), (most, 0));
+            /// # Ok(()) }
+            /// ```
+            pub fn create_limited(
+                family: $crate::arena::family::Family,
+                messages: Option<NonZeroU64>,
+                bytes: Option<NonZeroU64>,
+            ) -> Result<$type, ArenaError> {
+                let [messages, bytes] = [messages, bytes].map(|most| most.map_or(0, NonZeroU64::get));
+                let limits = $crate::ring::fifo::Limits { messages, bytes };
+                Ok($type { line: Line::create(family, limits)? })
             }
 
             /// Opens the queue that a handle names, joining its family if need be.
@@ -48,7 +72,7 @@ macro_rules! face {
             #[doc = concat!("assert!(procession::", stringify!($type), "::from_handle(b\"nonsense\").is_err());")]
             /// ```
             pub fn from_handle(bytes: &[u8]) -> Result<$type, $crate::error::HandleError> {
-                Ok($type { line: Line::from_handle(bytes, $kind)? })
+                Ok($type { line: Line::from_handle(bytes)? })
             }
 
             /// Bytes that name the queue anywhere in the family. They do not keep it alive.
@@ -84,13 +108,62 @@ macro_rules! face {
             /// Whether the queue is bounded and full at an instant of the call.
             #[must_use]
             pub fn is_full(&self) -> bool {
-                !self.line.has_room()
+                !self.line.has_room(0)
             }
 
             /// How many messages it may hold; `None`: as many as memory allows.
             #[must_use]
             pub fn capacity(&self) -> Option<NonZeroU64> {
                 NonZeroU64::new(self.line.capacity())
+            }
+
+            /// How many bytes they may have together; `None`: as many as memory allows.
+            #[must_use]
+            pub fn max_bytes(&self) -> Option<NonZeroU64> {
+                NonZeroU64::new(self.line.max_bytes())
+            }
+
+            /// How many bytes the messages in the queue have, if these are limited; 0 if not.
+            #[must_use]
+            pub fn bytes(&self) -> u64 {
+                self.line.bytes()
+            }
+
+            /// Takes what is there, at most `max` messages, in the order in which they would be taken one by one.
+            /// Between two of them another process may take one.
+            ///
+            /// # Errors
+            /// As `try_get`, if it comes at the first message. Later it ends the batch, and the next call has it.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("let q = ", stringify!($type), "::create(Family::current()?, None)?;")]
+            /// assert!(q.try_get_many(10)?.items.is_empty());
+            /// # Ok(()) }
+            /// ```
+            pub fn try_get_many(&self, max: usize) -> Result<Values, ArenaError> {
+                self.line.get_many(max)
+            }
+
+            /// Closes the queue, as [`close`](Self::close), and drops all that is in it; each message counts as
+            /// done. Says how many those were.
+            ///
+            /// # Errors
+            /// [`ArenaError`] if the arena is damaged. The queue is closed in any case.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("let q = ", stringify!($type), "::create(Family::current()?, None)?;")]
+            /// assert_eq!(q.shut_down_now()?, 0);
+            /// assert!(q.is_closed());
+            /// # Ok(()) }
+            /// ```
+            pub fn shut_down_now(&self) -> Result<u64, ArenaError> {
+                self.line.shut_down_now()
             }
 
             /// Closes the queue for all processes: puts fail, gets take what is left. Wakes all who wait.
@@ -139,7 +212,18 @@ macro_rules! face {
                 &self,
                 deadline: Option<std::time::Instant>,
             ) -> $crate::wait::Wait {
-                self.line.wait_for_room(deadline)
+                self.line.wait_for_room(0, deadline)
+            }
+
+            /// Waits until there may be room for a message of so many bytes, or as
+            /// [`wait_for_item`](Self::wait_for_item).
+            #[must_use]
+            pub fn wait_for_room_of(
+                &self,
+                bytes: u64,
+                deadline: Option<std::time::Instant>,
+            ) -> $crate::wait::Wait {
+                self.line.wait_for_room(bytes, deadline)
             }
 
             /// Waits until every message that was put may be reported as done, or as
@@ -199,12 +283,28 @@ macro_rules! face {
                 self.line.stock.is_stuck()
             }
 
+            /// The same for a put of a small message, which may not have to wait for those who take: see
+            /// [`is_stuck`](Self::is_stuck).
+            #[inline]
+            #[must_use]
+            pub fn is_stuck_to_put(&self) -> bool {
+                self.line.is_stuck_to_put()
+            }
+
             /// Sleeps until nobody is in the middle of an operation.
             ///
             /// # Errors
             /// [`ArenaError`] if the arena is damaged.
             pub fn settle(&self) -> Result<(), ArenaError> {
                 self.line.stock.settle()
+            }
+
+            /// The same for who found [`is_stuck_to_put`](Self::is_stuck_to_put).
+            ///
+            /// # Errors
+            /// [`ArenaError`] if the arena is damaged.
+            pub fn settle_to_put(&self) -> Result<(), ArenaError> {
+                self.line.settle_to_put()
             }
 
             /// For who asks `is_stuck` before each operation, and calls `settle` where a wait does no

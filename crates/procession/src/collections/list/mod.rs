@@ -85,7 +85,7 @@ fn range_of(from: i64, to: i64, len: u64) -> Range<u64> {
 
 /// Gives all memory back. What the roots that are not set here mean depends on those that are.
 fn empty(step: &mut Step) -> Result<(), ArenaError> {
-    step.free_all()?;
+    step.free_all(0)?;
     for root in [LEN, DIR, TAIL, MOVING] {
         if step.root(root) != 0 {
             step.set_root(root, 0);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::heap::{self, Ref};
-use super::super::line::LEN;
+use super::super::line::stored;
 use super::RawPriorityQueue;
 use super::node::Node;
 use super::tree::{self, ODD, TREE};
@@ -15,7 +15,7 @@ pub(super) fn walk(
     step: &Step,
     each: &mut dyn FnMut(Ref) -> Result<(), ArenaError>,
 ) -> Result<(), ArenaError> {
-    let mut left = step.root(LEN);
+    let mut left = stored(step)?;
     match tree::depth(step)? {
         0 => Ok(()),
         depth => walk_node(step, Ref(step.root(TREE)), depth, &mut left, each),
@@ -133,20 +133,21 @@ impl RawPriorityQueue {
     /// # Ok(()) }
     /// ```
     pub fn check(&self) -> Result<Vec<String>, ArenaError> {
-        let step = self.line.stock.begin()?;
+        let step = self.line.enter_unstaged()?;
         let mut found = Found::default();
         let depth = tree::depth(&step)?;
         if depth != 0 {
             found.node(&step, Ref(step.root(TREE)), depth, (None, None))?;
         }
         let Found { mut wrong, segments, len, odd, .. } = found;
-        if (len, odd) != (step.root(LEN), step.root(ODD)) {
-            let counted = (step.root(LEN), step.root(ODD));
+        let counted = (stored(&step)?, step.root(ODD));
+        if (len, odd) != counted {
             wrong.push(format!(
                 "{len} entries are there, {odd} of them odd; counted are {counted:?}"
             ));
         }
         wrong.extend(heap::differences(&step, &segments)?);
+        wrong.extend(self.line.faults(&step)?);
         Ok(wrong)
     }
 }

@@ -16,7 +16,7 @@ use std::num::NonZeroU64;
 pub use place::Place;
 
 use super::heap::{Datum, Ready, Ref};
-use super::line::{Line, OfferError, face};
+use super::line::{Line, OfferError, Order, face};
 use super::list::Values;
 use super::stock::Copied;
 use crate::arena::objects::Kind;
@@ -50,10 +50,56 @@ use tree::{ODD, Path, Spot};
 /// ```
 #[derive(Clone)]
 pub struct RawPriorityQueue {
-    line: Line,
+    line: Line<Lowest>,
 }
 
-face!(RawPriorityQueue, Kind::Priority);
+face!(RawPriorityQueue);
+
+struct Lowest;
+
+impl Order for Lowest {
+    const KIND: Kind = Kind::Priority;
+    type Spot = Spot;
+
+    #[inline]
+    fn shape(key: &[u8]) -> u64 {
+        order::shape(key)
+    }
+    #[inline]
+    fn store(step: &mut Step, key: &[u8], value: &Datum<'_>) -> Result<(), ArenaError> {
+        let key = Key::new(key);
+        let rest = key.rest_datum();
+        let (Some(rest), Some(value)) = (Ready::light(&rest), Ready::light(value)) else {
+            return Err(step.corrupt("a staged message"));
+        };
+        put(step, &key, &mut Parts { rest: Some(rest), value }, false).map_err(|e| match e {
+            OfferError::Arena(e) => e,
+            e => step.corrupt(&e.to_string()),
+        })
+    }
+    #[inline]
+    fn next(step: &Step) -> Result<(Ref, Spot), ArenaError> {
+        tree::first(step)
+    }
+    #[inline]
+    fn remove(step: &mut Step, value: Ref, spot: Spot, left: u64) -> Result<(), ArenaError> {
+        tree::remove_first(step, value, spot, left)
+    }
+    #[inline]
+    fn is_next(step: &Step, key: &[u8]) -> Result<bool, ArenaError> {
+        tree::is_before_first(step, &Key::new(key))
+    }
+    fn passes(later: &[u8], earlier: &[u8]) -> bool {
+        later < earlier
+    }
+    fn clear(step: &mut Step) -> Result<(), ArenaError> {
+        tree::empty(step)
+    }
+    #[inline]
+    fn tidy(step: &mut Step) {
+        tidy(step);
+    }
+}
 
 /// The longest key.
 const LONGEST: usize = 1 << 20;
@@ -93,6 +139,30 @@ fn add(
     Ok(())
 }
 
+/// Puts a message where its key belongs. `is_new`: it must be seen whether it can be.
+#[inline]
+fn put(
+    step: &mut Step,
+    key: &Key<'_>,
+    parts: &mut Parts<'_>,
+    is_new: bool,
+) -> Result<(), OfferError> {
+    if is_new && step.root(ODD) != 0 {
+        return Err(OfferError::Unsure);
+    }
+    let mut spot = None;
+    if tree::depth(step)? != 0 {
+        let (found, next) = tree::seek(step, key)?;
+        if is_new && !is_comparable(step, key, &found, next)? {
+            return Err(INCOMPARABLE);
+        }
+        spot = Some(found);
+    }
+    let entry = parts.store(step, key.first)?;
+    Ok(add(step, spot, |step| tree::way(step, key), &entry)?)
+}
+
+const TOO_LONG: OfferError = OfferError::Unordered("its key is longer than 1 MiB");
 const INCOMPARABLE: OfferError = OfferError::Unordered("it can't be compared with another message");
 
 /// Whether a key is comparable with what it would stand beside, and so with all: what has the same
@@ -145,28 +215,50 @@ impl RawPriorityQueue {
     #[inline]
     pub fn try_put(&self, key: &[u8], value: &Datum<'_>) -> Result<(), OfferError> {
         if key.len() > LONGEST {
-            return Err(OfferError::Unordered("its key is longer than 1 MiB"));
+            return Err(TOO_LONG);
         }
+        if let Some(done) = self.line.put_small(key, value) {
+            return done;
+        }
+        let weight = (order::shape(key), value.bytes.len() as u64);
         let key = Key::new(key);
-        let rest = Datum { kind: key.head(), bytes: key.rest(), holds: &[] };
-        let prepare =
-            || Ok(Parts { rest: Some(self.line.ready(&rest)?), value: self.line.ready(value)? });
-        let place = |step: &mut Step, parts: &mut Parts<'_>| {
-            if step.root(ODD) != 0 {
-                return Err(OfferError::Unsure);
-            }
-            let mut spot = None;
-            if tree::depth(step)? != 0 {
-                let (found, next) = tree::seek(step, &key)?;
-                if !is_comparable(step, &key, &found, next)? {
-                    return Err(INCOMPARABLE);
-                }
-                spot = Some(found);
-            }
-            let entry = parts.store(step, key.first)?;
-            Ok(add(step, spot, |step| tree::way(step, &key), &entry)?)
-        };
-        self.line.put(prepare, place, tidy)
+        let place = |step: &mut Step, parts: &mut Parts<'_>| put(step, &key, parts, true);
+        self.line.put(weight, || self.parts(&key, value), place)
+    }
+
+    #[inline]
+    fn parts<'a>(&self, key: &Key<'a>, value: &Datum<'a>) -> Result<Parts<'a>, ArenaError> {
+        Ok(Parts {
+            rest: Some(self.line.ready(&key.rest_datum())?),
+            value: self.line.ready(value)?,
+        })
+    }
+
+    /// Puts messages, as [`try_put`](Self::try_put) each, until one is refused; others wake once for many. Says
+    /// how many were put, and why no more.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawPriorityQueue, collections::Datum};
+    /// # use procession::codec::order::order_key;
+    /// let q = RawPriorityQueue::create(Family::current()?, None)?;
+    /// let (two, one) = (order_key(&2)?, order_key(&1)?);
+    /// let both = [(two.as_bytes(), Datum::plain(b"b")), (one.as_bytes(), Datum::plain(b"a"))];
+    /// assert_eq!(q.try_put_many(&both).0, 2);
+    /// assert_eq!(q.try_get_many(9)?.bytes, b"ab");
+    /// # Ok(()) }
+    /// ```
+    pub fn try_put_many(&self, messages: &[(&[u8], Datum<'_>)]) -> (usize, Result<(), OfferError>) {
+        let fits = messages.iter().take_while(|(key, _)| key.len() <= LONGEST).count();
+        let (put, ended) = self.line.put_many(
+            fits,
+            |i| (order::shape(messages[i].0), messages[i].1.bytes.len() as u64),
+            |i| self.parts(&Key::new(messages[i].0), &messages[i].1),
+            |step, i, parts| put(step, &Key::new(messages[i].0), parts, true),
+        );
+        let ended = if put == messages.len() { ended } else { ended.and(Err(TOO_LONG)) };
+        (put, ended)
     }
 
     /// Takes the lowest message, if there is one, and appends it to `out`.
@@ -185,7 +277,7 @@ impl RawPriorityQueue {
     /// ```
     #[inline]
     pub fn try_get(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
-        self.line.get(out, tree::first, tree::remove_first, tidy)
+        self.line.get(out)
     }
 
     /// Copies the message that would be taken next, and leaves it where it is.
@@ -193,7 +285,7 @@ impl RawPriorityQueue {
     /// # Errors
     /// As [`RawPriorityQueue::try_get`].
     pub fn peek(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
-        self.line.peek(out, tree::first)
+        self.line.peek(out)
     }
 
     /// Copies all messages, as they are at one moment, in the order in which they would be taken.

@@ -15,7 +15,7 @@
 
 use std::cmp::Ordering;
 
-use super::super::heap::{self, Ref};
+use super::super::heap::{self, Datum, Ref};
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
 
@@ -109,6 +109,12 @@ impl<'a> Key<'a> {
     #[inline]
     pub(super) fn rest(self) -> &'a [u8] {
         self.bytes.get(8..).unwrap_or_default()
+    }
+
+    /// The others as they are stored.
+    #[inline]
+    pub(super) fn rest_datum(self) -> Datum<'a> {
+        Datum { kind: self.head(), bytes: self.rest(), holds: &[] }
     }
 }
 
@@ -237,6 +243,20 @@ impl Node {
             return Ok(Ordering::Equal);
         }
         compare_long(step, rest, key)
+    }
+
+    /// Compares a slot's key with this one.
+    #[inline]
+    pub(super) fn compare(
+        self,
+        step: &Step,
+        slot: usize,
+        key: &Key<'_>,
+    ) -> Result<Ordering, ArenaError> {
+        match self.first(step, slot)?.cmp(&key.first) {
+            Ordering::Equal => self.compare_rest(step, slot, key),
+            order => Ok(order),
+        }
     }
 
     /// The whole key of a slot.

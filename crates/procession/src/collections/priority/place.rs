@@ -2,10 +2,10 @@
 //! if the queue is still as it was.
 
 use super::super::heap::{Datum, Ref};
-use super::super::line::{LEN, OfferError};
+use super::super::line::{OfferError, stored};
 use super::super::stock::{Copied, Outdated};
 use super::tree::{self, ODD, Path};
-use super::{Parts, RawPriorityQueue, add, tidy};
+use super::{Parts, RawPriorityQueue, add};
 use crate::arena::pin::Pin;
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
@@ -62,7 +62,7 @@ impl RawPriorityQueue {
         mut is_less: impl FnMut(&Copied, &[u8]) -> Result<bool, E>,
     ) -> Result<Result<Place, Outdated>, E> {
         // With the lock: no step is half done, and the version is that of what is there.
-        let mut step = self.line.stock.begin()?;
+        let mut step = self.line.enter_unstaged()?;
         tree::prune(&mut step)?;
         let version = step.version();
         drop(step);
@@ -134,7 +134,7 @@ impl RawPriorityQueue {
             if rank.is_none() {
                 return Ok((Some((count, is_leaf, None)), Vec::new()));
             }
-            if path.leaf().perm.count() == 0 && step.root(LEN) != 0 {
+            if path.leaf().perm.count() == 0 && stored(step)? != 0 {
                 return Ok((None, Vec::new())); // a leaf was emptied meanwhile
             }
             let value: Ref = path.leaf().node.word(step, path.leaf().slot())?;
@@ -171,6 +171,6 @@ impl RawPriorityQueue {
             let entry = parts.store(step, 0)?;
             Ok(add(step, spot, |step| follow(step, place.ranks), &entry)?)
         };
-        self.line.put(prepare, put, tidy::tidy)
+        self.line.put((0, value.bytes.len() as u64), prepare, put)
     }
 }

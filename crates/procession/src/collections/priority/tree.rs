@@ -6,7 +6,7 @@
 //! changes no more words than the record has room for, and needs no memory.
 
 use super::super::heap::{self, MOVING, Ref, TAIL};
-use super::super::line::LEN;
+use super::super::line::STAGE;
 use super::node::{Entry, Key, Node, Perm, WIDTH};
 use crate::arena::stock::Step;
 use crate::error::ArenaError;
@@ -162,6 +162,13 @@ pub(super) fn first(step: &Step) -> Result<(Ref, Spot), ArenaError> {
     Ok((spot.node.word(step, spot.slot())?, spot))
 }
 
+/// Whether a key is less than the lowest one; there is one.
+#[inline]
+pub(super) fn is_before_first(step: &Step, key: &Key<'_>) -> Result<bool, ArenaError> {
+    let (_, spot) = first(step)?;
+    Ok(spot.node.compare(step, spot.slot(), key)?.is_gt())
+}
+
 /// There was no memory to drop the first leaf, or no time.
 #[cold]
 fn first_behind_empty_ones(step: &Step) -> Result<Spot, ArenaError> {
@@ -256,9 +263,9 @@ pub(super) fn split(step: &mut Step, path: &Path, entry: &Entry) -> Result<(), A
 }
 
 /// Gives all memory back.
-fn empty(step: &mut Step) -> Result<(), ArenaError> {
-    step.free_all()?;
-    for root in [LEN, TREE, DEPTH, ODD, TAIL, MOVING] {
+pub(super) fn empty(step: &mut Step) -> Result<(), ArenaError> {
+    step.free_all(step.root(STAGE))?;
+    for root in [TREE, DEPTH, ODD, TAIL, MOVING] {
         if step.root(root) != 0 {
             step.set_root(root, 0);
         }

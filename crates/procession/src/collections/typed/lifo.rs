@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::super::heap::Datum;
 use super::super::lifo::RawLifoQueue;
 use super::super::stock::Copied;
 use super::queues::{self, queue};
-use super::{CollectionError, encode};
 use crate::arena::family::Family;
 use crate::channel::message::Patience;
-use crate::error::{ArenaError, GetError, HandleError, PutError};
+use crate::error::{ArenaError, GetError, HandleError, PutError, TaskDoneError};
 use crate::wait::Wait;
 
 /// A last-in-first-out queue between processes.
@@ -49,11 +49,8 @@ queue!(
 
 impl<T: Serialize> LifoQueue<T> {
     fn put_with(&self, value: T, patience: Patience) -> Result<(), PutError<T>> {
-        let encoded = match encode(&value) {
-            Ok(encoded) => encoded,
-            Err(CollectionError::Encode(why)) => return Err(PutError::Encode(value, why)),
-            Err(e) => return Err(PutError::Encode(value, e.to_string())),
-        };
-        queues::put(self, value, patience, || self.raw.try_put(&encoded.datum()))
+        let (bytes, holds, value) = queues::pack(value)?;
+        let datum = Datum { holds: &holds, ..Datum::plain(&bytes) };
+        queues::put(self, value, bytes.len(), patience, || self.raw.try_put(&datum))
     }
 }

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::super::heap::Datum;
 use super::super::priority::RawPriorityQueue;
 use super::super::stock::Copied;
 use super::queues::{self, queue};
-use super::{CollectionError, encode};
 use crate::arena::family::Family;
 use crate::channel::message::Patience;
 use crate::codec::order::{OrderKey, order_key};
-use crate::error::{ArenaError, GetError, HandleError, PutError};
+use crate::error::{ArenaError, GetError, HandleError, PutError, TaskDoneError};
 use crate::wait::Wait;
 
 /// A queue between processes whose lowest value is taken first; of equal ones the one that was put first.
@@ -119,12 +119,9 @@ impl<T: Serialize> PriorityQueue<T> {
             Ok(key) => key,
             Err(why) => return Err(PutError::Unordered(value, why)),
         };
-        let encoded = match encode(&value) {
-            Ok(encoded) => encoded,
-            Err(CollectionError::Encode(why)) => return Err(PutError::Encode(value, why)),
-            Err(e) => return Err(PutError::Encode(value, e.to_string())),
-        };
-        let offer = || self.raw.try_put(key.as_bytes(), &encoded.datum());
-        queues::put(self, value, patience, offer)
+        let (bytes, holds, value) = queues::pack(value)?;
+        let datum = Datum { holds: &holds, ..Datum::plain(&bytes) };
+        let offer = || self.raw.try_put(key.as_bytes(), &datum);
+        queues::put(self, value, bytes.len(), patience, offer)
     }
 }

@@ -1,12 +1,16 @@
 //! What the typed queues have in common.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::line::OfferError;
 use super::super::stock::Copied;
+use crate::arena::lease::Lease;
 use crate::channel::message::Patience;
+use crate::channel::scratch::Scratch;
 use crate::codec::{self, PLAIN};
 use crate::error::{ArenaError, GetError, PutError};
+use crate::travel;
 use crate::wait::Wait;
 
 /// Where values are put and taken.
@@ -14,12 +18,26 @@ pub(super) trait Ends {
     fn take(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError>;
     fn is_closed(&self) -> bool;
     fn wait_for_item(&self, deadline: Option<std::time::Instant>) -> Wait;
-    fn wait_for_room(&self, deadline: Option<std::time::Instant>) -> Wait;
+    fn look(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError>;
+    fn wait_for_room(&self, len: u64, deadline: Option<std::time::Instant>) -> Wait;
 }
 
+/// A value as it is stored, and the value itself, in case that it must be given back.
+#[inline]
+pub(super) fn pack<T: Serialize>(value: T) -> Result<(Scratch, Vec<Lease>, T), PutError<T>> {
+    let mut bytes = Scratch::take();
+    let (encoded, holds) = travel::collect(|| codec::encode_into(&mut bytes, &value));
+    match encoded {
+        Ok(()) => Ok((bytes, holds, value)),
+        Err(why) => Err(PutError::Encode(value, why)),
+    }
+}
+
+#[inline]
 pub(super) fn put<T>(
     ends: &impl Ends,
     value: T,
+    len: usize,
     patience: Patience,
     offer: impl Fn() -> Result<(), OfferError>,
 ) -> Result<(), PutError<T>> {
@@ -37,28 +55,41 @@ pub(super) fn put<T>(
                 return Err(PutError::Unordered(value, why));
             }
         }
-        if !patience.wait(|deadline| ends.wait_for_room(deadline)) {
+        if !patience.wait(|deadline| ends.wait_for_room(len as u64, deadline)) {
             return Err(PutError::Full(value));
         }
     }
 }
 
-pub(super) fn get<T: DeserializeOwned>(
-    ends: &impl Ends,
+#[inline]
+pub(super) fn get<T: DeserializeOwned, E: Ends>(
+    ends: &E,
     patience: Patience,
 ) -> Result<T, GetError> {
-    let mut bytes = Vec::new();
+    get_by(ends, patience, E::take)
+}
+
+/// The same, and what is taken stays where it is.
+pub(super) fn peek<T: DeserializeOwned, E: Ends>(
+    ends: &E,
+    patience: Patience,
+) -> Result<T, GetError> {
+    get_by(ends, patience, E::look)
+}
+
+#[inline]
+fn get_by<T: DeserializeOwned, E: Ends>(
+    ends: &E,
+    patience: Patience,
+    take: impl Fn(&E, &mut Vec<u8>) -> Result<Option<Copied>, ArenaError>,
+) -> Result<T, GetError> {
+    let mut bytes = Scratch::take();
     loop {
         // Closed is asked before empty: what was put before the closing is there by then.
         let closed = ends.is_closed();
         // What the handles inside name lives until they are decoded.
-        if let Some(copied) = ends.take(&mut bytes)? {
-            if copied.kind != PLAIN {
-                let text =
-                    format!("kind {} is not plain data; a Python process pickled it", copied.kind);
-                return Err(GetError::Decode(text));
-            }
-            return codec::decode(&bytes).map_err(GetError::Decode);
+        if let Some(copied) = take(ends, &mut bytes)? {
+            return decode(copied.kind, &bytes);
         }
         if closed {
             return Err(GetError::Closed);
@@ -67,6 +98,15 @@ pub(super) fn get<T: DeserializeOwned>(
             return Err(GetError::Empty);
         }
     }
+}
+
+#[inline]
+fn decode<T: DeserializeOwned>(kind: u8, bytes: &[u8]) -> Result<T, GetError> {
+    if kind != PLAIN {
+        let text = format!("kind {kind} is not plain data; a Python process pickled it");
+        return Err(GetError::Decode(text));
+    }
+    codec::decode(bytes).map_err(GetError::Decode)
 }
 
 /// What both kinds of queue have. `$order`: which value is taken next; `$made`: lines of an example that
@@ -104,8 +144,11 @@ macro_rules! queue {
             fn wait_for_item(&self, deadline: Option<Instant>) -> Wait {
                 self.raw.wait_for_item(deadline)
             }
-            fn wait_for_room(&self, deadline: Option<Instant>) -> Wait {
-                self.raw.wait_for_room(deadline)
+            fn look(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
+                self.raw.peek(out)
+            }
+            fn wait_for_room(&self, len: u64, deadline: Option<Instant>) -> Wait {
+                self.raw.wait_for_room_of(len, deadline)
             }
         }
 
@@ -154,6 +197,33 @@ macro_rules! queue {
             pub fn bounded_in(family: Family, capacity: u64) -> Result<Self, ArenaError> {
                 let capacity = NonZeroU64::new(capacity).unwrap_or(NonZeroU64::MIN);
                 Ok($raw::create(family, Some(capacity))?.into())
+            }
+
+            /// A queue of at most so many values, and so many bytes of them as they are sent; 0: no limit. A value
+            /// of more bytes than that may be in it alone.
+            ///
+            /// # Errors
+            /// As [`unbounded`](Self::unbounded).
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("let q = procession::", stringify!($type), "::bounded_by(0, 10)?;")]
+            /// q.put("much more than that".to_string())?;
+            /// assert!(q.try_put("a".to_string()).is_err());
+            /// # Ok(()) }
+            /// ```
+            pub fn bounded_by(values: u64, bytes: u64) -> Result<Self, HandleError> {
+                Ok(Self::bounded_by_in(Family::current()?, values, bytes)?)
+            }
+
+            /// The same, in another family.
+            ///
+            /// # Errors
+            /// As [`unbounded_in`](Self::unbounded_in).
+            pub fn bounded_by_in(family: Family, values: u64, bytes: u64) -> Result<Self, ArenaError> {
+                let [values, bytes] = [values, bytes].map(NonZeroU64::new);
+                Ok($raw::create_limited(family, values, bytes)?.into())
             }
 
             /// Opens the queue that a handle names. The handle does not say the type: it must be that of
@@ -210,6 +280,79 @@ macro_rules! queue {
             #[must_use]
             pub fn capacity(&self) -> Option<u64> {
                 self.raw.capacity().map(NonZeroU64::get)
+            }
+
+            /// How many bytes its values may have; `None`: as many as memory allows.
+            #[must_use]
+            pub fn max_bytes(&self) -> Option<u64> {
+                self.raw.max_bytes().map(NonZeroU64::get)
+            }
+
+            /// Says that a value that was taken is done with. A worker that is killed before it says so does
+            /// not say it: somebody must for it.
+            ///
+            /// # Errors
+            /// [`TaskDoneError`] if that was said for every value already, or the arena is damaged.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("let q = procession::", stringify!($type), "::unbounded()?;")]
+            /// q.put(1)?;
+            /// let _: i32 = q.get()?;
+            /// assert_eq!(q.unfinished(), 1);
+            /// q.task_done()?;
+            /// q.join();
+            /// assert!(q.task_done().is_err());
+            /// # Ok(()) }
+            /// ```
+            pub fn task_done(&self) -> Result<(), TaskDoneError> {
+                Ok(self.raw.done()??)
+            }
+
+            /// How many values were put and are not done with.
+            #[must_use]
+            pub fn unfinished(&self) -> u64 {
+                self.raw.unfinished()
+            }
+
+            /// Waits until every value that was put is done with.
+            pub fn join(&self) {
+                self.join_with(Patience::Endless);
+            }
+
+            /// The same, at most so long. Whether it was so.
+            #[must_use]
+            pub fn join_timeout(&self, timeout: Duration) -> bool {
+                self.join_with(Patience::of(timeout))
+            }
+
+            fn join_with(&self, patience: Patience) -> bool {
+                while self.unfinished() != 0 {
+                    if !patience.wait(|deadline| self.raw.wait_done(deadline)) {
+                        return self.unfinished() == 0;
+                    }
+                }
+                true
+            }
+
+            /// Closes the queue and drops what is in it; each value counts as done. Says how many those were.
+            ///
+            /// # Errors
+            /// [`ArenaError`] if the arena is damaged.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("let q = procession::", stringify!($type), "::unbounded()?;")]
+            /// q.put_many([1, 2])?;
+            /// assert_eq!(q.shut_down_now()?, 2);
+            /// q.join();
+            /// assert!(q.is_closed() && q.is_empty());
+            /// # Ok(()) }
+            /// ```
+            pub fn shut_down_now(&self) -> Result<u64, ArenaError> {
+                self.raw.shut_down_now()
             }
 
             /// Closes the queue for all processes: puts fail, gets take what is left, then fail too.
@@ -328,6 +471,47 @@ macro_rules! queue {
             /// As [`get`](Self::get), and `Empty`.
             pub fn get_deadline(&self, deadline: Instant) -> Result<T, GetError> {
                 queues::get(self, Patience::Until(deadline))
+            }
+
+            #[doc = concat!("The ", $order, " value, which stays in the queue; waits while that is empty.")]
+            ///
+            /// # Errors
+            /// As [`get`](Self::get).
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("let q = procession::", stringify!($type), "::unbounded()?;")]
+            /// q.put(1)?;
+            /// assert_eq!((q.peek()?, q.get()?), (1, 1));
+            /// # Ok(()) }
+            /// ```
+            pub fn peek(&self) -> Result<T, GetError> {
+                queues::peek(self, Patience::Endless)
+            }
+
+            /// The same, if there is one.
+            ///
+            /// # Errors
+            /// As [`try_get`](Self::try_get).
+            pub fn try_peek(&self) -> Result<T, GetError> {
+                queues::peek(self, Patience::None)
+            }
+
+            /// The same; waits at most `timeout`.
+            ///
+            /// # Errors
+            /// As [`try_get`](Self::try_get).
+            pub fn peek_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+                queues::peek(self, Patience::of(timeout))
+            }
+
+            /// The same; waits until `deadline`.
+            ///
+            /// # Errors
+            /// As [`try_get`](Self::try_get).
+            pub fn peek_deadline(&self, deadline: Instant) -> Result<T, GetError> {
+                queues::peek(self, Patience::Until(deadline))
             }
 
             /// Takes at least one value, waiting for it, and at most `max` that are there.
