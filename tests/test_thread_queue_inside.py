@@ -439,18 +439,18 @@ def test_what_there_is_beside_works_on_subclasses(kind, calls):  # noqa: F811
 # ---------------------------------------------------------------- opening while others are at it
 
 
-def test_opening_while_threads_put_and_get(calls):  # noqa: F811
-    for kind in queue.Queue, queue.LifoQueue, queue.PriorityQueue:
-        q = kind(8)
-        producers = [calls(lambda n=n: [q.put(i) for i in range(n, 2000, 2)]) for n in range(2)]
-        consumers = [calls(lambda: [q.get(timeout=20) for _ in range(1000)]) for _ in range(2)]
-        until(lambda q=q: q.unfinished_tasks > 100)
-        touchers = [calls(lambda: q.mutex) for _ in range(4)]
-        assert len({id(toucher.result()) for toucher in touchers}) == 1
-        for producer in producers:
-            producer.result()
-        taken = [item for consumer in consumers for item in consumer.result()]
-        assert sorted(taken) == list(range(2000)) and q.empty() and q.unfinished_tasks == 2000
+@pytest.mark.parametrize("kind", [queue.Queue, queue.LifoQueue, queue.PriorityQueue])
+def test_opening_while_threads_put_and_get(kind, calls):  # noqa: F811
+    q = kind(8)
+    producers = [calls(lambda n=n: [q.put(i) for i in range(n, 2000, 2)]) for n in range(2)]
+    consumers = [calls(lambda: [q.get(timeout=20) for _ in range(1000)]) for _ in range(2)]
+    until(lambda: q.unfinished_tasks > 100)
+    touchers = [calls(lambda: q.mutex) for _ in range(4)]
+    assert len({id(toucher.result()) for toucher in touchers}) == 1
+    for producer in producers:
+        producer.result()
+    taken = [item for consumer in consumers for item in consumer.result()]
+    assert sorted(taken) == list(range(2000)) and q.empty() and q.unfinished_tasks == 2000
 
 
 def test_the_mutex_holds_everybody_off(calls):  # noqa: F811

@@ -12,7 +12,6 @@ A queue is opened under one lock for all (`_opening`), and its attributes appear
 too early asks for one that is not there yet, and so waits for that lock.
 """
 
-import itertools
 import os
 import sys
 import threading
@@ -325,15 +324,12 @@ class Opens:
         with self.mutex:
             if ready() or (ends and self.is_shutdown):
                 return None
-            token = next(_tokens)
+            token = object()  # native ones are numbers
             bell.register(token, callback, first)
             return token
 
 
 Opens._native_hooks = hooks(Opens)
-
-# Far from those that native queues give out.
-_tokens = itertools.count(1 << 62)
 
 
 # ---------------------------------------------------------------- when a class overrides put or get
@@ -351,7 +347,7 @@ def _put_many(self, objs, timeout=None, *, block=True):
 
 
 def _get_many(self, max=None, timeout=None, *, block=True):
-    """Takes what is there by get(), at most max objects; waits, at most timeout s, for the first."""
+    """Takes what is there by get(), at most max objects; waits for the first, at most timeout s."""
     if max is not None and max <= 0:
         return []
     items = [self.get(block, timeout)]
