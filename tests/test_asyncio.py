@@ -474,3 +474,28 @@ def test_ten_thousand_queues_have_one_pipe():
         assert await asyncio.gather(*tasks) == list(range(len(queues)))
 
     run(main())
+
+
+def take_and_die(queue, taken):
+    taken.put(queue.get())
+    signal.pause()
+
+
+def test_what_a_killed_consumer_had_comes_to_a_task():
+    queue, taken = mp.Queue(redeliver=True), mp.Queue()
+    queue.put("work")
+    process = mp.Process(target=take_and_die, args=(queue, taken))
+    process.start()
+
+    async def main():
+        assert await taken.aget() == "work"
+        task = asyncio.create_task(queue.aget())
+        await asyncio.sleep(0.01)
+        assert not task.done()
+        process.kill()
+        assert await task == "work"
+        queue.task_done()
+        await queue.ajoin()
+
+    run(main())
+    ended(process, code=-signal.SIGKILL)
