@@ -422,7 +422,7 @@ fn killed_while_being_born() {
 
 /// Points of other objects: `crash_pipe.rs`, `crash_pool.rs`, `crash_sync.rs`, `crash_values.rs`,
 /// `crash_named.rs`, `crash_doorbell.rs`, `crash_collections` and `memory.rs` kill there.
-const ELSEWHERE: [&str; 18] = [
+const ELSEWHERE: [&str; 20] = [
     "door.",
     "bell.",
     "pipe.",
@@ -437,6 +437,8 @@ const ELSEWHERE: [&str; 18] = [
     "list.",
     "family.",
     "named.",
+    "stage.",
+    "delivery.",
     "lifo.",
     "priority.",
     "cell.",
