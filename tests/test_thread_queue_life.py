@@ -312,7 +312,7 @@ stop = True
 for thread in busy:
     thread.join()
 for _ in waiting:
-    empty.put(None)
+    empty.put(0)
 assert codes == [0] * 20, codes
 assert q.qsize() == 1
 """

@@ -1,13 +1,14 @@
 """`install()`: Procession in the place of `multiprocessing` and `queue`, also in children.
 
 From then on `multiprocessing` and `multiprocessing.x` in `sys.modules` *are* `procession` and
-`procession.x`, and `queue` is `procession.queue`; what is not loaded yet is found by `_Finder` when somebody imports it. The real
-modules live on behind `procession._std`, for Procession builds on them.
+`procession.x`, and `queue` is `procession.queue`; what is not loaded yet is found by `_Finder` when
+somebody imports it. The real modules live on behind `procession._std`, for Procession builds on
+them.
 
 What had been imported before counts, too: where a module has, as a global variable of its own, the
 very module or function that it got by `import multiprocessing` or `from multiprocessing import x`
-(or of `queue`), it gets Procession's instead. Objects that were made before stay what they are, and so do classes
-that were derived before, also in children.
+(or of `queue`), it gets Procession's instead. Objects that were made before stay what they are, and
+so do classes that were derived before, also in children.
 """
 
 import sys

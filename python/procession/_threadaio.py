@@ -1,10 +1,10 @@
 """Thread queues for coroutines: `aget`, `aput`, `ajoin` and `async for`, with no thread.
 
 A coroutine tries without waiting. If that fails it leaves a callback with the queue and awaits a
-future of its own loop; whoever puts, takes or ticks off calls it, from whatever thread, and the loop
-runs the coroutine, which tries again. So an object is handed over in one step that nothing can
-interrupt: a cancelled coroutine has not taken or put anything, and `_forget` passes on the wake-up
-that it may have got already.
+future of its own loop; whoever puts, takes or ticks off calls it, from whatever thread, and the
+coroutine tries again. So an object is handed over in one step that nothing can interrupt: a
+cancelled coroutine has not taken or put anything, and `_forget` passes on the wake-up that it may
+have got.
 """
 
 from functools import partial

@@ -76,7 +76,7 @@ class Queue(Opens, Joins, Awaits, _Stays, ThreadQueue):
     put_nowait(item), get_nowait()
         The same without waiting.
     put_many(objs, timeout=None, *, block=True), get_many(max=None, timeout=None, *, block=True)
-        The same for several at once; ``get_many`` takes what is there, and waits for the first only.
+        The same for several at once; ``get_many`` takes what is there, and waits for the first.
     peek(block=True, timeout=None), peek_nowait()
         What ``get`` would return, left where it is.
     shutdown(immediate=False)
@@ -142,8 +142,8 @@ class PriorityQueue(Queue):
     """PriorityQueue(maxsize=0): a Queue that gives back the least object first.
 
     Objects are compared by ``<``, and come in exactly the order in which `heapq` would give them.
-    An exception out of a comparison goes to the caller, and nothing is lost. Everything else is as in
-    `Queue`.
+    An exception out of a comparison goes to the caller, and nothing is lost; a comparison that uses
+    the queue itself is a ``RuntimeError``. Everything else is as in `Queue`.
 
     Follows https://docs.python.org/3/library/queue.html#queue.PriorityQueue
 
