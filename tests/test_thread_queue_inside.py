@@ -1,6 +1,7 @@
 """Programs that reach into a queue of threads, or override what it does: recipes that are in use."""
 
 import heapq
+import inspect
 import queue as standard
 import threading
 from collections import deque
@@ -173,8 +174,9 @@ def test_nothing_else_opens_a_queue():
     q.unfinished_tasks = 0
     q.join()
     q.shutdown()
-    repr(q), hash(q), vars(q)
-    assert not q._is_open
+    repr(q), hash(q), vars(q), inspect.getmembers(q)
+    assert not q._is_open and "mutex" not in dir(q)
+    assert "mutex" in dir(opened(q))
 
 
 # ---------------------------------------------------------------- subclasses

@@ -179,6 +179,11 @@ class Opens:
             open_up(self)
         super().__setattr__(name, value)
 
+    def __dir__(self):
+        # Managers and debuggers ask for all that they find here.
+        hidden = _PARTS.difference(vars(self))
+        return [name for name in super().__dir__() if name not in hidden]
+
     # ------------------------------------------------------------ the hooks, first in, first out
 
     def _init(self, maxsize):
