@@ -6,11 +6,15 @@ from typing import Any, TypeVar
 
 from ._core import QueueBase
 from ._core import ShutDown as ShutDown
+from ._delivery import Delivery as Delivery
+from ._delivery import InFlight as InFlight
 from .context import BaseContext
 
 __all__ = [
+    "Delivery",
     "Empty",
     "Full",
+    "InFlight",
     "JoinableQueue",
     "LifoQueue",
     "PriorityQueue",
@@ -60,10 +64,25 @@ class _Shared(QueueBase[_T]):
 
 class Queue(_Shared[_T]):
     def __init__(
-        self, maxsize: int = 0, *, maxbytes: int = 0, ctx: BaseContext | None = None
+        self,
+        maxsize: int = 0,
+        *,
+        maxbytes: int = 0,
+        redeliver: bool = False,
+        ctx: BaseContext | None = None,
     ) -> None: ...
     @property
     def maxbytes(self) -> int: ...
+    def get_delivery(self, block: bool = True, timeout: float | None = None) -> Delivery[_T]: ...
+    @property
+    def redeliver(self) -> bool: ...
+    @property
+    def delivery_count(self) -> int: ...
+    def in_flight(self) -> int: ...
+    def in_flights(self) -> list[InFlight]: ...
+    def task_done(self) -> None: ...
+    def join(self) -> None: ...
+    async def ajoin(self) -> None: ...
     def shutdown(self, immediate: bool = False) -> None: ...
     @property
     def is_shutdown(self) -> bool: ...

@@ -63,7 +63,7 @@ mod _core {
     #[pymodule_export]
     use crate::pool::{PyCall, PyJobBase, PyPoolBase, PyWorkerBase};
     #[pymodule_export]
-    use crate::queue::PyQueueBase;
+    use crate::queue::{PyQueueBase, PyTicket};
     #[pymodule_export]
     use crate::scope::PyScope;
     #[pymodule_export]

@@ -136,6 +136,7 @@ impl Wanted {
         let given = (!argument.is_none()).then_some(argument);
         Ok(match kind {
             "queue" | "joinable_queue" => Self::queue(Order::Fifo, given)?,
+            "delivery_queue" => Self::queue(Order::Delivery, given)?,
             "lifo_queue" => Self::queue(Order::Lifo, given)?,
             "priority_queue" => Self::queue(Order::Priority, given)?,
             "lock" => Self::Lock { reentrant: false },

@@ -30,6 +30,7 @@
 //! | have data in common | [`SharedDict`], [`SharedList`], [`SharedValue`] | each operation was done, or was not |
 //! | run a function elsewhere | [`Process`] | [`join`](Process::join) says by which signal |
 //! | run many | [`Pool`] | exactly the task under way fails, or is tried again; another worker comes |
+//! | hand values on between threads | [`threads::Queue`] | nothing of it is shared |
 //! | meet programs that one did not start | [`Family::open`] | the others go on; the last one out takes the name along |
 //!
 //! Values are whatever serde can write. They travel as MessagePack, so a Python process of the

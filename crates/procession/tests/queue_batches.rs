@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -233,9 +234,9 @@ fn as_a_model_says() {
         let mut below = |n: u64| random.below(n);
         let (most, bytes) = [(0, 0), (5, 0), (0, 700), (9, 900)][below(4) as usize];
         let q = raw(most, bytes);
-        let mut model: std::collections::VecDeque<(u8, Vec<u8>)> = Default::default();
+        let mut model = VecDeque::<(u8, Vec<u8>)>::new();
         let weight = |m: &(u8, Vec<u8>)| (4 + m.1.len() as u64).next_multiple_of(8);
-        let fits = |model: &std::collections::VecDeque<_>, m: &(u8, Vec<u8>)| {
+        let fits = |model: &VecDeque<_>, m: &(u8, Vec<u8>)| {
             let used: u64 = model.iter().map(weight).sum();
             (most == 0 || (model.len() as u64) < most)
                 && (bytes == 0 || model.is_empty() || used + weight(m) <= bytes)
@@ -362,5 +363,7 @@ fn waiters_elsewhere_hear_of_the_end() {
     }
     empty.close();
     full.shut_down_now().unwrap();
-    children.into_iter().for_each(|child| assert!(child.finish().1.success()));
+    for child in children {
+        assert!(child.finish().1.success());
+    }
 }

@@ -36,6 +36,15 @@ pub(crate) struct Buffers {
     pub(super) keys: Keys,
 }
 
+impl Buffers {
+    /// Forgets the message in `bytes`.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.large.clear();
+    }
+}
+
 /// The thread's [`Buffers`], given back when dropped.
 pub(crate) struct Scratch(Option<Box<Buffers>>);
 

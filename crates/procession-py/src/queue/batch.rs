@@ -127,18 +127,16 @@ fn put_chunk(
     };
     let mut n = 0;
     while n < ends.len() {
-        let more = match put(n)? {
-            Some(more) => Some(more),
-            None => {
-                let len = ends[n] - if n > 0 { ends[n - 1] } else { 0 };
-                let attempt = || {
-                    PyQueueBase::still_open(slf)?;
-                    put(n)
-                };
-                let sleep = |deadline| queue.wait_for_room_of(len, 0, deadline);
-                blocking::wait(slf.py(), patience, attempt, sleep)?.done()
-            }
-        };
+        let mut more = put(n)?;
+        if more.is_none() {
+            let len = ends[n] - if n > 0 { ends[n - 1] } else { 0 };
+            let attempt = || {
+                PyQueueBase::still_open(slf)?;
+                put(n)
+            };
+            let sleep = |deadline| queue.wait_for_room_of(len, 0, deadline);
+            more = blocking::wait(slf.py(), patience, attempt, sleep)?.done();
+        }
         let Some(more) = more else {
             return Ok(false);
         };

@@ -10,6 +10,7 @@
 mod args;
 mod awaiting;
 mod batch;
+mod delivery;
 mod get;
 mod put;
 mod stocked;
@@ -20,12 +21,14 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use procession::Family;
-use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyValueError};
+use procession::collections::InFlight;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 pub(crate) use args::capacity;
+pub(crate) use delivery::PyTicket;
 pub(crate) use store::{Order, Store};
 
 use crate::args::Given;
@@ -46,6 +49,9 @@ pub(crate) struct PyQueueBase {
     /// The manager's that it belongs to, if it does to one.
     scope: Scoped<()>,
 }
+
+/// A message in flight.
+type Row = (u32, String, u32, f64, u64, u64);
 
 /// An optional argument.
 type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
@@ -74,10 +80,6 @@ impl PyQueueBase {
         let py = maxsize.py();
         let (order, most) = (Order::named(order)?, capacity(maxsize)?);
         let bytes = maxbytes.map_or(Ok(None), capacity)?;
-        if bytes.is_some() && order != Order::Fifo {
-            let text = "a queue of this order is not bounded in bytes";
-            return Err(PyNotImplementedError::new_err(text));
-        }
         let family = Family::current().map_err(Raise::raise)?;
         self.begin(py, Store::create(family, order, most, bytes).map_err(Raise::raise)?)
     }
@@ -268,6 +270,55 @@ impl PyQueueBase {
             |deadline| queue.wait_done(deadline),
         )?;
         Ok(done.done().is_some())
+    }
+
+    /// Whether what the dead had taken comes back.
+    #[getter]
+    fn _redelivers(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(matches!(&*self.held(py)?, Store::Delivery(_)))
+    }
+
+    /// As get, but gives out what names the message, too; it is not noted for this thread.
+    #[pyo3(signature = (block=None, timeout=None))]
+    fn _take<'py>(
+        slf: &Bound<'py, Self>,
+        block: Arg,
+        timeout: Arg,
+    ) -> PyResult<(Bound<'py, PyAny>, PyTicket)> {
+        drop(Self::open(slf)?);
+        let patience = slf.get().patience(block, timeout)?;
+        Self::take_one(slf, patience)?.ok_or_else(|| error::empty(slf.py()))
+    }
+
+    /// Reports a message as done, or gives it back.
+    fn _settle(&self, py: Python<'_>, ticket: &PyTicket, done: bool) -> PyResult<()> {
+        self.settle_one(py, ticket, done)
+    }
+
+    #[getter]
+    fn _delivery_count(&self, py: Python<'_>) -> PyResult<u32> {
+        self.last_count(py)
+    }
+
+    /// How many messages are in flight in processes that live.
+    fn _in_flight(&self, py: Python<'_>) -> PyResult<u64> {
+        self.delivering(py, |_, queue| {
+            queue.recover().map_err(Raise::raise)?;
+            Ok(queue.in_flight())
+        })
+    }
+
+    /// Of each of them: pid, the process's name, how often it was delivered, seconds, bytes, and
+    /// how many were put before it.
+    fn _in_flights(&self, py: Python<'_>) -> PyResult<Vec<Row>> {
+        self.delivering(py, |_, queue| {
+            let all = queue.in_flights().map_err(Raise::raise)?;
+            let row = |one: InFlight| {
+                let age = one.age.as_secs_f64();
+                (one.pid, one.name, one.count, age, one.bytes, one.number)
+            };
+            Ok(all.into_iter().map(row).collect())
+        })
     }
 
     /// A file descriptor that is readable while there is something to get.

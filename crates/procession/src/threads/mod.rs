@@ -6,16 +6,21 @@
 //! way to wait, over any [`Host`]). A host brings the lock: [`Queue`]'s is a mutex, the bindings'
 //! is the interpreter's.
 
+mod error;
 mod heap;
 mod line;
+mod mutex;
 mod park;
+mod queue;
 mod state;
 mod store;
 mod wait;
 
+pub use error::{GetError, PutError, TooManyDone};
 pub use heap::Heap;
 pub use line::{Ticket, Wake, Who};
 pub use park::{Parked, Parker};
+pub use queue::{LifoQueue, Queue, Waiting};
 pub use state::{Change, Refusal, Side, State};
 pub use store::{Fifo, Lifo, Store, Unsure};
 pub use wait::{Host, deliver, deliver_all, wait};

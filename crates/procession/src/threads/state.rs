@@ -59,6 +59,10 @@ pub enum Change {
     Got,
 }
 
+/// So often a queue is found empty before its store gives back memory: who is emptied now and then, by a
+/// consumer that was waited for, would only need it again.
+const FOUND_EMPTY: u32 = 64;
+
 /// What a queue's lock protects.
 #[derive(Debug)]
 pub struct State<S, C> {
@@ -72,6 +76,7 @@ pub struct State<S, C> {
     /// Who has it.
     holder: u64,
     last_ticket: Ticket,
+    found_empty: u32,
     lines: [Line<C>; SIDES.len()],
 }
 
@@ -87,6 +92,7 @@ impl<S: Store, C> State<S, C> {
             len_away: 0,
             holder: 0,
             last_ticket: 0,
+            found_empty: 0,
             lines: Default::default(),
         }
     }
@@ -142,7 +148,10 @@ impl<S: Store, C> State<S, C> {
 
     #[cold]
     fn nothing(&mut self) -> Refusal {
-        self.store.relax();
+        self.found_empty = self.found_empty.wrapping_add(1);
+        if self.found_empty.is_multiple_of(FOUND_EMPTY) {
+            self.store.relax();
+        }
         if self.odd & SHUT == 0 { Refusal::Empty } else { Refusal::ShutDown }
     }
 

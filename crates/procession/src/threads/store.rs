@@ -176,3 +176,23 @@ impl<T> Store for Lifo<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Fifo, KEPT, Store};
+
+    #[test]
+    fn an_idle_queue_gives_its_room_back() {
+        let mut store = Fifo::default();
+        for value in 0..100 * KEPT {
+            store.push(value).unwrap();
+        }
+        while store.pop().unwrap().is_some() {}
+        let full = store.items.capacity();
+        store.relax();
+        assert!(store.items.capacity() < full);
+        assert!(store.items.capacity() > full / 4, "a busy queue would need it again");
+        (0..10).for_each(|_| store.relax());
+        assert!(store.items.capacity() <= KEPT);
+    }
+}

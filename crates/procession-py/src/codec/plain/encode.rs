@@ -29,12 +29,10 @@ pub(in crate::codec) fn encode(
     repeats: u32,
     scratch: &mut Buffers,
 ) -> Result<(), Unplain> {
-    scratch.bytes.clear();
-    scratch.large.clear();
+    scratch.clear();
     let result = append(obj, repeats, scratch);
     if result.is_err() {
-        scratch.bytes.clear();
-        scratch.large.clear();
+        scratch.clear();
     }
     result
 }
@@ -128,8 +126,7 @@ pub(in crate::codec) fn pack(
         })
         .collect();
     let block = memory::filled_block(py, family, len, &[], &parts);
-    scratch.bytes.clear();
-    scratch.large.clear();
+    scratch.clear();
     block
 }
 

@@ -24,7 +24,7 @@ pub use inspect::InFlight;
 use super::heap::{Datum, Ready};
 use super::line::OfferError;
 use super::stock::{Copied, Stock};
-use crate::arena::family::Family;
+use crate::arena::family::{Family, FamilyId};
 use crate::arena::lease::Lease;
 use crate::arena::objects::Kind;
 use crate::arena::stock::Step;
@@ -209,6 +209,12 @@ impl RawDeliveryQueue {
     #[must_use]
     pub fn family(&self) -> Family {
         self.stock.lease.family()
+    }
+
+    /// What tells this queue from all others.
+    #[must_use]
+    pub fn identity(&self) -> (FamilyId, u64) {
+        (self.family().id(), self.stock.lease.id.pack())
     }
 
     /// Takes the lock, and ends what somebody was killed in: bringing back what another one had, or

@@ -160,7 +160,9 @@ impl RawDeliveryQueue {
         self.wait(&self.stock.slot.all_done, None, deadline, || self.unfinished() == 0)
     }
 
-    /// Where an event loop waits for something of this queue: see [`Doorbell`](crate::Doorbell).
+    /// Where an event loop waits for something of this queue: see [`Doorbell`](crate::Doorbell). Nobody
+    /// rings when a process dies: who waits so calls [`recover_if_due`](RawDeliveryQueue::recover_if_due)
+    /// now and then.
     #[must_use]
     pub fn spot(&self, what: Awaited) -> Spot<'_> {
         let slot = self.stock.slot;
