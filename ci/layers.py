@@ -23,6 +23,7 @@ LAYERS = {
     "error": 0,
     "sys": 0,
     "wait": 1,
+    "threads": 1,
     "lock": 2,
     "ring": 2,
     "words": 3,
@@ -53,6 +54,9 @@ MAY_BE_UNSAFE = [
     BINDINGS / "codec",
     BINDINGS / "memory",
     BINDINGS / "sync/fast",
+    BINDINGS / "threads/fast",
+    BINDINGS / "threads/guarded",
+    BINDINGS / "threads/plain",
 ]
 ATOMICS = re.compile(r"\b(?:std|core)::sync::(?:atomic\b|\{[^}]*\batomic\b)")
 LONGEST = 500

@@ -117,6 +117,119 @@ queue.join_thread()
     assert run("-c", program) == ""
 
 
+def test_thread_queues_are_replaced_too(tmp_path):
+    script(
+        tmp_path,
+        """
+import queue, queue as q
+from queue import Empty, Full, LifoQueue, Queue, SimpleQueue
+class Derived(LifoQueue): pass
+""",
+        "library.py",
+    )
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import _queue, library, logging.handlers, concurrent.futures.thread
+held = [library.queue, _queue.SimpleQueue]  # (as globals they would be replaced)
+made = library.Queue()
+import procession
+procession.install()
+theirs, simple = held
+import queue
+from queue import PriorityQueue, deque
+assert queue is procession.queue is sys.modules["queue"] is not theirs
+assert library.queue is library.q is queue and library.SimpleQueue is queue.SimpleQueue
+assert library.Queue is queue.Queue and PriorityQueue is queue.PriorityQueue
+assert library.Empty is queue.Empty is _queue.Empty and library.Full is theirs.Full
+assert logging.handlers.queue is concurrent.futures.thread.queue is queue
+# The C module is as it was; so is what was made and derived before.
+assert _queue.SimpleQueue is simple is not queue.SimpleQueue and theirs.SimpleQueue is simple
+assert type(made) is theirs.Queue and library.Derived.__bases__ == (theirs.LifoQueue,)
+made.put(1)
+assert made.get() == 1
+try:
+    queue.nonsense
+except AttributeError as error:
+    assert "nonsense" in str(error)
+else:
+    raise AssertionError
+"""
+    assert run("-c", program) == ""
+
+
+THREADED = """
+import asyncio, concurrent.futures, logging, logging.handlers, queue, sys, threading, urllib.request
+import multiprocessing, multiprocessing.pool
+
+class Pool(queue.LifoQueue):
+    "What urllib3 has for its connections."
+    def _init(self, _): self.queue = __import__("collections").deque()
+    def _qsize(self, len=len): return len(self.queue)
+    def _put(self, item): self.queue.append(item)
+    def _get(self): return self.queue.pop()
+
+def square(x):
+    assert queue.__name__ == "procession.queue"
+    return x * x
+
+class Kept(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+    def emit(self, record):
+        self.seen.append(record.getMessage())
+
+async def main():
+    there = asyncio.Queue()
+    await there.put(1)
+    q = queue.Queue()
+    await asyncio.to_thread(q.put, 2)
+    return await there.get(), await q.aget()
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    assert queue.__name__ == "procession.queue"
+    with concurrent.futures.ThreadPoolExecutor(3) as executor:
+        assert type(executor._work_queue) is queue.SimpleQueue
+        assert list(executor.map(square, range(50))) == [x * x for x in range(50)]
+        slow = [executor.submit(threading.Event().wait, 0.01) for _ in range(20)]
+        executor.shutdown(cancel_futures=True)
+        assert all(future.done() for future in slow)
+    with concurrent.futures.ProcessPoolExecutor(2) as executor:
+        assert list(executor.map(square, range(10))) == [x * x for x in range(10)]
+    kept, records = Kept(), queue.Queue(-1)
+    listener = logging.handlers.QueueListener(records, kept)
+    listener.start()
+    logger = logging.getLogger("x")
+    logger.addHandler(logging.handlers.QueueHandler(records))
+    for number in range(100):
+        logger.warning("number %d", number)
+    listener.stop()
+    assert kept.seen == [f"number {number}" for number in range(100)]
+    pool = Pool(2)
+    pool.put(None)
+    pool.put("connection", block=False)
+    assert pool.full() and pool.get(timeout=1) == "connection"
+    assert asyncio.run(main()) == (1, 2)
+    with multiprocessing.pool.ThreadPool(2) as threads:
+        assert threads.map(square, range(10)) == [x * x for x in range(10)]
+    with multiprocessing.Pool(2) as workers:
+        assert workers.map(square, range(10)) == [x * x for x in range(10)]
+    with multiprocessing.Manager() as manager:
+        shared = manager.Queue()
+        shared.put(1)
+        assert shared.get() == 1
+    print("well")
+"""
+
+
+@each_method
+def test_what_is_built_on_thread_queues(method, tmp_path):
+    path = script(tmp_path, THREADED)
+    assert run("-m", "procession", "run", path, method) == "well\n"
+
+
 def test_which_modules_are_processions_own():
     """Those that are named so are, and the others are the standard library's."""
     import importlib
@@ -153,7 +266,9 @@ import warnings
 warnings.simplefilter("ignore")
 import procession, multiprocessing
 procession.install()
+import queue
 assert __import__("multiprocessing") is multiprocessing is not procession
+assert queue.__name__ == "queue" and queue is not procession.queue
 """
     assert run("-c", program, env={"PROCESSION_FALLBACK": "1"}) == ""
 

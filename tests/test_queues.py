@@ -396,12 +396,28 @@ def test_names_of_the_module():
     assert queues.Full is queue.Full
 
 
-def test_a_keyword_context_is_asked_for():
-    for factory in (queues.Queue, queues.JoinableQueue, queues.SimpleQueue):
+def test_a_context_may_be_given_but_by_name_only():
+    context = mp.get_context("spawn")
+    for name in ("Queue", "JoinableQueue", "SimpleQueue", "LifoQueue", "PriorityQueue"):
+        factory = getattr(queues, name)
+        for q in (factory(), factory(ctx=context)):
+            q.put(1)
+            assert q.get() == 1
         with pytest.raises(TypeError):
-            factory()
+            factory(1, context)
         with pytest.raises(TypeError):
-            factory(1, 2)
+            getattr(context, name)(ctx=context)
+
+
+def test_the_packages_queues_are_classes():
+    """For annotations, isinstance and subclasses."""
+    for name in ("Queue", "JoinableQueue", "SimpleQueue", "LifoQueue", "PriorityQueue"):
+        kind = getattr(mp, name)
+        assert kind is getattr(queues, name)
+        assert kind[int].__origin__ is kind and kind[int].__args__ == (int,)
+        for q in (kind(), getattr(mp.get_context("spawn"), name)(), kind[int]()):
+            assert type(q) is kind
+    assert isinstance(mp.LifoQueue(), mp.Queue) and not isinstance(mp.SimpleQueue(), mp.Queue)
     assert not isinstance(mp.Queue(), multiprocessing.queues.Queue)
 
 

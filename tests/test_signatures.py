@@ -73,8 +73,9 @@ def same(ours, theirs, added=()):
 
 
 def parameters(function, left_out=()):
-    """But for `self`, which a method of the core's takes by position only."""
-    return [p for p in function.parameters.values() if p.name not in ("self", *left_out)]
+    """But for `self`, which a method of the core's takes by position only, and for `ctx`, which a
+    class needs not be given here, since it is what the package's own name stands for as well."""
+    return [p for p in function.parameters.values() if p.name not in ("self", "ctx", *left_out)]
 
 
 def added_to(name, function):

@@ -73,9 +73,9 @@ _OURS = {
     "WorkerLostError": "pool",
     "install": "_install",
 }
-# Of multiprocessing's own names those that are classes here, where theirs are functions: `Queue[int]`
-# is a type, and so are the others. Imported when they are asked for, and kept then.
-_CLASSES = {"Queue": "queues", "JoinableQueue": "queues", "SimpleQueue": "queues"} if _native else {}
+# Of multiprocessing's own names those that are classes here, and methods there: `Queue[int]` is a
+# type. Imported when they are asked for, and kept then.
+_CLASSES = dict.fromkeys(["Queue", "JoinableQueue", "SimpleQueue"] if _native else [], "queues")
 _MODULES = frozenset(
     "connection context dummy forkserver heap managers pool popen_fork popen_forkserver"
     " popen_spawn_posix process queues reduction resource_sharer resource_tracker shared_memory"
@@ -166,7 +166,7 @@ def __getattr__(name):
         if name in _CLASSES:
             globals()[name] = found
         return found
-    if name in _MODULES:
+    if name in _MODULES or name == "queue":
         from importlib import import_module
 
         return import_module(f"{__name__}.{name}")

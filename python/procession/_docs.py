@@ -20,8 +20,9 @@ _PUT_GET = """
     get(block=True, timeout=None)
         Waits for a message; raises ``queue.Empty`` when there is none in time. A NumPy array
         arrives as a private, writable view of shared memory, which is freed when it is collected.
-    put_many(objs, ...), get_many(max=None, ...)
-        The same for several messages at once.
+    put_many(objs, timeout=None, *, block=True), get_many(max=None, timeout=None, *, block=True)
+        The same for several messages at once. An exception's ``put`` says how many were put; its
+        ``received`` is what was taken before it. ``get_many`` waits for the first only.
     peek(block=True, timeout=None), peek_nowait()
         A copy of what ``get`` would return, which stays in the queue.
     qsize(), empty(), full()
@@ -43,10 +44,14 @@ _DONE = """
         and ``task_done`` leaves its message undone: nobody can know how far it came.
 """
 
-QUEUE = f"""Queue(maxsize=0): a queue of messages between the processes of one family.
+QUEUE = f"""Queue(maxsize=0, *, maxbytes=0): a queue of messages between the processes of one family.
 
-    It holds at most ``maxsize`` messages; 0 or less means as many as memory allows.
+    It holds at most ``maxsize`` messages, and ``maxbytes`` bytes of encoded messages; 0 or less
+    means as many as memory allows. A message larger than ``maxbytes`` may be in alone.
 {_COMMON}{_PUT_GET}
+    With ``redeliver=True`` a message that a process had taken, and not reported by ``task_done`` when
+    it died, comes back to the front, with a ``delivery_count``: see ``get_delivery``.
+
     Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Queue
 
     >>> import procession as mp
@@ -58,9 +63,9 @@ QUEUE = f"""Queue(maxsize=0): a queue of messages between the processes of one f
     >>> child.join()
     """
 
-JOINABLE_QUEUE = f"""JoinableQueue(maxsize=0): a Queue whose messages are ticked off when done.
+JOINABLE_QUEUE = f"""JoinableQueue(maxsize=0, *, maxbytes=0): a Queue whose messages are ticked off when done.
 
-    It holds at most ``maxsize`` messages; 0 or less means as many as memory allows.
+    It holds at most ``maxsize`` messages, and ``maxbytes`` bytes, as a ``Queue``.
 {_COMMON}{_PUT_GET}{_DONE}
     Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.JoinableQueue
 
@@ -73,9 +78,10 @@ JOINABLE_QUEUE = f"""JoinableQueue(maxsize=0): a Queue whose messages are ticked
     >>> q.join()
     """
 
-LIFO_QUEUE = f"""LifoQueue(maxsize=0): a JoinableQueue whose newest message is taken first.
+LIFO_QUEUE = f"""LifoQueue(maxsize=0, *, maxbytes=0): a JoinableQueue whose newest message is taken first.
 
-    It holds at most ``maxsize`` messages; 0 or less means as many as memory allows.
+    It holds at most ``maxsize`` messages, and ``maxbytes`` bytes of encoded messages; 0 or less
+    means as many as memory allows.
 {_COMMON_TO_ALL}{_PUT_GET}{_DONE}
     Follows https://docs.python.org/3/library/queue.html#queue.LifoQueue, between processes.
 
@@ -86,15 +92,16 @@ LIFO_QUEUE = f"""LifoQueue(maxsize=0): a JoinableQueue whose newest message is t
     ('last', 'first')
     """
 
-PRIORITY_QUEUE = f"""PriorityQueue(maxsize=0): a JoinableQueue whose lowest message is taken first.
+PRIORITY_QUEUE = f"""PriorityQueue(maxsize=0, *, maxbytes=0): a JoinableQueue whose lowest message is taken first.
 
-    It holds at most ``maxsize`` messages; 0 or less means as many as memory allows. Of equal
+    It holds at most ``maxsize`` messages, and ``maxbytes`` bytes of encoded messages; 0 or less
+    means as many as memory allows. Of equal
     messages that one is taken first which was put first.
 
     Numbers, strings, bytes and tuples of these (and None) are ordered by what they are worth,
-    without being looked at again. Anything else, also a tuple or a list with something else in it, is
-    compared by its own ``<``, in the process that puts: slower, for each put unpickles some of
-    those that are there, and so does every other put while such a one is in the queue. What
+    without being looked at again. Anything else, also a list, and a tuple with something else in
+    it, is compared by its own ``<`` in the process that puts: slower, for each put unpickles some
+    of those that are there, and so does every other put while such a one is in the queue. What
     ``<`` raises, ``put`` raises, and the queue is as it was; nothing is locked while it runs.
 {_COMMON_TO_ALL}{_PUT_GET}{_DONE}
     Follows https://docs.python.org/3/library/queue.html#queue.PriorityQueue, between processes.

@@ -1,13 +1,14 @@
-"""`install()`: Procession in the place of `multiprocessing`, for this process and its children.
+"""`install()`: Procession in the place of `multiprocessing` and `queue`, also in children.
 
 From then on `multiprocessing` and `multiprocessing.x` in `sys.modules` *are* `procession` and
-`procession.x`; what is not loaded yet is found by `_Finder` when somebody imports it. The real
-modules live on behind `procession._std`, for Procession builds on them.
+`procession.x`, and `queue` is `procession.queue`; what is not loaded yet is found by `_Finder` when
+somebody imports it. The real modules live on behind `procession._std`, for Procession builds on
+them.
 
 What had been imported before counts, too: where a module has, as a global variable of its own, the
-very module or function that it got by `import multiprocessing` or `from multiprocessing import x`,
-it gets Procession's instead. Objects that were made before stay what they are, and so do classes
-that were derived before, also in children.
+very module or function that it got by `import multiprocessing` or `from multiprocessing import x`
+(or of `queue`), it gets Procession's instead. Objects that were made before stay what they are, and
+so do classes that were derived before, also in children.
 """
 
 import sys
@@ -34,10 +35,11 @@ class _Finder:
 
 
 def install():
-    """Puts Procession in the place of `multiprocessing`, for the whole program and its children.
+    """Puts Procession in the place of `multiprocessing` and `queue`, for program and children.
 
-    Every `import multiprocessing` gives Procession then, also in libraries (concurrent.futures,
-    joblib, PyTorch), and in libraries that were imported before. Children that are started by any
+    Every `import multiprocessing` gives Procession then, and `import queue` gives
+    `procession.queue`, also in libraries (concurrent.futures, logging, joblib, PyTorch), and in
+    libraries that were imported before. Children that are started by any
     method do the same before they import the main module. Called again, it does nothing; it cannot
     be undone. Where `procession.native` is False it does nothing at all.
 
@@ -45,6 +47,9 @@ def install():
     >>> procession.install()
     >>> import multiprocessing
     >>> multiprocessing is procession
+    True
+    >>> import queue
+    >>> queue is procession.queue
     True
     """
     if not sys.modules[_PACKAGE].native:
@@ -107,6 +112,10 @@ def _install():
     replacements = {}
     for (_, theirs), (_, mine) in zip(real, ours, strict=True):
         _collect(theirs, mine, replacements)
+    from . import queue
+
+    _collect(queue._standard, queue, replacements)
+    sys.modules["queue"] = queue
     _repoint(replacements)
 
 
@@ -148,7 +157,11 @@ def _collect(theirs, mine, replacements):
 def _repoint(replacements):
     """Replaces what modules hold as global variables, but for Procession's and the real ones."""
     modules = list(sys.modules.items())
-    spared = {id(module) for name, module in modules if f"{name}.".startswith(f"{_PACKAGE}.")}
+    spared = {
+        id(module)
+        for name, module in modules
+        if f"{name}.".startswith(f"{_PACKAGE}.") or name == "_queue"  # the C half of `queue`
+    }
     for _, module in modules:
         space = getattr(module, "__dict__", None)
         if type(space) is not dict or id(module) in spared or module is _std.package:

@@ -49,30 +49,32 @@ __all__ = [
 class _Factories(BaseContext):
     """What Procession's contexts do otherwise than the standard library's."""
 
-    def Queue(self, maxsize=0):
+    def Queue(self, maxsize=0, *, maxbytes=0, redeliver=False):
         from .queues import Queue
 
-        return Queue(maxsize, ctx=self.get_context())
+        ctx = self.get_context()
+        return Queue(maxsize, maxbytes=maxbytes, redeliver=redeliver, ctx=ctx)
 
-    def JoinableQueue(self, maxsize=0):
+    def JoinableQueue(self, maxsize=0, *, maxbytes=0, redeliver=False):
         from .queues import JoinableQueue
 
-        return JoinableQueue(maxsize, ctx=self.get_context())
+        ctx = self.get_context()
+        return JoinableQueue(maxsize, maxbytes=maxbytes, redeliver=redeliver, ctx=ctx)
 
     def SimpleQueue(self):
         from .queues import SimpleQueue
 
         return SimpleQueue(ctx=self.get_context())
 
-    def LifoQueue(self, maxsize=0):
+    def LifoQueue(self, maxsize=0, *, maxbytes=0):
         from .queues import LifoQueue
 
-        return LifoQueue(maxsize, ctx=self.get_context())
+        return LifoQueue(maxsize, maxbytes=maxbytes, ctx=self.get_context())
 
-    def PriorityQueue(self, maxsize=0):
+    def PriorityQueue(self, maxsize=0, *, maxbytes=0):
         from .queues import PriorityQueue
 
-        return PriorityQueue(maxsize, ctx=self.get_context())
+        return PriorityQueue(maxsize, maxbytes=maxbytes, ctx=self.get_context())
 
     def Pipe(self, duplex=True):
         from .connection import Pipe

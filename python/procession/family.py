@@ -84,14 +84,14 @@ class Family(FamilyBase):
 
     # ------------------------------------------------------------ objects
 
-    def queue(self, name, maxsize=None):
+    def queue(self, name, maxsize=None, *, redeliver=False):
         """The `Queue` of that name. `maxsize`: how many messages it holds, 0 for any number; None:
-        as it is, and any number if it is new.
+        as it is, and any number if it is new. With redeliver it is another kind of object.
 
         Here and below: TypeError if the name is something else's, ValueError if the object there
         was made otherwise than is asked for.
         """
-        return self._attached(Queue, "queue", name, maxsize)
+        return self._attached(Queue, "delivery_queue" if redeliver else "queue", name, maxsize)
 
     def joinable_queue(self, name, maxsize=None):
         """The `JoinableQueue` of that name; `maxsize` as of `queue`."""

@@ -14,10 +14,13 @@ from queue import Empty, Full
 
 from . import _aio, _docs, _family
 from ._core import QueueBase, ShutDown
+from ._delivery import Delivery, InFlight
 
 __all__ = [
+    "Delivery",
     "Empty",
     "Full",
+    "InFlight",
     "JoinableQueue",
     "LifoQueue",
     "PriorityQueue",
@@ -166,8 +169,72 @@ class Queue(_Shared):
     __doc__ = _docs.QUEUE
     _order = "fifo"
 
-    def __init__(self, maxsize=0, *, ctx=None):
-        self._create(maxsize, self._order)
+    def __init__(self, maxsize=0, *, maxbytes=0, redeliver=False, ctx=None):
+        if redeliver and self._order != "fifo":
+            raise ValueError("redeliver=True is for queues whose oldest message is taken first")
+        self._create(maxsize, "delivery" if redeliver else self._order, maxbytes)
+
+    @property
+    def maxbytes(self):
+        """How many bytes of encoded messages may be in the queue; 0: as many as memory allows."""
+        return self._maxbytes
+
+    def get_delivery(self, block=True, timeout=None):
+        """Takes the next message as a `Delivery`, which says when it is done. Waits as ``get``.
+
+        Such a message is none of those that ``task_done`` ends. ValueError: the queue was made
+        without ``redeliver=True``.
+        """
+        item, ticket = self._take(block, timeout)
+        return Delivery(self, item, ticket)
+
+    @property
+    def redeliver(self):
+        """Whether what a process had taken and not done when it died comes back."""
+        return self._redelivers
+
+    @property
+    def delivery_count(self):
+        """How often the message was delivered that this thread took last (by ``get`` or its like);
+        0: it took none. ValueError: the queue was made without ``redeliver=True``.
+        """
+        return self._delivery_count
+
+    def in_flight(self):
+        """How many messages were taken and are not done yet, by processes that live.
+
+        ValueError: the queue was made without ``redeliver=True``.
+        """
+        return self._in_flight()
+
+    def in_flights(self):
+        """The same messages, and who has them: a list of `InFlight`, in the order of arrival."""
+        return [InFlight._make(row) for row in self._in_flights()]
+
+    def task_done(self):
+        """The oldest message that this thread took, and has not reported yet, is done with.
+
+        ValueError: there is none, or the queue was made without ``redeliver=True``. (On a
+        `JoinableQueue` without it: some message is done with, whoever took it.)
+        """
+        if not self._redelivers:
+            raise ValueError("task_done() is for a JoinableQueue, or Queue(redeliver=True)")
+        self._put_done()
+
+    def join(self):
+        """Waits until every message that was put is done with, in whatever process.
+
+        ValueError: the queue was made without ``redeliver=True``, and is no `JoinableQueue`.
+        """
+        if not self._redelivers:
+            raise ValueError("join() is for a JoinableQueue, or Queue(redeliver=True)")
+        self._join()
+
+    async def ajoin(self):
+        """As ``join``, in this task alone."""
+        if not self._redelivers:
+            raise ValueError("ajoin() is for a JoinableQueue, or Queue(redeliver=True)")
+        await _aio.AsyncJoin.ajoin(self)
 
     def shutdown(self, immediate=False):
         """Ends the queue for all processes; ``immediate`` drops what is left in it.

@@ -1,16 +1,21 @@
+from collections.abc import Iterator
 from queue import Empty as Empty
 from queue import Full as Full
 from types import GenericAlias
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from ._aio import AsyncJoin, AsyncQueue
 from ._core import QueueBase
 from ._core import ShutDown as ShutDown
+from ._delivery import Delivery as Delivery
+from ._delivery import InFlight as InFlight
 from .context import BaseContext
 
 __all__ = [
+    "Delivery",
     "Empty",
     "Full",
+    "InFlight",
     "JoinableQueue",
     "LifoQueue",
     "PriorityQueue",
@@ -46,7 +51,7 @@ class _Writer(_End):
         self, buf: bytes | bytearray | memoryview, offset: int = 0, size: int | None = None
     ) -> None: ...
 
-class _Shared(QueueBase[_T]):
+class _Shared(AsyncQueue[_T], QueueBase[_T]):
     _ignore_epipe: bool
     @property
     def _reader(self) -> _Reader: ...
@@ -59,7 +64,26 @@ class _Shared(QueueBase[_T]):
     def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
 
 class Queue(_Shared[_T]):
-    def __init__(self, maxsize: int = 0, *, ctx: BaseContext | None = None) -> None: ...
+    def __init__(
+        self,
+        maxsize: int = 0,
+        *,
+        maxbytes: int = 0,
+        redeliver: bool = False,
+        ctx: BaseContext | None = None,
+    ) -> None: ...
+    @property
+    def maxbytes(self) -> int: ...
+    def get_delivery(self, block: bool = True, timeout: float | None = None) -> Delivery[_T]: ...
+    @property
+    def redeliver(self) -> bool: ...
+    @property
+    def delivery_count(self) -> int: ...
+    def in_flight(self) -> int: ...
+    def in_flights(self) -> list[InFlight]: ...
+    def task_done(self) -> None: ...
+    def join(self) -> None: ...
+    async def ajoin(self) -> None: ...
     def shutdown(self, immediate: bool = False) -> None: ...
     @property
     def is_shutdown(self) -> bool: ...
@@ -70,7 +94,7 @@ class Queue(_Shared[_T]):
     @staticmethod
     def _on_queue_feeder_error(e: Exception, obj: Any) -> None: ...
 
-class JoinableQueue(Queue[_T]):
+class JoinableQueue(AsyncJoin, Queue[_T]):
     def task_done(self) -> None: ...
     def join(self) -> None: ...
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use procession::pool::{RawPool, RawWorker};
 use procession::{
-    ArenaError, End, RawConnection, RawDict, RawLifoQueue, RawList, RawPriorityQueue, RawQueue,
-    Wait,
+    ArenaError, End, RawConnection, RawDeliveryQueue, RawDict, RawLifoQueue, RawList,
+    RawPriorityQueue, RawQueue, Wait,
 };
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
@@ -184,6 +184,17 @@ impl Ends for RawDict {
 }
 
 impl Ends for RawList {
+    #[inline]
+    fn is_stuck(&self, _end: End) -> bool {
+        self.is_stuck()
+    }
+
+    fn settle(&self, _end: End) -> Result<(), ArenaError> {
+        self.settle()
+    }
+}
+
+impl Ends for RawDeliveryQueue {
     #[inline]
     fn is_stuck(&self, _end: End) -> bool {
         self.is_stuck()

@@ -10,7 +10,7 @@
 //! | `FamilyError::Name`, `FamilyError::Meeting` | `ValueError`, `OSError` |
 //! | `NamedError::Kind`, `NamedError::Differs` | `TypeError`, `ValueError` |
 //! | the others of `ArenaError`, `FamilyError`, `HandleError` and `PipeError` | `RuntimeError` |
-//! | `TooManyDone` | `ValueError` |
+//! | `TooManyDone`, `NotInFlight` | `ValueError` |
 //! | a queue that is full, empty, closed | `queue.Full`, `queue.Empty`, `ValueError` |
 //! | a pipe whose other end is gone, to send and to receive | `BrokenPipeError`, `EOFError` |
 //! | a queue that was shut down, for all processes | `queue.ShutDown` |
@@ -19,7 +19,7 @@
 
 use std::io;
 
-use procession::collections::{FindError, OfferError};
+use procession::collections::{FindError, NotInFlight, OfferError};
 use procession::{ArenaError, FamilyError, HandleError, NamedError, PipeError, TooManyDone};
 use pyo3::exceptions::{
     PyBrokenPipeError, PyMemoryError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
@@ -99,6 +99,13 @@ impl Raise for NamedError {
             NamedError::Arena(error) => error.raise(),
             other => PyRuntimeError::new_err(other.to_string()),
         }
+    }
+}
+
+impl Raise for NotInFlight {
+    #[cold]
+    fn raise(self) -> PyErr {
+        PyValueError::new_err(self.to_string())
     }
 }
 

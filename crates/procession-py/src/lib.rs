@@ -8,13 +8,14 @@
 //!   `procession.synchronize`'s and `sharedctypes`'; [`lease`]: what keeps them alive;
 //! - [`collections`]: `DictBase` and `ListBase`, the bases of the proxies of `procession.managers`;
 //!   [`scope`]: what the objects of one manager belong to;
+//! - [`threads`]: `ThreadQueue` and its like, the bases of `procession.queue`'s classes;
 //! - [`pool`]: `PoolBase`, `WorkerBase` and `JobBase`, what `procession.pool` is made of;
 //! - [`family`]: the functions about the process's family and its memory; [`named`]: `FamilyBase`, the base
 //!   of `procession.Family`;
 //! - [`codec`]: Python objects ⇄ messages; [`memory`]: memory that is shared with Python objects;
 //! - [`args`]: arguments; [`blocking`]: the one way to wait; [`error`]: the one table from core errors to exceptions.
 //!
-//! `unsafe` is at home in `codec`, `memory` and `sync::fast`, and nowhere else.
+//! `unsafe` is at home in `codec`, `memory`, `sync::fast` and three files of `threads`, and nowhere else.
 
 #![deny(unsafe_code)]
 
@@ -33,6 +34,7 @@ mod pool;
 mod queue;
 mod scope;
 mod sync;
+mod threads;
 
 /// The native part of Procession. Use `procession`; this module's names are its own business.
 #[pyo3::pymodule(gil_used = false)]
@@ -61,7 +63,7 @@ mod _core {
     #[pymodule_export]
     use crate::pool::{PyCall, PyJobBase, PyPoolBase, PyWorkerBase};
     #[pymodule_export]
-    use crate::queue::PyQueueBase;
+    use crate::queue::{PyQueueBase, PyTicket};
     #[pymodule_export]
     use crate::scope::PyScope;
     #[pymodule_export]
@@ -69,12 +71,18 @@ mod _core {
         PyBarrierBase, PyConditionBase, PyEventBase, PyLockBase, PyLockedAttribute,
         PySemaphoreBase, PySynchronizedBase, PyWaiter,
     };
+    #[pymodule_export]
+    use crate::threads::{
+        PyThreadLifoQueue, PyThreadPriorityQueue, PyThreadQueue, PyThreadQueueBase,
+        PyThreadQueueIterator, PyThreadSimpleQueue,
+    };
 
     use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::sync::install_fast_methods(&module.py().get_type::<PyLockBase>())?;
+        crate::threads::install_fast_methods(&module.py().get_type::<PyThreadQueueBase>())?;
         module.add("ShutDown", crate::error::shut_down_class(module.py())?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("debug_build", cfg!(debug_assertions))?;

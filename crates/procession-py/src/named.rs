@@ -136,6 +136,7 @@ impl Wanted {
         let given = (!argument.is_none()).then_some(argument);
         Ok(match kind {
             "queue" | "joinable_queue" => Self::queue(Order::Fifo, given)?,
+            "delivery_queue" => Self::queue(Order::Delivery, given)?,
             "lifo_queue" => Self::queue(Order::Lifo, given)?,
             "priority_queue" => Self::queue(Order::Priority, given)?,
             "lock" => Self::Lock { reentrant: false },
@@ -166,8 +167,10 @@ impl Wanted {
     /// Makes it.
     fn create(&self, family: Family) -> Result<Vec<Lease>, NamedError> {
         Ok(match self {
-            Self::Queue(order) => vec![Store::create(family, *order, None)?.lease()],
-            Self::QueueOf(order, bound) => vec![Store::create(family, *order, *bound)?.lease()],
+            Self::Queue(order) => vec![Store::create(family, *order, None, None)?.lease()],
+            Self::QueueOf(order, bound) => {
+                vec![Store::create(family, *order, *bound, None)?.lease()]
+            }
             Self::Lock { reentrant } => vec![RawLock::create(family, *reentrant)?.lease()],
             Self::Semaphore(value) => {
                 vec![RawSemaphore::create(family, *value, PERMITS_MAX)?.lease()]

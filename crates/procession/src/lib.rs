@@ -22,6 +22,7 @@
 //! |---|---|---|
 //! | hand values on, in order | [`Queue`]; [`JoinableQueue`], to wait until they are done | what was put is there, what was taken is gone |
 //! | the newest, or the most urgent first | [`LifoQueue`], [`PriorityQueue`] | the same |
+//! | have each value worked on, whoever dies | [`DeliveryQueue`] | what it had taken and not done comes back to the front |
 //! | talk with one other | [`pipe()`], [`Connection`] | the other end is told when all was read |
 //! | protect a value | [`Mutex`], [`RwLock`] | the value is what was saved last; the next one is told |
 //! | protect something else | [`Lock`], [`RLock`], [`Semaphore`] | the next one is told who died with it; a permit stays taken |
@@ -29,6 +30,7 @@
 //! | have data in common | [`SharedDict`], [`SharedList`], [`SharedValue`] | each operation was done, or was not |
 //! | run a function elsewhere | [`Process`] | [`join`](Process::join) says by which signal |
 //! | run many | [`Pool`] | exactly the task under way fails, or is tried again; another worker comes |
+//! | hand values on between threads | [`threads::Queue`] | nothing of it is shared |
 //! | meet programs that one did not start | [`Family::open`] | the others go on; the last one out takes the name along |
 //!
 //! Values are whatever serde can write. They travel as MessagePack, so a Python process of the
@@ -109,6 +111,7 @@ pub mod queue;
 pub mod sync;
 #[cfg(all(feature = "async", not(loom)))]
 mod task;
+pub mod threads;
 #[cfg(not(loom))]
 mod travel;
 
@@ -129,8 +132,8 @@ pub use channel::{End, Received};
 pub use codec::Value;
 #[cfg(not(loom))]
 pub use collections::{
-    LifoQueue, PriorityQueue, RawDeliveryQueue, RawDict, RawLifoQueue, RawList, RawPriorityQueue,
-    SharedDict, SharedList, SharedValue,
+    Delivery, DeliveryError, DeliveryQueue, LifoQueue, PriorityQueue, RawDeliveryQueue, RawDict,
+    RawLifoQueue, RawList, RawPriorityQueue, SharedDict, SharedList, SharedValue,
 };
 #[cfg(not(loom))]
 pub use error::{

@@ -8,7 +8,10 @@
 //! that: those models are bounded by the number of preemptions, 2 unless `LOOM_MAX_PREEMPTIONS` says
 //! otherwise.
 
+mod listening;
+mod runs;
 mod rwlock;
+mod threads;
 mod words;
 
 use std::time::Duration;

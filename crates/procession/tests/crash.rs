@@ -12,7 +12,8 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use procession::{Family, Queue, RawQueue, fault};
+use procession::{Family, Queue, fault};
+use support::deeds::{destroy, fork, idle};
 use support::{Running, argument, hex, killed, role, say, start, stopped, unhex};
 
 /// Passes of one point beyond this are like those before.
@@ -62,6 +63,16 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "get", before: 3, size: 100_000, ..PLAIN },
     Scenario { name: "get", before: 2, size: 9 << 20, ..PLAIN },
     Scenario { name: "get_many", before: 12, size: 700, bound: 12, ..PLAIN },
+    Scenario { name: "put_slice", ..PLAIN },
+    Scenario { name: "put_slice", size: 700, before: 3, ..PLAIN },
+    Scenario { name: "put_slice", bound: 7, before: 2, ..PLAIN },
+    Scenario { name: "get_many", before: 30, size: 700, ..PLAIN },
+    Scenario { name: "get_many", before: 8, size: 40, ..PLAIN },
+    Scenario { name: "peek", before: 2, ..PLAIN },
+    Scenario { name: "peek", before: 2, size: 100_000, ..PLAIN },
+    Scenario { name: "peek", before: 2, size: 9 << 20, ..PLAIN },
+    Scenario { name: "shut_down", before: 30, size: 700, ..PLAIN },
+    Scenario { name: "shut_down", before: 2, size: 100_000, ..PLAIN },
     Scenario { name: "done", before: 2, ..PLAIN },
     Scenario { name: "destroy", ..PLAIN },
     Scenario { name: "fork", before: 2, size: 50_000, ..PLAIN },
@@ -109,6 +120,18 @@ fn play(role: &str, queue: &Queue<Vec<u8>>, size: usize) {
             queue.put_many((100..110).map(|i| message(i, size))).unwrap();
             (100..110).for_each(|i| say(&format!("put {i}")));
         }
+        "put_slice" => {
+            let all: Vec<_> = (100..110).map(|i| message(i, size)).collect();
+            // What does not fit is left; nobody makes room.
+            let room = queue.capacity().map_or(10, |most| (most - queue.len()) as usize);
+            queue.put_slice(&all[..room.min(10)]).unwrap();
+            (100..110).take(room).for_each(|i| say(&format!("put {i}")));
+        }
+        "peek" => {
+            assert_eq!(number(&queue.try_peek().unwrap()), 0);
+            assert_eq!(number(&queue.try_peek().unwrap()), 0);
+        }
+        "shut_down" => queue.shut_down_now().unwrap(),
         "get" => {
             while let Ok(m) = queue.try_get() {
                 say(&format!("got {}", number(&m)));
@@ -137,59 +160,6 @@ fn play(role: &str, queue: &Queue<Vec<u8>>, size: usize) {
         }
         other => panic!("no role is called {other}"),
     }
-}
-
-/// A queue of its own, with small and large messages and a queue inside a message, is dropped.
-fn destroy() {
-    let family = Family::current().unwrap();
-    let inner = RawQueue::create(family, None).unwrap();
-    let outer = RawQueue::create(family, None).unwrap();
-    inner.try_put(1, &[7; 3000], None).unwrap();
-    inner.try_put(1, &[7; 3000], None).unwrap();
-    let block = family.alloc(40_000, &[inner.lease()]).unwrap();
-    outer.try_put(1, b"", Some(block)).unwrap();
-    outer.try_put(1, b"small", None).unwrap();
-    drop(inner);
-    drop(outer);
-}
-
-/// A child is born that has a copy of a received block and of all handles; both let go of them.
-fn fork(queue: &Queue<Vec<u8>>) {
-    let Ok(Some(received)) = queue.raw().try_get(&mut Vec::new()) else {
-        return;
-    };
-    say("taken");
-    let block = received.block;
-    // SAFETY: the child uses only this library and then leaves at once.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        if let Some(b) = &block {
-            b.read(0, &mut [0; 64]);
-        }
-        drop(block);
-        assert!(queue.raw().clone().capacity().is_none());
-        // SAFETY: ends the child without running the parent's destructors.
-        unsafe { libc::_exit(0) };
-    }
-    drop(block);
-    let mut status = 0;
-    // SAFETY: waits for the child made above.
-    unsafe { libc::waitpid(pid, &raw mut status, 0) };
-    if libc::WIFSIGNALED(status) {
-        say("hit grandchild-killed 1");
-    }
-}
-
-/// Much memory becomes idle, so that it is given back.
-fn idle() {
-    let family = Family::current().unwrap();
-    family.set_memory_limit(Some(64 << 20));
-    let blocks: Vec<_> = (0..6).map(|_| family.alloc(3 << 20, &[]).unwrap()).collect();
-    let runs: Vec<_> = (0..2).map(|_| family.alloc(9 << 20, &[]).unwrap()).collect();
-    drop(blocks);
-    drop(runs);
-    // More than is left: idle blocks of other sizes are taken.
-    drop(family.alloc(60 << 20, &[]).unwrap());
 }
 
 struct Stage {
@@ -306,6 +276,9 @@ fn survivor() {
 
 /// The survivor puts, which needs the locks and memory that the dead had.
 fn survive(s: &Scenario, stage: &Stage) {
+    if s.name == "shut_down" {
+        return shut_down(s, stage);
+    }
     let m = message(1000, 64);
     if s.bound == 0 {
         stage.queue.try_put(m).unwrap();
@@ -314,6 +287,23 @@ fn survive(s: &Scenario, stage: &Stage) {
         let got = number(&stage.queue.try_get().unwrap());
         stage.queue.try_put(message(got, s.size)).unwrap();
     }
+    Family::current().unwrap().sweep().unwrap();
+}
+
+/// Where the queue is not closed all is there yet; else what is there can be got, or nothing is. Then to shut
+/// it down once more leaves nothing, in the queue or anywhere else, and nobody waits for it.
+fn shut_down(s: &Scenario, stage: &Stage) {
+    let len = stage.queue.len();
+    assert!(len == 0 || len == s.before, "{len} are left");
+    let mut got = 0;
+    if len > 0 {
+        assert_eq!(number(&stage.queue.try_get().unwrap()), 0);
+        got = 1;
+    }
+    stage.queue.shut_down_now().unwrap();
+    assert!(stage.queue.is_empty() && stage.queue.is_closed());
+    assert!(matches!(stage.queue.get(), Err(procession::GetError::Closed)));
+    assert_eq!(stage.queue.raw().unfinished(), got);
     Family::current().unwrap().sweep().unwrap();
 }
 
@@ -329,11 +319,11 @@ fn account(s: &Scenario, stage: &Stage, said: &Said, dead: u64) {
     let mut once = all.clone();
     once.dedup();
     assert_eq!(all, once, "{}: doubled", s.name);
-    let mut wanted = stage.there.clone();
+    let mut wanted = if s.name == "shut_down" { Vec::new() } else { stage.there.clone() };
     wanted.extend(&said.put);
     let missing = wanted.iter().filter(|i| !once.contains(i)).count() as u64;
     // A killed consumer may have had one message that it could not tell of, or a batch.
-    let had = if s.name == "get_many" { 12 } else { 1 };
+    let had = if s.name == "get_many" { s.before } else { 1 };
     assert!(
         missing <= said.taken + dead * had,
         "{}: lost {missing} of {wanted:?}: {once:?}",
@@ -371,6 +361,9 @@ scenario! {
     killed_in_put: "put"
     killed_in_put_on_full: "put_full"
     killed_in_put_many: "put_many"
+    killed_in_put_slice: "put_slice"
+    killed_in_peek: "peek"
+    killed_in_shut_down: "shut_down"
     killed_in_get: "get"
     killed_in_get_many: "get_many"
     killed_in_done: "done"
@@ -428,8 +421,9 @@ fn killed_while_being_born() {
 }
 
 /// Points of other objects: `crash_pipe.rs`, `crash_pool.rs`, `crash_sync.rs`, `crash_values.rs`,
-/// `crash_named.rs`, `crash_collections` and `memory.rs` kill there.
-const ELSEWHERE: [&str; 17] = [
+/// `crash_named.rs`, `crash_doorbell.rs`, `crash_collections` and `memory.rs` kill there.
+const ELSEWHERE: [&str; 18] = [
+    "door.",
     "bell.",
     "pipe.",
     "pool.",

@@ -224,12 +224,10 @@ class _Queue(Shared, QueueBase, _std.BaseProxy):
 
     __class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[var-annotated]
 
-    if hasattr(queue, "ShutDown"):
-
-        def shutdown(self, immediate=False):
-            """Ends the queue, for all processes: `put` raises queue.ShutDown, and so does `get`
-            when it is empty; `immediate` empties it."""
-            self._shut_down(bool(immediate))
+    def shutdown(self, immediate=False):
+        """Ends the queue, for all processes: `put` raises `queues.ShutDown`, and so does `get` when
+        it is empty; `immediate` empties it."""
+        self._shut_down(bool(immediate))
 
 
 class QueueProxy(_Queue, typeid="Queue"):

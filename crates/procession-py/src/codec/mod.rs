@@ -114,6 +114,22 @@ pub(crate) fn prepare_plain<'py>(
     }
 }
 
+/// Appends `obj` as one of several messages, if it is one of small plain data; `scratch.ends` says where each
+/// ends.
+#[inline]
+pub(crate) fn prepare_more(obj: &Bound<'_, PyAny>, scratch: &mut Buffers) -> bool {
+    let start = scratch.ends.last().copied().unwrap_or(0);
+    let encoded = plain::append(obj, 0, scratch);
+    let is_small = scratch.bytes.len() - start <= INLINE_MAX && scratch.large.is_empty();
+    if encoded.is_ok() && is_small {
+        scratch.ends.push(scratch.bytes.len());
+        return true;
+    }
+    scratch.bytes.truncate(start);
+    scratch.large.clear();
+    false
+}
+
 /// Pickles a result that is not plain: functions and classes by reference only, as `multiprocessing`
 /// has it.
 pub(crate) fn pickle_result<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Prepared<'py>> {
@@ -159,6 +175,16 @@ pub(crate) fn decode_run<'py>(
     each: impl FnMut(Bound<'py, PyAny>),
 ) -> Result<(), DecodeError> {
     plain::decode_all(py, scratch, each)
+}
+
+/// The objects of several messages of small plain data: `scratch.bytes` and `scratch.ends` are they. Where
+/// one can't be decoded the others are, and the first error is said in the end.
+pub(crate) fn decode_several<'py>(
+    py: Python<'py>,
+    scratch: &mut Buffers,
+    each: impl FnMut(Bound<'py, PyAny>),
+) -> Result<(), DecodeError> {
+    plain::decode_each(py, scratch, each)
 }
 
 impl Prepared<'_> {

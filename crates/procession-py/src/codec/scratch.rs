@@ -24,6 +24,8 @@ thread_local! {
 pub(crate) struct Buffers {
     /// The message's inline part.
     pub(crate) bytes: Vec<u8>,
+    /// Of several messages: where each ends.
+    pub(crate) ends: Vec<usize>,
     /// Of a dict's entry: the key.
     pub(crate) key: Vec<u8>,
     /// What the message is ordered by, if it is.
@@ -32,6 +34,15 @@ pub(crate) struct Buffers {
     pub(super) large: Vec<Large>,
     pub(super) seen: Seen,
     pub(super) keys: Keys,
+}
+
+impl Buffers {
+    /// Forgets the message in `bytes`.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.large.clear();
+    }
 }
 
 /// The thread's [`Buffers`], given back when dropped.
@@ -46,6 +57,7 @@ impl Scratch {
         let mut buffers = spare.unwrap_or_default();
         buffers.bytes.clear();
         buffers.key.clear();
+        buffers.ends.clear();
         Self(Some(buffers))
     }
 }

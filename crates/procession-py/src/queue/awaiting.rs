@@ -7,11 +7,16 @@ use pyo3::prelude::*;
 
 use super::{PyQueueBase, Store};
 use crate::doorbell::{ALL, Ask};
+use crate::error::Raise;
 
 impl PyQueueBase {
     /// Answers a question of [`crate::doorbell`]. A queue that was closed lets all go on: they are told.
     pub(crate) fn ask<R>(&self, py: Python<'_>, what: Awaited, f: Ask<'_, R>) -> PyResult<R> {
         let queue = self.held(py)?;
+        if let Store::Delivery(queue) = &*queue {
+            // A death rings nobody's bell.
+            queue.recover_if_due().map_err(Raise::raise)?;
+        }
         let ready = || match what {
             Awaited::Done if queue.unfinished() == 0 => ALL,
             Awaited::Done => 0,

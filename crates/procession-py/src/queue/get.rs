@@ -3,8 +3,8 @@
 use procession::End;
 use pyo3::prelude::*;
 
-use super::PyQueueBase;
 use super::store::{Store, Taken};
+use super::{PyQueueBase, delivery};
 use crate::blocking::{self, Patience};
 use crate::codec::{self, Kind, Scratch, store as stored};
 use crate::collections::note_change;
@@ -39,8 +39,10 @@ fn get_stored<'py>(
     store: &Store,
     patience: Patience,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    if let Store::Priority(queue) = store {
-        note_change(queue);
+    match store {
+        Store::Priority(queue) => note_change(queue),
+        Store::Delivery(queue) => return delivery::get(slf, store, queue, patience),
+        _ => {}
     }
     let mut scratch = Scratch::take();
     blocking::settle(slf.py(), store, End::Head)?;
@@ -60,7 +62,9 @@ pub(super) fn peek_one<'py>(
     patience: Patience,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let mut scratch = Scratch::take();
-    let taken = await_one(slf, store, &mut scratch, patience, Store::try_peek)?;
+    let taken = await_one(slf, store, &mut scratch, patience, |store, bytes| {
+        store.try_peek(bytes).map_err(Raise::raise)
+    })?;
     decoded(slf, taken, &mut scratch)
 }
 
@@ -82,7 +86,7 @@ fn get_slow<'py>(
 }
 
 /// Waits until `attempt` gives something.
-fn await_one(
+pub(super) fn await_one(
     slf: &Bound<'_, PyQueueBase>,
     store: &Store,
     scratch: &mut Scratch,
@@ -112,7 +116,9 @@ fn decoded<'py>(
     Ok(match taken {
         Some(Taken::Message(message)) => Some(codec::decode(slf.py(), message, policy, scratch)?),
         // What its handles name is let go of when the object that they became counts it itself.
-        Some(Taken::Stored(kind, _holds)) => Some(stored::load(slf.py(), kind, policy, scratch)?),
+        Some(Taken::Stored(kind, _holds) | Taken::InFlight(kind, _holds, _)) => {
+            Some(stored::load(slf.py(), kind, policy, scratch)?)
+        }
         None => None,
     })
 }

@@ -10,6 +10,7 @@
 mod args;
 mod awaiting;
 mod batch;
+mod delivery;
 mod get;
 mod put;
 mod stocked;
@@ -20,12 +21,14 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use procession::Family;
+use procession::collections::InFlight;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 pub(crate) use args::capacity;
+pub(crate) use delivery::PyTicket;
 pub(crate) use store::{Order, Store};
 
 use crate::args::Given;
@@ -47,6 +50,9 @@ pub(crate) struct PyQueueBase {
     scope: Scoped<()>,
 }
 
+/// A message in flight.
+type Row = (u32, String, u32, f64, u64, u64);
+
 /// An optional argument.
 type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
@@ -63,13 +69,19 @@ impl PyQueueBase {
         }
     }
 
-    /// Makes a new queue in this process's family; a maxsize of zero or less is no bound.
-    #[pyo3(signature = (maxsize, order="fifo"))]
-    fn _create(&self, maxsize: &Bound<'_, PyAny>, order: &str) -> PyResult<()> {
+    /// Makes a new queue in this process's family; a bound of zero or less is none.
+    #[pyo3(signature = (maxsize, order="fifo", maxbytes=None))]
+    fn _create(
+        &self,
+        maxsize: &Bound<'_, PyAny>,
+        order: &str,
+        maxbytes: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let py = maxsize.py();
-        let (order, capacity) = (Order::named(order)?, capacity(maxsize)?);
+        let (order, most) = (Order::named(order)?, capacity(maxsize)?);
+        let bytes = maxbytes.map_or(Ok(None), capacity)?;
         let family = Family::current().map_err(Raise::raise)?;
-        self.begin(py, Store::create(family, order, capacity).map_err(Raise::raise)?)
+        self.begin(py, Store::create(family, order, most, bytes).map_err(Raise::raise)?)
     }
 
     /// Becomes the queue that a handle names.
@@ -235,6 +247,12 @@ impl PyQueueBase {
         Ok(self.held(py)?.capacity().map_or(0, NonZeroU64::get))
     }
 
+    /// The same in bytes.
+    #[getter]
+    fn _maxbytes(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.held(py)?.max_bytes().map_or(0, NonZeroU64::get))
+    }
+
     /// task_done().
     fn _put_done(&self, py: Python<'_>) -> PyResult<()> {
         self.held(py)?.done()
@@ -254,6 +272,55 @@ impl PyQueueBase {
         Ok(done.done().is_some())
     }
 
+    /// Whether what the dead had taken comes back.
+    #[getter]
+    fn _redelivers(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(matches!(&*self.held(py)?, Store::Delivery(_)))
+    }
+
+    /// As get, but gives out what names the message, too; it is not noted for this thread.
+    #[pyo3(signature = (block=None, timeout=None))]
+    fn _take<'py>(
+        slf: &Bound<'py, Self>,
+        block: Arg,
+        timeout: Arg,
+    ) -> PyResult<(Bound<'py, PyAny>, PyTicket)> {
+        drop(Self::open(slf)?);
+        let patience = slf.get().patience(block, timeout)?;
+        Self::take_one(slf, patience)?.ok_or_else(|| error::empty(slf.py()))
+    }
+
+    /// Reports a message as done, or gives it back.
+    fn _settle(&self, py: Python<'_>, ticket: &PyTicket, done: bool) -> PyResult<()> {
+        self.settle_one(py, ticket, done)
+    }
+
+    #[getter]
+    fn _delivery_count(&self, py: Python<'_>) -> PyResult<u32> {
+        self.last_count(py)
+    }
+
+    /// How many messages are in flight in processes that live.
+    fn _in_flight(&self, py: Python<'_>) -> PyResult<u64> {
+        self.delivering(py, |_, queue| {
+            queue.recover().map_err(Raise::raise)?;
+            Ok(queue.in_flight())
+        })
+    }
+
+    /// Of each of them: pid, the process's name, how often it was delivered, seconds, bytes, and
+    /// how many were put before it.
+    fn _in_flights(&self, py: Python<'_>) -> PyResult<Vec<Row>> {
+        self.delivering(py, |_, queue| {
+            let all = queue.in_flights().map_err(Raise::raise)?;
+            let row = |one: InFlight| {
+                let age = one.age.as_secs_f64();
+                (one.pid, one.name, one.count, age, one.bytes, one.number)
+            };
+            Ok(all.into_iter().map(row).collect())
+        })
+    }
+
     /// A file descriptor that is readable while there is something to get.
     fn _bell(&self, py: Python<'_>) -> PyResult<RawFd> {
         self.held(py)?.bell()
@@ -266,15 +333,12 @@ impl PyQueueBase {
 
     /// From now on nobody can put, and who gets finds what is left, or at once nothing.
     fn _shut_down(&self, py: Python<'_>, immediate: bool) -> PyResult<()> {
-        let queue = self.held(py)?;
-        queue.close();
-        let mut left = Vec::new();
-        while immediate && queue.try_get(&mut left).map_err(Raise::raise)?.is_some() {
-            // Those that nobody will get are not waited for.
-            let _ = queue.done();
-            left.clear();
+        let queue = &*self.held(py)?;
+        if !immediate {
+            queue.close();
+            return Ok(());
         }
-        Ok(())
+        py.detach(|| queue.shut_down_now()).map_err(Raise::raise)
     }
 
     /// Whether it was shut down, by any process.

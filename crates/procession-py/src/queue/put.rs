@@ -63,6 +63,7 @@ fn put_slow(
     patience: Patience,
 ) -> PyResult<bool> {
     let mut block = refused(slf, error)?;
+    let len = block.as_ref().map_or(0, Block::len);
     let put = blocking::wait(
         slf.py(),
         patience,
@@ -77,7 +78,7 @@ fn put_slow(
                 }
             }
         },
-        |deadline| queue.wait_for_room(deadline),
+        |deadline| queue.wait_for_room_of(inline.len(), len, deadline),
     )?;
     Ok(put.done().is_some())
 }

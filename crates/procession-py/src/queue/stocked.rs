@@ -38,6 +38,7 @@ pub(super) fn put(
         let value = value.datum(&scratch.bytes);
         let offered = match store {
             Store::Lifo(queue) => queue.try_put(&value),
+            Store::Delivery(queue) => queue.try_put(&value),
             Store::Priority(queue) => {
                 let key = has_key.then(|| scratch.order.as_bytes());
                 return put_in_order(slf, queue, key, obj, &value);
@@ -53,7 +54,9 @@ pub(super) fn put(
         PyQueueBase::still_open(slf)?;
         Ok(attempt()?.then_some(()))
     };
-    let put = blocking::wait(py, patience, attempt, |deadline| store.wait_for_room(deadline))?;
+    let len = value.datum(&scratch.bytes).bytes.len() as u64;
+    let sleep = |deadline| store.wait_for_room_of(len, deadline);
+    let put = blocking::wait(py, patience, attempt, sleep)?;
     Ok(put.done().is_some())
 }
 

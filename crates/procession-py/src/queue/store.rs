@@ -7,14 +7,15 @@ use std::num::NonZeroU64;
 use std::os::fd::RawFd;
 use std::time::Instant;
 
-use procession::collections::Copied;
+use procession::collections::{Copied, Ticket};
 use procession::{
-    ArenaError, Awaited, End, Family, HandleError, Lease, RawLifoQueue, RawPriorityQueue, RawQueue,
-    Received, Spot, Wait,
+    ArenaError, Awaited, End, Family, HandleError, Lease, RawDeliveryQueue, RawLifoQueue,
+    RawPriorityQueue, RawQueue, Received, Spot, Wait,
 };
-use pyo3::exceptions::{PyNotImplementedError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
+use super::delivery;
 use crate::blocking::Ends;
 use crate::error::Raise;
 
@@ -24,11 +25,13 @@ pub(crate) enum Order {
     Fifo,
     Lifo,
     Priority,
+    /// As they came, and again if who took one dies.
+    Delivery,
 }
 
 impl Order {
     /// All of them, those first that are opened most.
-    const ALL: [Self; 3] = [Self::Fifo, Self::Lifo, Self::Priority];
+    const ALL: [Self; 4] = [Self::Fifo, Self::Lifo, Self::Priority, Self::Delivery];
 
     /// By the name that `_create` is given.
     pub(crate) fn named(name: &str) -> PyResult<Self> {
@@ -36,6 +39,7 @@ impl Order {
             "fifo" => Self::Fifo,
             "lifo" => Self::Lifo,
             "priority" => Self::Priority,
+            "delivery" => Self::Delivery,
             _ => return Err(PyValueError::new_err(format!("no order of a queue: {name}"))),
         })
     }
@@ -47,6 +51,7 @@ pub(crate) enum Store {
     Fifo(RawQueue),
     Lifo(RawLifoQueue),
     Priority(RawPriorityQueue),
+    Delivery(RawDeliveryQueue),
 }
 
 /// The same call of whichever it is.
@@ -56,6 +61,7 @@ macro_rules! each {
             Store::Fifo($queue) => $call,
             Store::Lifo($queue) => $call,
             Store::Priority($queue) => $call,
+            Store::Delivery($queue) => $call,
         }
     };
 }
@@ -66,13 +72,21 @@ impl Store {
         family: Family,
         order: Order,
         capacity: Option<NonZeroU64>,
+        max_bytes: Option<NonZeroU64>,
     ) -> Result<Self, ArenaError> {
         Ok(match order {
-            Order::Fifo => Self::Fifo(RawQueue::create(family, capacity)?),
+            Order::Fifo => Self::Fifo(RawQueue::create_limited(family, capacity, max_bytes)?),
             // Heedless: an operation waits for others' claims without the interpreter, in `settle`.
-            Order::Lifo => Self::Lifo(RawLifoQueue::create(family, capacity)?.heedless()),
+            Order::Lifo => {
+                let queue = RawLifoQueue::create_limited(family, capacity, max_bytes)?;
+                Self::Lifo(queue.heedless())
+            }
             Order::Priority => {
-                Self::Priority(RawPriorityQueue::create(family, capacity)?.heedless())
+                let queue = RawPriorityQueue::create_limited(family, capacity, max_bytes)?;
+                Self::Priority(queue.heedless())
+            }
+            Order::Delivery => {
+                Self::Delivery(RawDeliveryQueue::create_limited(family, capacity, max_bytes)?)
             }
         })
     }
@@ -87,6 +101,7 @@ impl Store {
                 Order::Priority => {
                     RawPriorityQueue::from_handle(handle).map(|q| Self::Priority(q.heedless()))
                 }
+                Order::Delivery => RawDeliveryQueue::from_handle(handle).map(Self::Delivery),
             };
             if !matches!(found, Err(HandleError::Malformed)) {
                 break; // or it is a queue of another order
@@ -104,6 +119,10 @@ impl Store {
     }
 
     pub(super) fn len(&self) -> u64 {
+        if let Self::Delivery(queue) = self {
+            // What the dead had is here, too. An error is told to who puts or gets.
+            let _ = queue.recover();
+        }
         each!(self, queue => queue.len())
     }
 
@@ -115,8 +134,23 @@ impl Store {
         each!(self, queue => queue.capacity())
     }
 
+    /// How many bytes it may hold.
+    pub(super) fn max_bytes(&self) -> Option<NonZeroU64> {
+        each!(self, queue => queue.max_bytes())
+    }
+
     pub(super) fn close(&self) {
         each!(self, queue => queue.close());
+    }
+
+    /// Closes it, and drops what is in it, which nobody waits for then.
+    pub(super) fn shut_down_now(&self) -> Result<(), ArenaError> {
+        match self {
+            Self::Fifo(queue) => queue.shut_down_now(),
+            Self::Lifo(queue) => queue.shut_down_now().map(drop),
+            Self::Priority(queue) => queue.shut_down_now().map(drop),
+            Self::Delivery(queue) => queue.shut_down_now(),
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -136,8 +170,14 @@ impl Store {
         each!(self, queue => queue.wait_for_item(deadline))
     }
 
-    pub(super) fn wait_for_room(&self, deadline: Option<Instant>) -> Wait {
-        each!(self, queue => queue.wait_for_room(deadline))
+    /// Waits for room for a stored value of so many bytes.
+    pub(super) fn wait_for_room_of(&self, len: u64, deadline: Option<Instant>) -> Wait {
+        match self {
+            Self::Fifo(queue) => queue.wait_for_room(deadline),
+            Self::Lifo(queue) => queue.wait_for_room_of(len, deadline),
+            Self::Priority(queue) => queue.wait_for_room_of(len, deadline),
+            Self::Delivery(queue) => queue.wait_for_room_of(len, deadline),
+        }
     }
 
     pub(super) fn wait_done(&self, deadline: Option<Instant>) -> Wait {
@@ -154,6 +194,7 @@ impl Store {
             Self::Fifo(queue) => queue.done(),
             Self::Lifo(queue) => queue.done().map_err(Raise::raise)?,
             Self::Priority(queue) => queue.done().map_err(Raise::raise)?,
+            Self::Delivery(queue) => return delivery::task_done(queue),
         }
         .map_err(Raise::raise)
     }
@@ -162,7 +203,7 @@ impl Store {
     pub(super) fn bell(&self) -> PyResult<RawFd> {
         match self {
             Self::Fifo(queue) => queue.bell().map_err(Raise::raise),
-            Self::Lifo(_) | Self::Priority(_) => {
+            Self::Lifo(_) | Self::Priority(_) | Self::Delivery(_) => {
                 Err(PyOSError::new_err("a queue of this order has no descriptor"))
             }
         }
@@ -192,6 +233,8 @@ pub(super) enum Taken {
     Message(Received),
     /// A stored value: its kind, and what keeps alive what its handles name.
     Stored(u8, Vec<Lease>),
+    /// The same, with what is to be said of it.
+    InFlight(u8, Vec<Lease>, Ticket),
 }
 
 impl Store {
@@ -202,19 +245,23 @@ impl Store {
             Self::Fifo(queue) => Ok(queue.try_get(bytes)?.map(Taken::Message)),
             Self::Lifo(queue) => Ok(queue.try_get(bytes)?.map(stored)),
             Self::Priority(queue) => Ok(queue.try_get(bytes)?.map(stored)),
+            Self::Delivery(queue) => Ok(queue
+                .try_take(bytes)?
+                .map(|(copied, ticket)| Taken::InFlight(copied.kind, copied.holds, ticket))),
         }
     }
 }
 
 impl Store {
     /// Copies what would be taken next, if there is something.
-    pub(super) fn try_peek(&self, bytes: &mut Vec<u8>) -> PyResult<Option<Taken>> {
+    pub(super) fn try_peek(&self, bytes: &mut Vec<u8>) -> Result<Option<Taken>, ArenaError> {
         let found = match self {
-            Self::Fifo(_) => return Err(PyNotImplementedError::new_err("peek")),
-            Self::Lifo(queue) => queue.peek(bytes),
-            Self::Priority(queue) => queue.peek(bytes),
+            Self::Fifo(queue) => return Ok(queue.peek(bytes)?.map(Taken::Message)),
+            Self::Lifo(queue) => queue.peek(bytes)?,
+            Self::Priority(queue) => queue.peek(bytes)?,
+            Self::Delivery(queue) => queue.peek(bytes)?,
         };
-        Ok(found.map_err(Raise::raise)?.map(stored))
+        Ok(found.map(stored))
     }
 }
 

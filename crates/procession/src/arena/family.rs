@@ -16,9 +16,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::bells::Bells;
 use super::block::Kept;
-use super::doorbell::Doors;
 use super::holds::Handles;
 use super::layout::{EXTENT, FILE_SIZE, Header, Layout, MAGIC, VERSION};
+use super::listeners::Doors;
 use super::map::Map;
 use super::recent::Recent;
 use crate::error::{ArenaError, FamilyError};

@@ -17,10 +17,10 @@ use std::sync::{MutexGuard, PoisonError};
 
 use super::bells::Bells;
 use super::block::Kept;
-use super::doorbell::Doors;
 use super::family::{Inner, Registry, all_families};
 use super::holds::{ENTRIES_PER_PAGE, Handles};
 use super::layout::PAGE;
+use super::listeners::Doors;
 use super::objects::ObjectId;
 use super::recent::Recent;
 use crate::error::ArenaError;

@@ -92,7 +92,7 @@ pub(crate) struct Header {
     pub(crate) directory: AtomicU64,
     /// What the family is called: UTF-8, then zeroes. Written before anybody else is in it.
     pub(crate) name: [AtomicU64; FAMILY_NAME_WORDS],
-    /// The block with the table of listeners (see `doorbell.rs`); 0: no event loop has waited yet.
+    /// The block with the table of listeners (see `listeners.rs`); 0: no event loop has waited yet.
     pub(crate) listeners: AtomicU64,
 }
 // SAFETY: atomics only, `repr(C)`.

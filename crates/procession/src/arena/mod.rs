@@ -17,6 +17,7 @@ pub(crate) mod family;
 pub(crate) mod fork;
 pub(crate) mod holds;
 pub(crate) mod lease;
+pub(crate) mod listeners;
 pub(crate) mod map;
 pub(crate) mod meeting;
 pub(crate) mod objects;

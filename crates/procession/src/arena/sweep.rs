@@ -14,7 +14,6 @@ use crate::lock::Serial;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
 use crate::sys::process;
-use crate::wait::Futex;
 
 /// Sweeps that nobody asked for come at most this often, over the whole family.
 const SWEEP_MS: u64 = 200;
@@ -96,8 +95,8 @@ impl Inner {
             if object.is(Kind::Delivery) && object.life().1 == LIVE {
                 let slot: &StockSlot = self.overlay(index)?;
                 slot.root(LOOKED).store(0, Ordering::Relaxed);
-                slot.change.wake_all(&Futex);
-                slot.all_done.wake_all(&Futex);
+                slot.change.wake_all(&self.ringing());
+                slot.all_done.wake_all(&self.ringing());
             }
         }
         Ok(())

@@ -43,7 +43,8 @@ pub use list::{Part, RawList, Values};
 pub use priority::{Place, RawPriorityQueue};
 pub use stock::{Copied, Outdated};
 pub use typed::{
-    CollectionError, LifoQueue, NewValueError, PriorityQueue, SharedDict, SharedList, SharedValue,
+    CollectionError, Delivery, DeliveryError, DeliveryQueue, LifoQueue, NewValueError,
+    PriorityQueue, SharedDict, SharedList, SharedValue,
 };
 
 /// The hash of a key's bytes, the same in every process and in every version of the layout; never [`OPAQUE`].

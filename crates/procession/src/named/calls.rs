@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use super::NamedError;
 use super::kinds::Bounded;
 use crate::arena::family::Family;
-use crate::collections::{LifoQueue, PriorityQueue, SharedDict, SharedList, SharedValue};
+use crate::collections::{
+    DeliveryQueue, LifoQueue, PriorityQueue, SharedDict, SharedList, SharedValue,
+};
 use crate::primitives::{Barrier, Condition, Event, Lock, Mutex, RLock, RwLock, Semaphore};
 use crate::queue::{JoinableQueue, Queue};
 
@@ -54,6 +56,27 @@ impl Family {
         name: &str,
         capacity: Option<u64>,
     ) -> Result<JoinableQueue<T>, NamedError> {
+        self.named(name, &capacity)
+    }
+
+    /// A queue whose values are delivered at least once; its capacity is as of [`Family::queue`].
+    ///
+    /// # Errors
+    /// As [`Family::queue`].
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let jobs = procession::Family::current()?.delivery_queue("jobs", None)?;
+    /// jobs.put(1)?;
+    /// assert_eq!(jobs.get()?.done()?, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn delivery_queue<T>(
+        &self,
+        name: &str,
+        capacity: Option<u64>,
+    ) -> Result<DeliveryQueue<T>, NamedError> {
         self.named(name, &capacity)
     }
 

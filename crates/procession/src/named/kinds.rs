@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use super::{Named, NamedError};
 use crate::arena::family::Family;
 use crate::arena::lease::Lease;
-use crate::collections::{LifoQueue, PriorityQueue, SharedDict, SharedList, SharedValue};
+use crate::collections::{
+    DeliveryQueue, LifoQueue, PriorityQueue, SharedDict, SharedList, SharedValue,
+};
 use crate::error::HandleError;
 use crate::primitives::{Barrier, Condition, Event, Lock, Mutex, RLock, RwLock, Semaphore};
 use crate::queue::{JoinableQueue, Queue};
@@ -76,6 +78,7 @@ macro_rules! queue {
 
 queue!(Queue, "queue");
 queue!(JoinableQueue, "joinable_queue");
+queue!(DeliveryQueue, "delivery_queue");
 queue!(LifoQueue, "lifo_queue");
 queue!(PriorityQueue, "priority_queue");
 

@@ -7,8 +7,8 @@ use crate::ring::batch::Batch;
 
 impl RawQueue {
     /// Puts messages of one kind that have no block: their bytes stand in `bytes` one after the other, and
-    /// `ends` says where each ends. Says how many were put, the first ones: at least one, and perhaps not
-    /// all, so that others get their turn; call it again with the rest.
+    /// `ends` says where each ends. The first `done` are left out. Says how many more were put: at least
+    /// one, and perhaps not all, so that others get their turn; then call it again.
     ///
     /// They are put under one lock, become visible together (or all but the last, and the last), and wake
     /// once. Who is killed meanwhile has put the first ones or none.
@@ -25,7 +25,7 @@ impl RawQueue {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use procession::{Family, RawQueue};
     /// let q = RawQueue::create(Family::current()?, None)?;
-    /// assert_eq!(q.try_put_many(1, b"onetwo", &[3, 6]).unwrap(), 2);
+    /// assert_eq!(q.try_put_many(1, b"onetwo", &[3, 6], 0).unwrap(), 2);
     /// # Ok(()) }
     /// ```
     pub fn try_put_many(
@@ -33,14 +33,17 @@ impl RawQueue {
         kind: u8,
         bytes: &[u8],
         ends: &[usize],
+        done: usize,
     ) -> Result<usize, TryPutError> {
-        let mut start = 0;
+        let first = if done > 0 { ends[done - 1] } else { 0 };
+        let ends = &ends[done..];
+        let mut start = first;
         for &end in ends {
             self.channel.check(kind, &bytes[start..end], None);
             start = end;
         }
         assert!(!ends.is_empty(), "no message");
-        self.try_put_run(Batch { kind, bytes, start: 0, ends })
+        self.try_put_run(Batch { kind, bytes, start: first, ends })
     }
 
     /// The same of messages that were checked.
@@ -99,7 +102,7 @@ impl RawQueue {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use procession::{Family, RawQueue};
     /// let q = RawQueue::create(Family::current()?, None)?;
-    /// q.try_put_many(1, b"onetwo", &[3, 6]).unwrap();
+    /// q.try_put_many(1, b"onetwo", &[3, 6], 0).unwrap();
     /// q.try_put(2, b"three", None).unwrap();
     /// let (mut bytes, mut ends) = (Vec::new(), Vec::new());
     /// assert_eq!(q.try_get_many(1, 10, &mut bytes, &mut ends)?, Some(2));

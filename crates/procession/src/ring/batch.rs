@@ -14,9 +14,10 @@
 //! the run's first, since only that one is taken back from a dead owner of the tail lock; the segment
 //! that is left for the message behind the jump, whose next taker notes it anew.
 
+#[cfg(not(loom))]
+use super::fifo::Popped;
 use super::fifo::{
-    Cursor, HAS_BLOCK, Head, JUMP_KIND, Limits, Memory, Popped, PushError, Record, Side, Tail,
-    read, write,
+    Cursor, HAS_BLOCK, Head, JUMP_KIND, Limits, Memory, PushError, Record, Side, Tail, read, write,
 };
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
@@ -214,6 +215,7 @@ impl Head {
 
     /// Copies what lies in the record that would be popped next: its number, kind and block, and the
     /// inline bytes to `out`. Under the head lock. `None`: empty.
+    #[cfg(not(loom))]
     pub(crate) fn front<M: Memory>(
         &self,
         mem: &M,

@@ -24,6 +24,11 @@ pub(crate) fn token() -> u64 {
     PLACE.with(|place| std::ptr::from_ref(place).addr() as u64)
 }
 
+/// Whether this is the process's first thread (of a fork child: the one that forked).
+pub(crate) fn is_main() -> bool {
+    rustix::thread::gettid() == rustix::process::getpid()
+}
+
 /// What `ps` calls this thread; of the main thread: the process. The first 15 bytes count.
 pub(crate) fn set_name(name: &str) {
     if let Ok(name) = std::ffi::CString::new(name) {

@@ -4,6 +4,7 @@ pub(crate) mod barrier;
 pub(crate) mod condition;
 pub(crate) mod entries;
 pub(crate) mod event;
+pub(crate) mod listener;
 pub(crate) mod lock;
 pub(crate) mod permits;
 pub(crate) mod rwlock;

@@ -118,7 +118,9 @@ impl Subject for RawDeliveryQueue {
     }
 
     fn when_ended(state: &mut State) {
-        state.iter_mut().for_each(|one| one.0 = 0);
+        for one in state {
+            one.0 = 0;
+        }
     }
 
     fn apply(&self, op: Op, given: &Given) {

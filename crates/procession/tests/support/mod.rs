@@ -10,6 +10,7 @@
     clippy::must_use_candidate
 )]
 
+pub mod deeds;
 pub mod executor;
 pub mod folder;
 pub mod primitives;

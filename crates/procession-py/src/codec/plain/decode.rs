@@ -50,6 +50,33 @@ pub(in crate::codec) fn decode_all<'py>(
     Ok(())
 }
 
+/// The values that the messages in `scratch.bytes` hold, one after the other, which end where
+/// `scratch.ends` says; they go to `each`. What is wrong with one keeps no other back: the first error is
+/// said in the end.
+pub(in crate::codec) fn decode_each<'py>(
+    py: Python<'py>,
+    scratch: &mut Buffers,
+    mut each: impl FnMut(Bound<'py, PyAny>),
+) -> Result<(), DecodeError> {
+    let Buffers { bytes, ends, keys, .. } = scratch;
+    let mut decoder = Decoder { py, window: Window::inline(bytes), keys, depth: 0 };
+    let mut first = Ok(());
+    for &end in &*ends {
+        let error = match decoder.value() {
+            Ok(value) if decoder.window.at() == end => {
+                each(value);
+                continue;
+            }
+            Ok(_) => DecodeError::Corrupt("more or less than one value"),
+            Err(stop) => stop.explain(py),
+        };
+        first = first.and(Err(error));
+        decoder.depth = 0;
+        decoder.window.go_to(end);
+    }
+    first
+}
+
 #[inline]
 fn run<'py>(
     py: Python<'py>,

@@ -29,8 +29,21 @@ pub(in crate::codec) fn encode(
     repeats: u32,
     scratch: &mut Buffers,
 ) -> Result<(), Unplain> {
-    scratch.bytes.clear();
-    scratch.large.clear();
+    scratch.clear();
+    let result = append(obj, repeats, scratch);
+    if result.is_err() {
+        scratch.clear();
+    }
+    result
+}
+
+/// The same behind what `scratch.bytes` has already.
+#[inline]
+pub(in crate::codec) fn append(
+    obj: &Bound<'_, PyAny>,
+    repeats: u32,
+    scratch: &mut Buffers,
+) -> Result<(), Unplain> {
     let mut encoder = Encoder {
         py: obj.py(),
         out: Writer(&mut scratch.bytes),
@@ -43,10 +56,6 @@ pub(in crate::codec) fn encode(
     // SAFETY: `obj` is alive and the interpreter attached; see `Encoder`.
     let result = unsafe { encoder.value(obj.as_ptr()) };
     scratch.seen.clear();
-    if result.is_err() {
-        scratch.bytes.clear();
-        scratch.large.clear();
-    }
     result
 }
 
@@ -117,8 +126,7 @@ pub(in crate::codec) fn pack(
         })
         .collect();
     let block = memory::filled_block(py, family, len, &[], &parts);
-    scratch.bytes.clear();
-    scratch.large.clear();
+    scratch.clear();
     block
 }
 

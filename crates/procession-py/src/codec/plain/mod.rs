@@ -28,8 +28,8 @@ mod decode;
 mod encode;
 mod window;
 
-pub(super) use decode::{decode, decode_all, decode_block};
-pub(super) use encode::{Large, encode, encode_key, pack, pieces};
+pub(super) use decode::{decode, decode_all, decode_block, decode_each};
+pub(super) use encode::{Large, append, encode, encode_key, pack, pieces};
 
 /// Deeper nesting is left to pickle; the decoder refuses it.
 const MAX_DEPTH: u32 = 64;

@@ -36,6 +36,18 @@ impl<'a> Window<'a> {
         Self { bytes, at: 0, block: Some(block), next: 0 }
     }
 
+    /// Of a window that is all there is: where the unread bytes begin.
+    #[inline]
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// And where they begin from now on: before its end.
+    #[inline]
+    pub(super) fn go_to(&mut self, at: usize) {
+        self.at = at.min(self.bytes.len());
+    }
+
     /// Whether reading may let go of the interpreter.
     #[inline]
     pub(super) fn may_detach(&self) -> bool {

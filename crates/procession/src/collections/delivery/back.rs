@@ -148,9 +148,12 @@ impl RawDeliveryQueue {
         Ok(all)
     }
 
-    /// The same, unless somebody did just now.
+    /// The same, unless somebody did in the last tenth of a second.
+    ///
+    /// # Errors
+    /// As [`RawDeliveryQueue::recover`].
     #[inline]
-    pub(super) fn recover_if_due(&self) -> Result<(), ArenaError> {
+    pub fn recover_if_due(&self) -> Result<(), ArenaError> {
         if self.in_flight() == 0 {
             return Ok(());
         }

@@ -24,7 +24,7 @@ pub use inspect::InFlight;
 use super::heap::{Datum, Ready};
 use super::line::OfferError;
 use super::stock::{Copied, Stock};
-use crate::arena::family::Family;
+use crate::arena::family::{Family, FamilyId};
 use crate::arena::lease::Lease;
 use crate::arena::objects::Kind;
 use crate::arena::stock::Step;
@@ -34,7 +34,7 @@ use crate::ring::fifo::Limits;
 use crate::sys::atomic::Ordering;
 use crate::sys::clock;
 use crate::sys::fault::crash_point;
-use crate::wait::{Futex, Spin};
+use crate::wait::Spin;
 
 /// Roots, behind the heap's: how many wait, how many are not done, the first chunk, the first one in which
 /// a message may wait, the last one, the number of the next message, the bytes of those that wait, a
@@ -211,6 +211,12 @@ impl RawDeliveryQueue {
         self.stock.lease.family()
     }
 
+    /// What tells this queue from all others.
+    #[must_use]
+    pub fn identity(&self) -> (FamilyId, u64) {
+        (self.family().id(), self.stock.lease.id.pack())
+    }
+
     /// Takes the lock, and ends what somebody was killed in: bringing back what another one had, or
     /// dropping what is left.
     #[inline]
@@ -231,7 +237,7 @@ impl RawDeliveryQueue {
             step.wake_nobody();
             drop(step);
             if self.unfinished() == 0 {
-                self.stock.slot.all_done.wake_all(&Futex);
+                self.stock.slot.all_done.wake_all(&self.stock.lease.inner.ringing());
             }
             step = self.stock.begin()?;
         }
@@ -272,7 +278,7 @@ impl RawDeliveryQueue {
             drop(step);
             Ok::<_, OfferError>(())
         })?;
-        self.stock.slot.change.wake_one(&Futex);
+        self.stock.slot.change.wake_one(&self.stock.lease.inner.ringing());
         self.pass_on_room();
         Ok(())
     }
@@ -371,7 +377,7 @@ impl RawDeliveryQueue {
         step.wake_nobody();
         drop(step);
         if left == 0 {
-            self.stock.slot.all_done.wake_all(&Futex);
+            self.stock.slot.all_done.wake_all(&self.stock.lease.inner.ringing());
         }
         Ok(Ok(()))
     }
@@ -398,7 +404,7 @@ impl RawDeliveryQueue {
         if self.is_dropped() {
             drop(self.begin()?);
         }
-        self.stock.slot.change.wake_one(&Futex);
+        self.stock.slot.change.wake_one(&self.stock.lease.inner.ringing());
         Ok(Ok(()))
     }
 

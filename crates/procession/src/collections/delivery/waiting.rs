@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::back::LOOK_MS;
 use super::{BYTES, LEN, RawDeliveryQueue, UNFINISHED};
+use crate::arena::doorbell::{Awaited, Spot};
 use crate::arena::lease::Lease;
 use crate::collections::line::OfferError;
 use crate::wait::{Futex, SLICE, Spin, Wait, WaitWord};
@@ -90,8 +91,8 @@ impl RawDeliveryQueue {
     #[inline]
     pub(super) fn pass_on(&self) {
         let items = &self.stock.slot.change;
-        if items.has_sleepers() && self.len() != 0 {
-            items.wake_one(&Futex);
+        if items.has_sleepers() && !self.is_empty() {
+            items.wake_one(&self.stock.lease.inner.ringing());
         }
     }
 
@@ -109,16 +110,16 @@ impl RawDeliveryQueue {
     #[inline]
     pub(super) fn wake_for_room(&self) {
         if self.limits.bytes != 0 {
-            self.stock.slot.room.wake_all(&Futex);
+            self.stock.slot.room.wake_all(&self.stock.lease.inner.ringing());
         } else if self.limits.messages != 0 {
-            self.stock.slot.room.wake_one(&Futex);
+            self.stock.slot.room.wake_one(&self.stock.lease.inner.ringing());
         }
     }
 
     pub(super) fn wake_all(&self) {
         let slot = self.stock.slot;
         for word in [&slot.change, &slot.room, &slot.all_done] {
-            word.wake_all(&Futex);
+            word.wake_all(&self.stock.lease.inner.ringing());
         }
     }
 
@@ -135,7 +136,7 @@ impl RawDeliveryQueue {
     /// ```
     #[must_use]
     pub fn wait_for_item(&self, deadline: Option<Instant>) -> Wait {
-        let ready = || self.len() != 0 || self.is_closed();
+        let ready = || !self.is_empty() || self.is_closed();
         self.wait(&self.stock.slot.change, Some(&self.item_spin), deadline, ready)
     }
 
@@ -157,6 +158,20 @@ impl RawDeliveryQueue {
     #[must_use]
     pub fn wait_done(&self, deadline: Option<Instant>) -> Wait {
         self.wait(&self.stock.slot.all_done, None, deadline, || self.unfinished() == 0)
+    }
+
+    /// Where an event loop waits for something of this queue: see [`Doorbell`](crate::Doorbell). Nobody
+    /// rings when a process dies: who waits so calls [`recover_if_due`](RawDeliveryQueue::recover_if_due)
+    /// now and then.
+    #[must_use]
+    pub fn spot(&self, what: Awaited) -> Spot<'_> {
+        let slot = self.stock.slot;
+        let word = match what {
+            Awaited::Items => &slot.change,
+            Awaited::Room => &slot.room,
+            Awaited::Done => &slot.all_done,
+        };
+        Spot::of(self.stock.lease.inner, word)
     }
 
     fn wait(

@@ -1,5 +1,6 @@
 //! Dicts, lists and single values of what serde can write.
 
+mod delivery;
 mod dict;
 mod lifo;
 mod list;
@@ -7,6 +8,7 @@ mod priority;
 mod queues;
 mod value;
 
+pub use delivery::{Delivery, DeliveryError, DeliveryQueue};
 pub use dict::SharedDict;
 pub use lifo::LifoQueue;
 pub use list::SharedList;

@@ -1,0 +1,90 @@
+//! Queues between threads: what a model checker does not see (clocks, drops, many values).
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use procession::threads::{GetError, LifoQueue, PutError, Queue, TooManyDone};
+
+const SHORT: Duration = Duration::from_millis(30);
+
+#[test]
+fn each_value_comes_once_and_in_its_producers_order() {
+    const EACH: usize = 20_000;
+    let queue = Queue::bounded(7);
+    thread::scope(|scope| {
+        let producers = [0, 1, 2].map(|producer| {
+            let queue = &queue;
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    queue.put((producer, n)).unwrap();
+                }
+            })
+        });
+        let consumers = [(); 3].map(|()| {
+            scope.spawn(|| {
+                let mut next = [0; 3];
+                let mut count = 0;
+                for (producer, n) in queue.iter() {
+                    assert!(n >= next[producer], "out of order");
+                    next[producer] = n + 1;
+                    count += 1;
+                    queue.task_done().unwrap();
+                }
+                count
+            })
+        });
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        queue.join();
+        assert!(queue.is_empty());
+        queue.shut_down();
+        let counts = consumers.map(|consumer| consumer.join().unwrap());
+        assert_eq!(counts.iter().sum::<usize>(), 3 * EACH);
+    });
+    assert_eq!(queue.task_done(), Err(TooManyDone));
+}
+
+#[test]
+fn a_time_out_is_kept_to() {
+    let queue = Queue::bounded(1);
+    let began = Instant::now();
+    assert_eq!(queue.get_timeout(SHORT), Err(GetError::Empty));
+    queue.put(1).unwrap();
+    assert!(matches!(queue.put_timeout(2, SHORT), Err(PutError::Full(2))));
+    assert!(began.elapsed() >= 2 * SHORT);
+    assert_eq!(queue.try_get(), Ok(1));
+    assert_eq!(queue.try_get(), Err(GetError::Empty));
+}
+
+/// Its drop uses the queue that it lay in.
+struct Nosy(Queue<Nosy>);
+
+impl Drop for Nosy {
+    fn drop(&mut self) {
+        assert!(self.0.is_shut_down());
+        assert!(self.0.len() < 3);
+    }
+}
+
+#[test]
+fn values_are_dropped_without_the_lock() {
+    let queue = Queue::new();
+    for _ in 0..3 {
+        queue.put(Nosy(queue.clone())).unwrap();
+    }
+    drop(queue.shut_down_now());
+    assert!(queue.is_empty());
+    // What cannot be put comes back, and is dropped by whoever has it.
+    assert!(matches!(queue.put(Nosy(queue.clone())), Err(PutError::ShutDown(_))));
+}
+
+#[test]
+fn the_newest_comes_first() {
+    let queue = LifoQueue::default();
+    for value in 0..5 {
+        queue.put(value).unwrap();
+    }
+    assert_eq!(queue.get_many(3), Ok(vec![4, 3, 2]));
+    queue.shut_down();
+    assert_eq!(queue.iter().collect::<Vec<_>>(), [1, 0]);
+    assert_eq!(queue.get(), Err(GetError::ShutDown));
+}
