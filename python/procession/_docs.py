@@ -78,7 +78,7 @@ JOINABLE_QUEUE = f"""JoinableQueue(maxsize=0, *, maxbytes=0): a Queue whose mess
     >>> q.join()
     """
 
-LIFO_QUEUE = f"""LifoQueue(maxsize=0, *, maxbytes=0): a JoinableQueue whose newest message is taken first.
+LIFO_QUEUE = f"""LifoQueue(maxsize=0, *, maxbytes=0): a JoinableQueue, the newest message first.
 
     It holds at most ``maxsize`` messages, and ``maxbytes`` bytes of encoded messages; 0 or less
     means as many as memory allows.
@@ -92,7 +92,7 @@ LIFO_QUEUE = f"""LifoQueue(maxsize=0, *, maxbytes=0): a JoinableQueue whose newe
     ('last', 'first')
     """
 
-PRIORITY_QUEUE = f"""PriorityQueue(maxsize=0, *, maxbytes=0): a JoinableQueue whose lowest message is taken first.
+PRIORITY_QUEUE = f"""PriorityQueue(maxsize=0, *, maxbytes=0): a JoinableQueue, the lowest first.
 
     It holds at most ``maxsize`` messages, and ``maxbytes`` bytes of encoded messages; 0 or less
     means as many as memory allows. Of equal
