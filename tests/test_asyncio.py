@@ -430,3 +430,72 @@ def test_beside_threads_and_other_processes():
     ended(process)
     thread.join(PATIENCE)
     until(queue.empty)
+
+
+def test_one_that_is_too_large_waits_and_does_not_spin():
+    """There is room for some, but not for this one: it waits for the next that is taken."""
+    queue = mp.Queue(maxbytes=4000)
+    large = b"x" * 3000
+
+    async def main():
+        await queue.aput(b"y" * 2000)
+        tries = 0
+        put = queue.put
+
+        def counted(*args):
+            nonlocal tries
+            tries += 1
+            return put(*args)
+
+        queue.put = counted
+        tasks = [asyncio.create_task(queue.aput(large)) for _ in range(3)]
+        await asyncio.sleep(2.2 * _aio.SLICE)
+        assert not any(task.done() for task in tasks)
+        assert tries <= 3 * 2 * (1 + 3), "two looks at the beginning, and two after each slice"
+        del queue.put
+        assert await queue.aget() == b"y" * 2000
+        for _ in tasks:
+            assert await queue.aget() == large
+        await asyncio.gather(*tasks)
+
+    run(main())
+
+
+def test_ten_thousand_queues_have_one_pipe():
+    queues = [mp.Queue() for _ in range(10_000)]
+
+    async def main():
+        before = descriptors()
+        tasks = [asyncio.create_task(queue.aget()) for queue in queues]
+        await asyncio.sleep(0)
+        assert descriptors() <= before + 2
+        for i, queue in enumerate(queues):
+            queue.put(i)
+        assert await asyncio.gather(*tasks) == list(range(len(queues)))
+
+    run(main())
+
+
+def take_and_die(queue, taken):
+    taken.put(queue.get())
+    signal.pause()
+
+
+def test_what_a_killed_consumer_had_comes_to_a_task():
+    queue, taken = mp.Queue(redeliver=True), mp.Queue()
+    queue.put("work")
+    process = mp.Process(target=take_and_die, args=(queue, taken))
+    process.start()
+
+    async def main():
+        assert await taken.aget() == "work"
+        task = asyncio.create_task(queue.aget())
+        await asyncio.sleep(0.01)
+        assert not task.done()
+        process.kill()
+        assert await task == "work"
+        queue.task_done()
+        await queue.ajoin()
+
+    run(main())
+    ended(process, code=-signal.SIGKILL)

@@ -1,12 +1,13 @@
-"""Waiting in asyncio: `await queue.aget()`, `await lock.aacquire()` and their like, without threads.
+"""Waiting in asyncio, without threads: `await queue.aget()`, `await lock.aacquire()` and so on.
 
-Tasks of one loop that wait for the same thing stand in a *line*. The line is told, through the loop's
-doorbell (a pipe of the core's, whatever the number of objects), when there may be something; then it
-wakes as many as may go on, oldest first. Whoever was woken looks for himself, in his own step: what is
-waited for is taken there or not at all, so that a task that is cancelled has taken nothing.
+Tasks of one loop that wait for the same thing stand in a *line*. The line is told, through the
+loop's doorbell (a pipe of the core's, whatever the number of objects), when there may be something;
+then it wakes as many as may go on, oldest first. Whoever was woken looks for himself, in his own
+step: what is waited for is taken there or not at all, so that a task that is cancelled has taken
+nothing.
 
-What must hold: while anybody stands in a line, somebody will ring when something comes, or a task that
-was woken has not looked yet. So a task that leaves, however it leaves, passes the word on.
+What must hold: while anybody stands in a line, somebody will ring when something comes, or a task
+that was woken has not looked yet. So a task that leaves, however it leaves, passes the word on.
 
 As everywhere else, nothing depends on a ring: a process may be killed before it rings. After each
 slice, a quarter of a second in which anything is waited for, all lines look again.
@@ -92,20 +93,23 @@ class Desk:
             line.withdraw()
 
     def _listen(self, loop, line):
+        """Has the doorbell of its family rung for a line; returns what ends that."""
+        found = None
         for bell, lines in self._bells:
             token = bell.listen(line.thing, line.what)
             if token is not None:
+                found = lines
                 break
         else:
-            bell, lines = Doorbell(line.thing), {}
-            loop.add_reader(bell.fileno(), self._rung, bell, lines)
-            self._bells.append((bell, lines))
+            bell, found = Doorbell(line.thing), {}
+            loop.add_reader(bell.fileno(), self._rung, bell, found)
+            self._bells.append((bell, found))
             token = bell.listen(line.thing, line.what)
-        lines[token] = line
+        found[token] = line
 
         def withdraw():
             bell.stop(token)
-            lines.pop(token, None)
+            found.pop(token, None)
 
         return withdraw
 
@@ -200,10 +204,10 @@ class AsyncQueue:
         """Takes the next object out of the queue and returns it; waits for one in this task alone.
 
         The other tasks of the loop go on meanwhile; no thread waits. `asyncio.wait_for` and
-        `asyncio.timeout` end the wait. A task that is cancelled has taken nothing. Tasks of one loop
-        get objects in the order in which they came to wait. Whoever puts may be any process; if one is
-        killed just after a put, the object is there a quarter of a second later at most. Raises what
-        `get` raises, but never `queue.Empty`.
+        `asyncio.timeout` end the wait. A task that is cancelled has taken nothing. Tasks of one
+        loop get objects in the order in which they came to wait. Whoever puts may be any process;
+        if one is killed just after a put, the object is there a quarter of a second later at most.
+        Raises what `get` raises, but never `queue.Empty`.
 
         >>> import asyncio, procession
         >>> numbers = procession.Queue()
@@ -265,10 +269,10 @@ class AsyncLock:
         """Acquires it; waits for that in this task alone, and returns True.
 
         The other tasks of the loop go on meanwhile; no thread waits. A task that is cancelled has
-        acquired nothing. There is no order among processes; tasks of one loop come in their order. If
-        the process is killed that holds the lock, the next one gets it within half a second, with an
-        `AbandonedLockWarning`, as with `acquire`. A plain lock and a semaphore may be released by any
-        task, thread or process.
+        acquired nothing. There is no order among processes; tasks of one loop come in their order.
+        If the process is killed that holds the lock, the next one gets it within half a second,
+        with an `AbandonedLockWarning`, as with `acquire`. A plain lock and a semaphore may be
+        released by any task, thread or process.
 
         >>> import asyncio, procession
         >>> lock = procession.Lock()
@@ -302,8 +306,9 @@ class AsyncRLock(AsyncLock):
     async def aacquire(self):
         """As `Lock.aacquire`; it is this task's then, which may acquire it again and releases it.
 
-        Other tasks of the loop wait, as other threads do; so do all while the loop's thread itself has
-        it by `acquire`. (Which does not see whose task it is: in a loop acquire it by `aacquire` only.)
+        Other tasks of the loop wait, as other threads do; so do all while the loop's thread itself
+        has it by `acquire`. (Which does not see whose task it is: in a loop acquire it by
+        `aacquire` only.)
         """
         try:
             return self._try()
@@ -319,7 +324,7 @@ class AsyncRLock(AsyncLock):
         if not self.acquire(False):
             raise Empty
         self._task = weakref.ref(me)
-        # A release must look whose it is, from now on. (Of the class it is the core's own, and faster.)
+        # A release must look whose it is, from now on. (The class's is the core's own, and faster.)
         self.__dict__.setdefault("release", self._release_as_task)
         return True
 

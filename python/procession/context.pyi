@@ -40,8 +40,12 @@ __all__ = [
 ]
 
 class _Factories(BaseContext):
-    def Queue(self, maxsize: int = 0, *, maxbytes: int = 0, redeliver: bool = False) -> queues.Queue[Any]: ...  # type: ignore[override]
-    def JoinableQueue(self, maxsize: int = 0, *, maxbytes: int = 0, redeliver: bool = False) -> queues.JoinableQueue[Any]: ...  # type: ignore[override]
+    def Queue(  # type: ignore[override]
+        self, maxsize: int = 0, *, maxbytes: int = 0, redeliver: bool = False
+    ) -> queues.Queue[Any]: ...
+    def JoinableQueue(  # type: ignore[override]
+        self, maxsize: int = 0, *, maxbytes: int = 0, redeliver: bool = False
+    ) -> queues.JoinableQueue[Any]: ...
     def SimpleQueue(self) -> queues.SimpleQueue[Any]: ...  # type: ignore[override]
     def LifoQueue(self, maxsize: int = 0, *, maxbytes: int = 0) -> queues.LifoQueue[Any]: ...
     def PriorityQueue(self, maxsize: int = 0, *, maxbytes: int = 0) -> queues.PriorityQueue[Any]: ...

@@ -4,6 +4,7 @@ from queue import Full as Full
 from types import GenericAlias
 from typing import Any, TypeVar
 
+from ._aio import AsyncJoin, AsyncQueue
 from ._core import QueueBase
 from ._core import ShutDown as ShutDown
 from ._delivery import Delivery as Delivery
@@ -50,7 +51,7 @@ class _Writer(_End):
         self, buf: bytes | bytearray | memoryview, offset: int = 0, size: int | None = None
     ) -> None: ...
 
-class _Shared(QueueBase[_T]):
+class _Shared(AsyncQueue[_T], QueueBase[_T]):
     _ignore_epipe: bool
     @property
     def _reader(self) -> _Reader: ...
@@ -93,7 +94,7 @@ class Queue(_Shared[_T]):
     @staticmethod
     def _on_queue_feeder_error(e: Exception, obj: Any) -> None: ...
 
-class JoinableQueue(Queue[_T]):
+class JoinableQueue(AsyncJoin, Queue[_T]):
     def task_done(self) -> None: ...
     def join(self) -> None: ...
 

@@ -2,6 +2,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
+from ._aio import AsyncLock, AsyncRLock
 from ._core import BarrierBase, ConditionBase, EventBase, LockBase, SemaphoreBase
 from ._family import Travels
 from .context import BaseContext
@@ -36,17 +37,17 @@ class SemLock(Travels):
     @property
     def _semlock(self) -> Any: ...
 
-class Lock(SemLock, LockBase):
+class Lock(SemLock, AsyncLock, LockBase):
     kind: int
     maxvalue: int
     def __init__(self, *, ctx: BaseContext) -> None: ...
 
-class RLock(SemLock, LockBase):
+class RLock(SemLock, AsyncRLock, LockBase):
     kind: int
     maxvalue: int
     def __init__(self, *, ctx: BaseContext) -> None: ...
 
-class Semaphore(SemLock, SemaphoreBase):
+class Semaphore(SemLock, AsyncLock, SemaphoreBase):
     kind: int
     def __init__(self, value: int = 1, *, ctx: BaseContext) -> None: ...
     def get_value(self) -> int: ...
