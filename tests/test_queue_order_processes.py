@@ -15,7 +15,7 @@ import pytest
 from support import LONG, PATIENCE, each_method, ended, until, until_waiting
 
 import procession as mp
-from procession import _core
+from procession import _core, queues
 from procession.queues import ShutDown
 
 KINDS = ["LifoQueue", "PriorityQueue"]
@@ -285,6 +285,31 @@ def test_large_messages(kind):
     number, array = queue.get()
     assert number == 1 and array.sum() == sum(range(100_000))
     array[0] = 1  # it is the receiver's own
+
+
+def put_large(queue):
+    queue.put((0, b"z" * 600))
+
+
+@each_kind
+def test_a_bound_in_bytes(kind):
+    context = mp.get_context("fork")
+    queue = getattr(queues, kind)(maxbytes=1000)
+    assert queue.maxbytes == 1000
+    queue.put((1, b"x" * 5000))  # larger than the bound: alone
+    with pytest.raises(standard.Full):
+        queue.put_nowait((1, b""))
+    assert queue.get() == (1, b"x" * 5000)
+    queue.put((1, b"x" * 600))
+    putter = context.Process(target=put_large, args=(queue,))
+    putter.start()
+    until_waiting(putter.pid)
+    with pytest.raises(standard.Full):
+        queue.put((2, b"y" * 600), timeout=0.01)
+    queue.put((2, b""))  # a small one has room
+    queue.get_many()
+    ended(putter)
+    assert queue.get() == (0, b"z" * 600)
 
 
 @each_kind

@@ -336,6 +336,20 @@ def test_a_hook_of_one_instance(module):
     assert q.get() == 1
 
 
+def test_a_hook_that_is_set_on_the_class():
+    class Patched(queue.Queue):
+        pass
+
+    before = Patched()
+    Patched._put = lambda self, item: self.queue.append(item * 2)
+    after = Patched()
+    for q in before, after:
+        q.put(1)
+    assert (before.get(), after.get()) == (1, 2)
+    opened(before).put(1)
+    assert before.get() == 2
+
+
 @each_module
 def test_a_put_written_with_the_parts(module, calls):  # noqa: F811
     class Dropping(module.Queue):
@@ -451,6 +465,40 @@ def test_opening_while_threads_put_and_get(kind, calls):  # noqa: F811
         producer.result()
     taken = [item for consumer in consumers for item in consumer.result()]
     assert sorted(taken) == list(range(2000)) and q.empty() and q.unfinished_tasks == 2000
+
+
+def test_a_comparison_opens_another_queue_while_its_own_is_opened(calls):  # noqa: F811
+    q, other, at_it, gate = queue.PriorityQueue(), queue.Queue(), threading.Event(), threading.Event()
+
+    class Slow:
+        def __lt__(self, job):
+            at_it.set()
+            assert gate.wait(20)
+            return other.mutex.locked()
+
+    q.put(Slow())
+    putter = calls(q.put, Slow())
+    assert at_it.wait(20)
+    opener = calls(lambda: q.mutex)
+    until_blocked(opener)
+    gate.set()
+    putter.result()
+    assert opener.result() is q.mutex and len(q.queue) == 2
+
+
+def test_who_opens_is_gone(monkeypatch):
+    """Interrupted, say, with what was in the queue: the others go on."""
+
+    def interrupted(items=()):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    q = queue.Queue()
+    monkeypatch.setattr(queue.Queue, "_container", staticmethod(interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        q.mutex  # noqa: B018
+    q.put(1)
+    assert q.get() == 1 and not q.mutex.locked()
 
 
 def test_the_mutex_holds_everybody_off(calls):  # noqa: F811

@@ -22,8 +22,8 @@ InFlight.__doc__ = """A message in flight, as `Queue.in_flights` lists them.
 class Delivery:
     """A message that this process has taken, and what is to be said of it.
 
-    As a context manager it gives out the object; at the end of the block the message is done, or, if
-    an exception leaves the block, given back:
+    As a context manager it gives out the object; at the end of the block the message is done, or,
+    if an exception leaves the block, given back:
 
     >>> import procession as mp
     >>> q = mp.Queue(redeliver=True)

@@ -78,9 +78,10 @@ JOINABLE_QUEUE = f"""JoinableQueue(maxsize=0, *, maxbytes=0): a Queue whose mess
     >>> q.join()
     """
 
-LIFO_QUEUE = f"""LifoQueue(maxsize=0): a JoinableQueue whose newest message is taken first.
+LIFO_QUEUE = f"""LifoQueue(maxsize=0, *, maxbytes=0): a JoinableQueue whose newest message is taken first.
 
-    It holds at most ``maxsize`` messages; 0 or less means as many as memory allows.
+    It holds at most ``maxsize`` messages, and ``maxbytes`` bytes of encoded messages; 0 or less
+    means as many as memory allows.
 {_COMMON_TO_ALL}{_PUT_GET}{_DONE}
     Follows https://docs.python.org/3/library/queue.html#queue.LifoQueue, between processes.
 
@@ -91,9 +92,10 @@ LIFO_QUEUE = f"""LifoQueue(maxsize=0): a JoinableQueue whose newest message is t
     ('last', 'first')
     """
 
-PRIORITY_QUEUE = f"""PriorityQueue(maxsize=0): a JoinableQueue whose lowest message is taken first.
+PRIORITY_QUEUE = f"""PriorityQueue(maxsize=0, *, maxbytes=0): a JoinableQueue whose lowest message is taken first.
 
-    It holds at most ``maxsize`` messages; 0 or less means as many as memory allows. Of equal
+    It holds at most ``maxsize`` messages, and ``maxbytes`` bytes of encoded messages; 0 or less
+    means as many as memory allows. Of equal
     messages that one is taken first which was put first.
 
     Numbers, strings, bytes and tuples of these (and None) are ordered by what they are worth,

@@ -8,8 +8,8 @@ with three real conditions, and from then on the native methods come here (`_ope
 Threads that were waiting natively come as well, with the time that they have left. What was asked
 for and what the class adds then works as it does in the standard library, at its speed.
 
-A queue is opened under one lock for all (`_opening`), and its attributes appear together: who comes
-too early asks for one that is not there yet, and so waits for that lock.
+The core says which thread opens a queue. Its attributes appear together, right after that: who comes
+in between asks for one that is not there yet, and so waits until it is.
 """
 
 import os
@@ -34,13 +34,14 @@ else:
 _PARTS = frozenset({"all_tasks_done", "mutex", "not_empty", "not_full", "queue"})
 _HOOKS = ("_init", "_qsize", "_put", "_get")
 _TELLING = _PARTS.union(_HOOKS)
-_opening = threading.RLock()
+_opened = threading.Condition()
+_under_way = 0  # threads that may be opening a queue; written with `_opened` held
 
 
 def _after_fork():
-    # Another thread may have held it, which is not there any more.
-    global _opening
-    _opening = threading.RLock()
+    # The threads are not there any more, one of which may have held it.
+    global _opened, _under_way
+    _opened, _under_way = threading.Condition(), 0
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -53,12 +54,33 @@ def hooks(kind):
 
 def open_up(queue):
     """Makes a native queue one whose parts can be touched; does nothing if it is one."""
-    with _opening:
-        if "mutex" in vars(queue):
-            return
-        parts = _new_parts()
+    space = vars(queue)
+    if "mutex" in space:
+        return
+    parts = _new_parts()
+    _count(1)
+    try:
+        # Without a lock: it may have to wait for a comparison, which may open other queues.
         parts["queue"] = queue._container(queue._open_up())
-        vars(queue).update(parts)
+        space.update(parts)
+        return
+    except RuntimeError:
+        if not queue._is_open:
+            raise  # a comparison uses its own queue
+    finally:
+        _count(-1)
+    with _opened:
+        _opened.wait_for(lambda: "mutex" in space or _under_way <= 0)
+        if "mutex" not in space:
+            # Who opened it was interrupted, or is a thread of the process that this was forked from.
+            space.update(parts, queue=queue._container())
+
+
+def _count(change):
+    global _under_way
+    with _opened:
+        _under_way += change
+        _opened.notify_all()
 
 
 def _new_parts():

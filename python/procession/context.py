@@ -66,15 +66,15 @@ class _Factories(BaseContext):
 
         return SimpleQueue(ctx=self.get_context())
 
-    def LifoQueue(self, maxsize=0):
+    def LifoQueue(self, maxsize=0, *, maxbytes=0):
         from .queues import LifoQueue
 
-        return LifoQueue(maxsize, ctx=self.get_context())
+        return LifoQueue(maxsize, maxbytes=maxbytes, ctx=self.get_context())
 
-    def PriorityQueue(self, maxsize=0):
+    def PriorityQueue(self, maxsize=0, *, maxbytes=0):
         from .queues import PriorityQueue
 
-        return PriorityQueue(maxsize, ctx=self.get_context())
+        return PriorityQueue(maxsize, maxbytes=maxbytes, ctx=self.get_context())
 
     def Pipe(self, duplex=True):
         from .connection import Pipe

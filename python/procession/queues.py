@@ -201,8 +201,9 @@ class Queue(_Shared):
         return self._delivery_count
 
     def in_flight(self):
-        """How many messages were taken and are not done yet, by processes that live. ValueError: the
-        queue was made without ``redeliver=True``.
+        """How many messages were taken and are not done yet, by processes that live.
+
+        ValueError: the queue was made without ``redeliver=True``.
         """
         return self._in_flight()
 

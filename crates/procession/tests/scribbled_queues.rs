@@ -4,8 +4,8 @@
 mod support;
 
 use procession::codec::order::order_key;
-use procession::collections::{Datum, OfferError};
-use procession::{ArenaError, Family, RawLifoQueue, RawPriorityQueue};
+use procession::collections::{Datum, OfferError, Ticket};
+use procession::{ArenaError, Family, RawDeliveryQueue, RawLifoQueue, RawPriorityQueue};
 use support::random::{Random, seed, some_bytes};
 use support::scribble::scribble;
 use support::{alone, argument, role, say, start};
@@ -61,6 +61,29 @@ fn with_priority(q: &RawPriorityQueue, random: &mut Random) -> u64 {
     }
 }
 
+fn with_delivery(q: &RawDeliveryQueue, taken: &mut Vec<Ticket>, random: &mut Random) -> u64 {
+    let value = some_bytes(random, 1);
+    match random.below(42) {
+        0..=15 => noticed(q.try_put(&Datum::plain(&value))),
+        16..=27 => match q.try_take(&mut Vec::new()) {
+            Ok(Some((_, ticket))) => {
+                taken.push(ticket);
+                0
+            }
+            other => noticed(other),
+        },
+        which @ 28..=37 if !taken.is_empty() => {
+            let ticket = taken.swap_remove(random.below(taken.len() as u64) as usize);
+            noticed(if which == 28 { q.give_back(&ticket) } else { q.done(&ticket) })
+        }
+        38 => noticed(q.peek(&mut Vec::new())),
+        39 => noticed(q.recover()),
+        40 => noticed(q.in_flights()),
+        41 => noticed(q.check()),
+        _ => 0,
+    }
+}
+
 #[test]
 fn scribbled() {
     if role().as_deref() != Some("scribbled") {
@@ -69,14 +92,20 @@ fn scribbled() {
     let family = Family::current().unwrap();
     family.set_memory_limit(Some(64 << 20));
     let mut random = Random(argument("SEED").parse().unwrap());
-    let is_lifo = random.below(2) == 0;
-    let (lifo, priority);
-    let act: &dyn Fn(&mut Random) -> u64 = if is_lifo {
-        lifo = RawLifoQueue::create(family, None).unwrap();
-        &|random| with_lifo(&lifo, random)
-    } else {
-        priority = RawPriorityQueue::create(family, None).unwrap();
-        &|random| with_priority(&priority, random)
+    let mut act: Box<dyn FnMut(&mut Random) -> u64> = match random.below(3) {
+        0 => {
+            let q = RawLifoQueue::create(family, None).unwrap();
+            Box::new(move |random| with_lifo(&q, random))
+        }
+        1 => {
+            let q = RawPriorityQueue::create(family, None).unwrap();
+            Box::new(move |random| with_priority(&q, random))
+        }
+        _ => {
+            let q = RawDeliveryQueue::create(family, None).unwrap();
+            let mut taken = Vec::new();
+            Box::new(move |random| with_delivery(&q, &mut taken, random))
+        }
     };
     (0..3000).for_each(|_| assert_eq!(act(&mut random), 0));
     let mut errors = 0;

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use procession::Family;
 use procession::collections::InFlight;
-use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -80,10 +80,6 @@ impl PyQueueBase {
         let py = maxsize.py();
         let (order, most) = (Order::named(order)?, capacity(maxsize)?);
         let bytes = maxbytes.map_or(Ok(None), capacity)?;
-        if bytes.is_some() && !matches!(order, Order::Fifo | Order::Delivery) {
-            let text = "a queue of this order is not bounded in bytes";
-            return Err(PyNotImplementedError::new_err(text));
-        }
         let family = Family::current().map_err(Raise::raise)?;
         self.begin(py, Store::create(family, order, most, bytes).map_err(Raise::raise)?)
     }

@@ -77,9 +77,13 @@ impl Store {
         Ok(match order {
             Order::Fifo => Self::Fifo(RawQueue::create_limited(family, capacity, max_bytes)?),
             // Heedless: an operation waits for others' claims without the interpreter, in `settle`.
-            Order::Lifo => Self::Lifo(RawLifoQueue::create(family, capacity)?.heedless()),
+            Order::Lifo => {
+                let queue = RawLifoQueue::create_limited(family, capacity, max_bytes)?;
+                Self::Lifo(queue.heedless())
+            }
             Order::Priority => {
-                Self::Priority(RawPriorityQueue::create(family, capacity)?.heedless())
+                let queue = RawPriorityQueue::create_limited(family, capacity, max_bytes)?;
+                Self::Priority(queue.heedless())
             }
             Order::Delivery => {
                 Self::Delivery(RawDeliveryQueue::create_limited(family, capacity, max_bytes)?)
@@ -132,11 +136,7 @@ impl Store {
 
     /// How many bytes it may hold.
     pub(super) fn max_bytes(&self) -> Option<NonZeroU64> {
-        match self {
-            Self::Fifo(queue) => queue.max_bytes(),
-            Self::Delivery(queue) => queue.max_bytes(),
-            Self::Lifo(_) | Self::Priority(_) => None,
-        }
+        each!(self, queue => queue.max_bytes())
     }
 
     pub(super) fn close(&self) {
@@ -146,17 +146,11 @@ impl Store {
     /// Closes it, and drops what is in it, which nobody waits for then.
     pub(super) fn shut_down_now(&self) -> Result<(), ArenaError> {
         match self {
-            Self::Fifo(queue) => return queue.shut_down_now(),
-            Self::Delivery(queue) => return queue.shut_down_now(),
-            Self::Lifo(_) | Self::Priority(_) => {}
+            Self::Fifo(queue) => queue.shut_down_now(),
+            Self::Lifo(queue) => queue.shut_down_now().map(drop),
+            Self::Priority(queue) => queue.shut_down_now().map(drop),
+            Self::Delivery(queue) => queue.shut_down_now(),
         }
-        self.close();
-        let mut left = Vec::new();
-        while self.try_get(&mut left)?.is_some() {
-            let _ = self.done();
-            left.clear();
-        }
-        Ok(())
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -176,15 +170,13 @@ impl Store {
         each!(self, queue => queue.wait_for_item(deadline))
     }
 
-    pub(super) fn wait_for_room(&self, deadline: Option<Instant>) -> Wait {
-        each!(self, queue => queue.wait_for_room(deadline))
-    }
-
-    /// For a stored value of so many bytes.
+    /// Waits for room for a stored value of so many bytes.
     pub(super) fn wait_for_room_of(&self, len: u64, deadline: Option<Instant>) -> Wait {
         match self {
+            Self::Fifo(queue) => queue.wait_for_room(deadline),
+            Self::Lifo(queue) => queue.wait_for_room_of(len, deadline),
+            Self::Priority(queue) => queue.wait_for_room_of(len, deadline),
             Self::Delivery(queue) => queue.wait_for_room_of(len, deadline),
-            _ => self.wait_for_room(deadline),
         }
     }
 
