@@ -29,7 +29,7 @@ def test_a_message_is_in_flight_until_it_is_done():
     assert (q.qsize(), q.in_flight(), q.delivery_count) == (1, 1, 1)
     [one] = q.in_flights()
     assert isinstance(one, InFlight)
-    assert (one.pid, one.count, one.number) == (os.getpid(), 1, 0)
+    assert (one.pid, one.delivery_count, one.number) == (os.getpid(), 1, 0)
     assert 0 <= one.seconds < PATIENCE
     assert one.bytes > 0
     q.task_done()

@@ -3,12 +3,12 @@
 import types
 from collections import namedtuple
 
-InFlight = namedtuple("InFlight", "pid name count seconds bytes number")
+InFlight = namedtuple("InFlight", "pid name delivery_count seconds bytes number")
 InFlight.__doc__ = """A message in flight, as `Queue.in_flights` lists them.
 
     pid, name
         The process that has it, and what it calls itself.
-    count
+    delivery_count
         How often the message was delivered, this time included.
     seconds
         How long ago that process took it, to some milliseconds.

@@ -9,7 +9,7 @@ _T = TypeVar("_T")
 class InFlight(NamedTuple):
     pid: int
     name: str
-    count: int
+    delivery_count: int
     seconds: float
     bytes: int
     number: int
