@@ -1,16 +1,14 @@
 """Queues in asyncio: nothing is lost or doubled, whoever is cancelled, killed or closed."""
 
 import asyncio
-import gc
 import os
 import signal
 import threading
 import time
-import warnings
 
 import pytest
-from asyncio_support import BareLoop, run, some, threads
-from support import PATIENCE, descriptors, each_method, ended, until
+from asyncio_support import run, some
+from support import PATIENCE, each_method, ended, until
 
 import procession as mp
 from procession import _aio
@@ -258,149 +256,6 @@ def test_who_was_not_rung_for_looks_after_a_slice(monkeypatch):
     run(main())
 
 
-def test_a_child_of_a_fork_has_a_loop_of_its_own():
-    queue, answers = mp.Queue(), mp.get_context("fork").Queue()
-
-    def child():
-        async def main():
-            task = asyncio.create_task(queue.aget())
-            await asyncio.sleep(0)
-            answers.put("waits")
-            return await task
-
-        answers.put(run(main()))
-
-    async def main():
-        task = asyncio.create_task(mp.Queue().aget())  # so that there is something to inherit
-        await asyncio.sleep(0)
-        process = mp.get_context("fork").Process(target=child)
-        process.start()
-        assert await answers.aget() == "waits"
-        await queue.aput("for the child")
-        assert await answers.aget() == "for the child"
-        task.cancel()
-        return process
-
-    ended(run(main()))
-
-
-# Loops
-
-
-def test_no_thread_and_nothing_left():
-    queues = [mp.Queue() for _ in range(300)]
-    gc.collect()
-    before, running = descriptors(), threads()
-
-    async def main():
-        inside = descriptors()
-        tasks = [asyncio.create_task(queue.aget()) for queue in queues]
-        await asyncio.sleep(0)
-        assert descriptors() <= inside + 2, "one pipe for all"
-        assert threads() == running
-        for i, queue in enumerate(queues):
-            queue.put(i)
-        assert await asyncio.gather(*tasks) == list(range(300))
-        # Nobody waits any more: some slices later the pipe is closed, though the loop goes on.
-        while descriptors() > inside:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0)
-        queues[0].put("again")
-        assert await queues[0].aget() == "again"
-
-    run(main())
-    assert descriptors() <= before and threads() == running
-
-
-@pytest.mark.filterwarnings("default")
-def test_a_loop_that_is_closed_beneath_its_waiters():
-    queue = mp.Queue()
-    gc.collect()
-    before = descriptors()
-    loop = BareLoop()
-
-    async def main():
-        tasks = [asyncio.create_task(queue.aget()) for _ in range(3)]
-        await asyncio.sleep(0)
-        return tasks
-
-    tasks = loop.run_until_complete(main())
-    loop.close()
-    for task in tasks:
-        task._log_destroy_pending = False
-    del tasks, task, loop
-    gc.collect()
-    assert descriptors() == before
-    queue.put("still there")
-    assert run(queue.aget()) == "still there"
-
-
-def test_two_loops_in_two_threads():
-    there, back = mp.Queue(1), mp.Queue(1)
-    n = 500
-
-    async def ping():
-        for i in range(n):
-            await there.aput(i)
-            assert await back.aget() == i
-        return "ping"
-
-    async def pong():
-        for _ in range(n):
-            await back.aput(await there.aget())
-
-    found = []
-    thread = threading.Thread(target=lambda: found.append(run(pong())))
-    thread.start()
-    assert run(ping()) == "ping"
-    thread.join(PATIENCE)
-    assert found == [None]
-
-
-def test_loops_in_turn_in_one_thread():
-    queue = mp.Queue()
-    first, second = BareLoop(), BareLoop()
-    waiting = first.create_task(queue.aget())
-    first.run_until_complete(asyncio.sleep(0))
-    other = second.create_task(queue.aget())
-    second.run_until_complete(asyncio.sleep(0))
-    queue.put(1)
-    assert second.run_until_complete(asyncio.wait_for(other, PATIENCE)) == 1
-    queue.put(2)
-    assert first.run_until_complete(asyncio.wait_for(waiting, PATIENCE)) == 2
-    first.close()
-    second.close()
-
-
-def test_debug_mode():
-    queue = mp.Queue(1)
-
-    async def main():
-        async def put():
-            for i in range(50):
-                await queue.aput(i)
-
-        putting = asyncio.create_task(put())
-        assert [await queue.aget() for _ in range(50)] == list(range(50))
-        await putting
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        run(main(), debug=True)
-
-
-def test_a_timeout_ends_a_wait():
-    queue = mp.Queue()
-
-    async def main():
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(queue.aget(), 0.01)
-        queue.put(1)
-        assert await asyncio.wait_for(queue.aget(), PATIENCE) == 1
-
-    run(main())
-
-
 def test_beside_threads_and_other_processes():
     """One queue, taken from by tasks, threads and a process at once."""
     queue, results = mp.Queue(), mp.Queue()
@@ -457,21 +312,6 @@ def test_one_that_is_too_large_waits_and_does_not_spin():
         for _ in tasks:
             assert await queue.aget() == large
         await asyncio.gather(*tasks)
-
-    run(main())
-
-
-def test_ten_thousand_queues_have_one_pipe():
-    queues = [mp.Queue() for _ in range(10_000)]
-
-    async def main():
-        before = descriptors()
-        tasks = [asyncio.create_task(queue.aget()) for queue in queues]
-        await asyncio.sleep(0)
-        assert descriptors() <= before + 2
-        for i, queue in enumerate(queues):
-            queue.put(i)
-        assert await asyncio.gather(*tasks) == list(range(len(queues)))
 
     run(main())
 

@@ -158,7 +158,9 @@ def test_what_cannot_be_loaded_keeps_no_other_back():
 
 def test_a_batch_wakes_all_who_wait_for_it():
     q, got = mp.Queue(), []
-    threads = [threading.Thread(target=lambda: got.append(q.get(timeout=PATIENCE))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: got.append(q.get(timeout=PATIENCE))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     q.put_many([1, 2, 3, 4])

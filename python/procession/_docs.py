@@ -44,13 +44,13 @@ _DONE = """
         and ``task_done`` leaves its message undone: nobody can know how far it came.
 """
 
-QUEUE = f"""Queue(maxsize=0, *, maxbytes=0): a queue of messages between the processes of one family.
+QUEUE = f"""Queue(maxsize=0, *, maxbytes=0): messages between the processes of one family.
 
     It holds at most ``maxsize`` messages, and ``maxbytes`` bytes of encoded messages; 0 or less
     means as many as memory allows. A message larger than ``maxbytes`` may be in alone.
 {_COMMON}{_PUT_GET}
-    With ``redeliver=True`` a message that a process had taken, and not reported by ``task_done`` when
-    it died, comes back to the front, with a ``delivery_count``: see ``get_delivery``.
+    With ``redeliver=True`` a message that a process had taken, and not reported by ``task_done``
+    when it died, comes back to the front, with a ``delivery_count``: see ``get_delivery``.
 
     Follows https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Queue
 
@@ -63,7 +63,7 @@ QUEUE = f"""Queue(maxsize=0, *, maxbytes=0): a queue of messages between the pro
     >>> child.join()
     """
 
-JOINABLE_QUEUE = f"""JoinableQueue(maxsize=0, *, maxbytes=0): a Queue whose messages are ticked off when done.
+JOINABLE_QUEUE = f"""JoinableQueue(maxsize=0, *, maxbytes=0): a Queue that knows what is done.
 
     It holds at most ``maxsize`` messages, and ``maxbytes`` bytes, as a ``Queue``.
 {_COMMON}{_PUT_GET}{_DONE}
@@ -78,7 +78,7 @@ JOINABLE_QUEUE = f"""JoinableQueue(maxsize=0, *, maxbytes=0): a Queue whose mess
     >>> q.join()
     """
 
-LIFO_QUEUE = f"""LifoQueue(maxsize=0, *, maxbytes=0): a JoinableQueue whose newest message is taken first.
+LIFO_QUEUE = f"""LifoQueue(maxsize=0, *, maxbytes=0): a JoinableQueue, the newest first.
 
     It holds at most ``maxsize`` messages, and ``maxbytes`` bytes of encoded messages; 0 or less
     means as many as memory allows.
@@ -92,7 +92,7 @@ LIFO_QUEUE = f"""LifoQueue(maxsize=0, *, maxbytes=0): a JoinableQueue whose newe
     ('last', 'first')
     """
 
-PRIORITY_QUEUE = f"""PriorityQueue(maxsize=0, *, maxbytes=0): a JoinableQueue whose lowest message is taken first.
+PRIORITY_QUEUE = f"""PriorityQueue(maxsize=0, *, maxbytes=0): a JoinableQueue, the lowest first.
 
     It holds at most ``maxsize`` messages, and ``maxbytes`` bytes of encoded messages; 0 or less
     means as many as memory allows. Of equal

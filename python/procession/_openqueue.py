@@ -8,8 +8,8 @@ with three real conditions, and from then on the native methods come here (`_ope
 Threads that were waiting natively come as well, with the time that they have left. What was asked
 for and what the class adds then works as it does in the standard library, at its speed.
 
-The core says which thread opens a queue. Its attributes appear together, right after that: who comes
-in between asks for one that is not there yet, and so waits until it is.
+The core says which thread opens a queue. Its attributes appear together, right after that: who
+comes in between asks for one that is not there yet, and so waits until it is.
 """
 
 import os
@@ -72,7 +72,7 @@ def open_up(queue):
     with _opened:
         _opened.wait_for(lambda: "mutex" in space or _under_way <= 0)
         if "mutex" not in space:
-            # Who opened it was interrupted, or is a thread of the process that this was forked from.
+            # Who opened it was interrupted, or is a thread that was left behind by a fork.
             space.update(parts, queue=queue._container())
 
 
@@ -178,6 +178,11 @@ class Opens:
         if name in _TELLING:
             open_up(self)
         super().__setattr__(name, value)
+
+    def __dir__(self):
+        # Managers and debuggers ask for all that they find here.
+        hidden = _PARTS.difference(vars(self))
+        return [name for name in super().__dir__() if name not in hidden]
 
     # ------------------------------------------------------------ the hooks, first in, first out
 

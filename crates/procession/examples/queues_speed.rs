@@ -76,7 +76,7 @@ fn open(kind: &str, handle: &[u8]) -> Result<Box<dyn Ends>, Failure> {
 
 /// Numbers in no order.
 fn scattered(n: u64) -> u64 {
-    n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20
+    n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
 fn to_and_fro(kind: &str) -> Result<u64, Failure> {

@@ -64,14 +64,17 @@ impl Host for Here<'_, '_> {
     }
 
     fn sleep(&self, parker: &Parker, deadline: Option<Instant>) -> PyResult<bool> {
-        let most = is_main_thread().then_some(LOOK);
+        // Looks by itself, so that nobody waits for the interpreter meanwhile.
+        let park = |left: Option<Duration>| {
+            let most = is_main_thread().then_some(LOOK);
+            parker.park(left.map_or(most, |left| Some(most.map_or(left, |most| most.min(left)))))
+        };
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(false);
             }
-            let limit = left.map_or(most, |left| Some(most.map_or(left, |most| most.min(left))));
-            let parked = self.py.detach(|| parker.park(limit));
+            let parked = self.py.detach(|| park(left));
             self.py.check_signals()?;
             if parked == Parked::Woken {
                 return Ok(true);

@@ -192,7 +192,8 @@ impl<O: Order> Line<O> {
         self.admit(self.len(), self.bytes(), weight)?;
         self.stock.attempt(|| {
             let mut parts = prepare()?;
-            let mut step = self.stock.begin()?;
+            let mut step = self.stock.idle();
+            self.stock.enter(&mut step)?;
             let is_anothers = self.note(&step)?;
             self.put_in(&mut step, (shape, weight), is_anothers, |step| place(step, &mut parts))?;
             drop(step);
@@ -314,7 +315,8 @@ impl<O: Order> Line<O> {
         let start = out.len();
         let taken = self.stock.attempt(|| {
             let mut taken = None;
-            let mut step = self.stock.begin()?;
+            let mut step = self.stock.idle();
+            self.stock.enter(&mut step)?;
             self.note(&step)?;
             out.truncate(start);
             self.take(&mut step, out, &mut taken)?;

@@ -81,10 +81,23 @@ impl Stock {
 
     #[inline]
     pub(super) fn begin(&self) -> Result<Step, ArenaError> {
+        let mut step = Step::idle(&self.lease, self.slot);
+        self.enter(&mut step)?;
+        Ok(step)
+    }
+
+    /// A step that has not begun: where it matters, it is made first and entered then.
+    #[inline(always)]
+    pub(super) fn idle(&self) -> Step {
+        Step::idle(&self.lease, self.slot)
+    }
+
+    #[inline]
+    pub(super) fn enter(&self, step: &mut Step) -> Result<(), ArenaError> {
         if self.heeds && self.slot.claim.load(Ordering::Relaxed) != 0 {
             claim::give_way(&self.lease, self.slot);
         }
-        Step::begin(&self.lease, self.slot)
+        step.enter()
     }
 
     /// Over one that this process has counted already.

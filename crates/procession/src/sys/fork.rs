@@ -2,6 +2,8 @@
 
 use std::sync::Once;
 
+use super::atomic::{AtomicU32, Ordering};
+
 /// A handler.
 pub(crate) type Handler = unsafe extern "C" fn();
 
@@ -14,6 +16,24 @@ pub(crate) fn install(prepare: Handler, parent: Handler, child: Handler) {
         let failed = unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
         debug_assert_eq!(failed, 0, "pthread_atfork fails only for lack of memory");
     });
+}
+
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+unsafe extern "C" fn count() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many forks lie between this process and the first one that asked: a number that differs between a
+/// process and its children, and costs no system call.
+pub(crate) fn generation() -> u32 {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the handler is a plain function of an image that is never unloaded.
+        let failed = unsafe { libc::pthread_atfork(None, None, Some(count)) };
+        debug_assert_eq!(failed, 0, "pthread_atfork fails only for lack of memory");
+    });
+    FORKS.load(Ordering::Relaxed)
 }
 
 /// The number of the child in the parent, `None` in the child.

@@ -43,9 +43,15 @@ pub(super) struct Line<C> {
     strangers: Vec<C>,
 }
 
-/// This process.
+/// This process, among its parents and children.
+#[cfg(not(loom))]
 fn process() -> u32 {
-    if cfg!(loom) { 0 } else { std::process::id() }
+    crate::sys::fork::generation()
+}
+
+#[cfg(loom)]
+fn process() -> u32 {
+    0
 }
 
 impl<C> Default for Line<C> {

@@ -17,6 +17,12 @@ pub(super) enum Op {
     Done,
     /// Takes all, in many steps.
     Drain,
+    /// Takes so many.
+    GetMany(usize),
+    /// So many values under one lock.
+    PutMany(u64, u64),
+    /// Closes it and drops all.
+    ShutDown,
     /// Of the dead.
     Sweep,
 }
@@ -56,7 +62,11 @@ impl Subject for RawLifoQueue {
             Put(n, size) => state.insert(0, (0, value_of(n, size))),
             PutHolding => state.insert(0, (0, handle.to_vec())),
             Get => drop(state.remove(0)),
-            Drain => state.clear(),
+            Drain | ShutDown => state.clear(),
+            GetMany(n) => drop(state.drain(..n.min(state.len()))),
+            PutMany(from, to) => {
+                (from..to).for_each(|n| Self::on_model(Put(n, 20), state, handle));
+            }
             Peek | Done | Sweep => {}
         }
     }
@@ -73,6 +83,13 @@ impl Subject for RawLifoQueue {
             Peek => assert!(self.peek(&mut out).unwrap().is_some()),
             Done => drop(self.done().unwrap()),
             Drain => while self.try_get(&mut out).unwrap().is_some() {},
+            GetMany(n) => assert!(self.try_get_many(n).unwrap().items.len() <= n),
+            PutMany(from, to) => {
+                let values: Vec<_> = (from..to).map(|n| value_of(n, 20)).collect();
+                let values: Vec<_> = values.iter().map(|value| Datum::plain(value)).collect();
+                assert_eq!(self.try_put_many(&values).0, values.len());
+            }
+            ShutDown => drop(self.shut_down_now().unwrap()),
             Sweep => self.family().sweep().unwrap(),
         }
     }
@@ -164,4 +181,40 @@ const SCENARIOS: &[Scenario<Op>] = &[
     Scenario { name: "after a half step", victim: "step.half_applied:3", ..PLAIN },
     Scenario { name: "after a block", victim: "step.block_given:1", played: sweeps, ..PLAIN },
     Scenario { name: "sweeps a step", victim: "step.committed:1", played: sweeps, ..PLAIN },
+    Scenario {
+        // Each message is a step of its own: so here are batches of one.
+        name: "in batches",
+        played: || vec![PutMany(0, 1), PutMany(1, 2), GetMany(1), PutMany(3, 4), GetMany(1)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "many at once",
+        own: true,
+        played: || vec![PutMany(0, 3), GetMany(2), PutMany(3, 40), GetMany(90)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "by the stage",
+        before: || puts(0, 5, 20),
+        victim: "stage.made:1",
+        played: || {
+            let all =
+                [vec![Put(1, 20), Put(2, 30), Get, Get], puts(0, 4, 20), vec![Get, Peek, Done]];
+            [all.concat(), puts(0, 3, 5), vec![Get; 4]].concat()
+        },
+        ..PLAIN
+    },
+    Scenario {
+        name: "a stage that is full",
+        before: || puts(0, 5, 20),
+        victim: "stage.made:1",
+        played: || [puts(5, 80, 20), vec![Put(3, 5000), Get, Sweep]].concat(),
+        ..PLAIN
+    },
+    Scenario {
+        name: "shut down",
+        own: true,
+        played: || [puts(0, 5, 20), vec![ShutDown, ShutDown]].concat(),
+        ..PLAIN
+    },
 ];

@@ -23,6 +23,12 @@ pub(super) enum Op {
     Done,
     /// Takes all, in many steps.
     Drain,
+    /// Takes so many.
+    GetMany(usize),
+    /// So many values under one lock.
+    PutMany(u64, u64),
+    /// Closes it and drops all.
+    ShutDown,
     /// Of the dead.
     Sweep,
 }
@@ -75,7 +81,11 @@ impl Subject for RawPriorityQueue {
             Put(n, size) | PutBy(_, n, size) | PutOdd(n, size) => insert(state, value_of(n, size)),
             PutHolding => insert(state, handle.to_vec()),
             Get => drop(state.remove(0)),
-            Drain => state.clear(),
+            Drain | ShutDown => state.clear(),
+            GetMany(n) => drop(state.drain(..n.min(state.len()))),
+            PutMany(from, to) => {
+                (from..to).for_each(|n| Self::on_model(Put(n, 20), state, handle));
+            }
             Peek | Done | Sweep => {}
         }
     }
@@ -102,6 +112,15 @@ impl Subject for RawPriorityQueue {
             Peek => assert!(self.peek(&mut out).unwrap().is_some()),
             Done => drop(self.done().unwrap()),
             Drain => while self.try_get(&mut out).unwrap().is_some() {},
+            GetMany(n) => assert!(self.try_get_many(n).unwrap().items.len() <= n),
+            PutMany(from, to) => {
+                let values: Vec<_> = (from..to).map(|n| value_of(n, 20)).collect();
+                let keys: Vec<_> = values.iter().map(|value| key_of(value, 0)).collect();
+                let all = keys.iter().map(OrderKey::as_bytes).zip(values.iter());
+                let all: Vec<_> = all.map(|(key, value)| (key, Datum::plain(value))).collect();
+                assert_eq!(self.try_put_many(&all).0, all.len());
+            }
+            ShutDown => drop(self.shut_down_now().unwrap()),
             Sweep => self.family().sweep().unwrap(),
         }
     }
@@ -232,6 +251,42 @@ const SCENARIOS: &[Scenario<Op>] = &[
         before: || puts_by(20, 0, 60, 30),
         victim: "priority.leaf_dropped:1",
         played: || [vec![Get; 17], puts_by(20, 70, 80, 30), vec![Peek, Get]].concat(),
+        ..PLAIN
+    },
+    Scenario {
+        // Each message is a step of its own: so here are batches of one.
+        name: "in batches",
+        played: || vec![PutMany(0, 1), PutMany(1, 2), GetMany(1), PutMany(3, 4), GetMany(1)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "many at once",
+        own: true,
+        played: || vec![PutMany(0, 3), GetMany(2), PutMany(3, 40), GetMany(90)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "by the stage",
+        before: || puts(0, 5, 20),
+        victim: "stage.made:1",
+        played: || {
+            let all =
+                [vec![Put(1, 20), Put(2, 30), Get, Get], puts(0, 4, 20), vec![Get, Peek, Done]];
+            [all.concat(), puts(0, 3, 5), vec![Get; 4]].concat()
+        },
+        ..PLAIN
+    },
+    Scenario {
+        name: "a stage that is full",
+        before: || puts(0, 5, 20),
+        victim: "stage.made:1",
+        played: || [puts(5, 80, 20), vec![Put(3, 5000), Get, Sweep]].concat(),
+        ..PLAIN
+    },
+    Scenario {
+        name: "shut down",
+        own: true,
+        played: || [puts(0, 5, 20), vec![ShutDown, ShutDown]].concat(),
         ..PLAIN
     },
 ];

@@ -105,42 +105,21 @@ impl More {
 }
 
 impl Step {
-    /// Takes the object's lock, and mends what a dead holder left.
-    #[inline]
-    pub(crate) fn begin(lease: &Lease, slot: &'static StockSlot) -> Result<Step, ArenaError> {
-        Step::begin_at(lease.inner, lease.id, slot)
+    /// One that has not begun. It is made where it stays, and then begun: to move it costs as much as to take
+    /// the lock.
+    #[inline(always)]
+    pub(crate) fn idle(lease: &Lease, slot: &'static StockSlot) -> Step {
+        Step::idle_at(lease.inner, lease.id, slot)
     }
 
-    #[inline]
-    fn begin_at(
-        inner: &'static Inner,
-        id: ObjectId,
-        slot: &'static StockSlot,
-    ) -> Result<Step, ArenaError> {
-        // It is only waited for here in any case.
-        let _ = slot.lock.is_stuck_in_turn();
-        let held = slot.lock.lock(inner.me()?, inner);
-        let open = slot.redo_count.load(Ordering::Acquire) | slot.nursery.load(Ordering::Relaxed);
-        if held.inherited || open != 0 {
-            return Step::begin_mending(inner, id, slot, held);
-        }
-        // It is made where it is returned: to move it costs as much as to take the lock.
-        Ok(Step::of(inner, id, slot, held))
-    }
-
-    #[inline]
-    fn of(
-        inner: &'static Inner,
-        id: ObjectId,
-        slot: &'static StockSlot,
-        held: Held<'static, Inner>,
-    ) -> Step {
+    #[inline(always)]
+    fn idle_at(inner: &'static Inner, id: ObjectId, slot: &'static StockSlot) -> Step {
         Step {
             inner,
             slot,
             id,
             at: inner.map.layout.object(u64::from(id.index)),
-            held: Some(held),
+            held: None,
             count: 0,
             changed: false,
             buried: false,
@@ -148,17 +127,23 @@ impl Step {
         }
     }
 
+    /// Begins: takes the object's lock, and mends what a dead holder left.
+    #[inline]
+    pub(crate) fn enter(&mut self) -> Result<(), ArenaError> {
+        let slot = self.slot;
+        // It is only waited for here in any case.
+        let _ = slot.lock.is_stuck_in_turn();
+        let held = slot.lock.lock(self.inner.me()?, self.inner);
+        let inherited = held.inherited;
+        self.held = Some(held);
+        let open = slot.redo_count.load(Ordering::Acquire) | slot.nursery.load(Ordering::Relaxed);
+        if inherited || open != 0 { self.mend() } else { Ok(()) }
+    }
+
     #[cold]
-    fn begin_mending(
-        inner: &'static Inner,
-        id: ObjectId,
-        slot: &'static StockSlot,
-        held: Held<'static, Inner>,
-    ) -> Result<Step, ArenaError> {
-        let mut step = Step::of(inner, id, slot, held);
-        let guard = inner.guard()?;
-        inner.mend_stock(&guard, slot, id, &mut step.more.get().loose)?;
-        Ok(step)
+    fn mend(&mut self) -> Result<(), ArenaError> {
+        let guard = self.inner.guard()?;
+        self.inner.mend_stock(&guard, self.slot, self.id, &mut self.more.get().loose)
     }
 
     /// Keeps a block to be read when the lock is released.
@@ -376,7 +361,8 @@ impl Step {
     /// it that it can be used again.
     #[cold]
     fn clear_grave(&self) {
-        while let Ok(mut step) = Step::begin_at(self.inner, self.id, self.slot)
+        while let mut step = Step::idle_at(self.inner, self.id, self.slot)
+            && step.enter().is_ok()
             && !step.is_grave_empty()
             && step.exhume().is_ok()
         {}
