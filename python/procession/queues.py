@@ -217,9 +217,7 @@ class Queue(_Shared):
         ValueError: there is none, or the queue was made without ``redeliver=True``. (On a
         `JoinableQueue` without it: some message is done with, whoever took it.)
         """
-        if not self._redelivers:
-            raise ValueError("task_done() is for a JoinableQueue, or Queue(redeliver=True)")
-        self._put_done()
+        self._task_done()
 
     def join(self):
         """Waits until every message that was put is done with, in whatever process.

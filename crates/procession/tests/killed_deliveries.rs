@@ -15,6 +15,7 @@ const KILLS: usize = 200;
 const WORKERS: usize = 4;
 /// Most of what a worker has in flight.
 const BATCH: usize = 3;
+const WORK: Duration = Duration::from_micros(50);
 /// A number; the rest is to be of several lengths.
 type Message = (u64, String);
 
@@ -31,6 +32,11 @@ fn worker() {
     let end = Instant::now() + support::LIMIT;
     while Instant::now() < end {
         for job in jobs.get_many(BATCH).unwrap() {
+            // The work: so long that there is always more to do than is done.
+            let begun = Instant::now();
+            while begun.elapsed() < WORK {
+                std::hint::spin_loop();
+            }
             log.put((job.0, job.count())).unwrap();
             if job.0 % 5 == 0 && job.count() == 1 {
                 job.give_back().unwrap();
@@ -67,28 +73,30 @@ alone!(killed_at_random {
     };
     let mut numbers = 0;
     for _ in 0..KILLS {
+        let fresh = start();
+        let which = random.below(WORKERS as u64) as usize;
+        let pid = workers[which].child.id();
         let until = Instant::now() + Duration::from_micros(random.below(6000));
-        while Instant::now() < until {
+        let is_at_work = || jobs.in_flights().unwrap().iter().any(|one| one.pid == pid);
+        // One of four is killed whatever it does.
+        while Instant::now() < until || (which > 0 && !is_at_work()) {
             let len = [0, 10, 100, 6000][random.below(4) as usize];
-            if jobs.put_deadline((numbers, "x".repeat(len)), until).is_ok() {
+            let soon = Duration::from_millis(1);
+            if jobs.put_timeout((numbers, "x".repeat(len)), soon).is_ok() {
                 numbers += 1;
             }
         }
-        let which = random.below(WORKERS as u64) as usize;
-        kill(std::mem::replace(&mut workers[which], start()));
+        kill(std::mem::replace(&mut workers[which], fresh));
         log.try_iter().map(Result::unwrap).for_each(&mut note);
     }
     workers.into_iter().for_each(kill);
     log.try_iter().map(Result::unwrap).for_each(&mut note);
-    let mut taken_again = 0;
     for job in jobs.try_iter() {
         let job = job.unwrap();
-        taken_again += usize::from(job.count() > 1);
         note((job.0, job.count()));
         job.done().unwrap();
     }
     assert_eq!((jobs.len(), jobs.unfinished()), (0, 0));
-    assert!(taken_again <= (WORKERS + 1) * BATCH, "{taken_again}");
     assert!(numbers > 1000, "{numbers}");
     // Each of them was delivered; in the log one delivery of each who was killed may be missing, for a
     // message that it took and did not come to.
@@ -100,7 +108,7 @@ alone!(killed_at_random {
         again += (most as usize).saturating_sub(own);
     }
     let killed = KILLS + WORKERS;
-    assert!((1..=killed * BATCH).contains(&again), "{again} came back of {killed} killed");
+    assert!((KILLS / 10..=killed * BATCH).contains(&again), "{again} came back of {killed} killed");
     assert_eq!(jobs.raw().check().unwrap(), [""; 0]);
     drop((jobs, log));
     family.sweep().unwrap();

@@ -4,8 +4,7 @@
 //! ends the oldest of these. What `_take` gives out is in nobody's list, and ended by its ticket.
 //!
 //! The lists are a thread's own. If the thread ends without a word its messages stay in flight until the
-//! process ends. A child of a fork has a copy of the forking thread's, in which it finds nothing of its
-//! own: the core refuses another process's ticket.
+//! process ends. A child of a fork has a copy of the forking thread's, and forgets it.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -25,10 +24,9 @@ use crate::error::Raise;
 /// What a thread has taken out of a queue.
 #[derive(Default)]
 struct Mine {
-    /// The process's id when it took them.
-    pid: u32,
     tickets: VecDeque<Ticket>,
-    count: u32,
+    /// What it took last, done with or not.
+    last: Option<Ticket>,
 }
 
 /// From so many queues on those are forgotten of which nothing is in flight.
@@ -44,9 +42,8 @@ fn with_mine<R>(queue: &RawDeliveryQueue, f: impl FnOnce(&mut Mine) -> R) -> R {
             all.retain(|_, mine| !mine.tickets.is_empty());
         }
         let mine = all.entry(queue.identity()).or_default();
-        let pid = std::process::id();
-        if mine.pid != pid {
-            *mine = Mine { pid, ..Mine::default() };
+        if mine.last.as_ref().is_some_and(|last| !queue.took(last)) {
+            *mine = Mine::default(); // the parent's
         }
         f(mine)
     })
@@ -84,7 +81,7 @@ pub(super) fn get<'py>(
     Ok(taken.map(|(object, ticket)| {
         with_mine(queue, |mine| {
             mine.tickets.push_back(ticket);
-            mine.count = ticket.count();
+            mine.last = Some(ticket);
         });
         object
     }))
@@ -183,6 +180,6 @@ impl PyQueueBase {
 
     /// How often the message was delivered that this thread took last; 0: it took none.
     pub(super) fn last_count(&self, py: Python<'_>) -> PyResult<u32> {
-        self.delivering(py, |_, queue| Ok(with_mine(queue, |mine| mine.count)))
+        self.delivering(py, |_, queue| Ok(with_mine(queue, |mine| mine.last.map_or(0, |last| last.count()))))
     }
 }

@@ -290,6 +290,11 @@ impl PyQueueBase {
         Self::take_one(slf, patience)?.ok_or_else(|| error::empty(slf.py()))
     }
 
+    /// The oldest message that this thread took is done.
+    fn _task_done(&self, py: Python<'_>) -> PyResult<()> {
+        self.delivering(py, |_, queue| delivery::task_done(queue))
+    }
+
     /// Reports a message as done, or gives it back.
     fn _settle(&self, py: Python<'_>, ticket: &PyTicket, done: bool) -> PyResult<()> {
         self.settle_one(py, ticket, done)

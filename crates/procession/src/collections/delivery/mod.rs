@@ -355,6 +355,12 @@ impl RawDeliveryQueue {
         Ok(kind.map(|kind| Copied { kind, holds }))
     }
 
+    /// Whether this process has taken it, and not one that this is a fork of. It may be done with.
+    #[must_use]
+    pub fn took(&self, ticket: &Ticket) -> bool {
+        self.stock.lease.inner.me().is_ok_and(|me| me == ticket.serial)
+    }
+
     /// Reports a message as done: it is in the queue no more, and its memory is free. It never needs
     /// memory itself.
     ///
