@@ -233,15 +233,14 @@ impl<O: Order> Line<O> {
         is_anothers: bool,
         place: impl FnOnce(&mut Step) -> Result<(), OfferError>,
     ) -> Result<(), OfferError> {
-        let held = match self.stage()? {
-            Some(stage) => self.come_after(step, stage, shape)?,
-            None => {
-                self.note_shape(step, shape);
-                if is_anothers && self.limits.bytes == 0 {
-                    self.make_stage(step);
-                }
-                None
+        let held = if let Some(stage) = self.stage()? {
+            self.come_after(step, stage, shape)?
+        } else {
+            note_shape(step, shape);
+            if is_anothers && self.limits.bytes == 0 {
+                stage::make_stage(step);
             }
+            None
         };
         let [net, bytes, unfinished] = [NET, BYTES, UNFINISHED].map(|root| step.root(root));
         let len = net.wrapping_add(self.tail()?);
@@ -257,14 +256,6 @@ impl<O: Order> Line<O> {
         O::tidy(step);
         step.wake_nobody();
         Ok(())
-    }
-
-    #[inline]
-    fn note_shape(&self, step: &Step, shape: u64) {
-        let noted = step.root(SHAPE);
-        if noted != shape {
-            step.write_root(SHAPE, if step.root(NET) == 0 { shape } else { 0 });
-        }
     }
 
     /// Gets behind all that is staged. What is given back keeps others from staging: in a bounded queue
@@ -494,5 +485,14 @@ impl<O: Order> Line<O> {
             Awaited::Done => &slot.all_done,
         };
         Spot::of(self.stock.lease.inner, word)
+    }
+}
+
+/// What shape all keys have, as long as there is no stage to say it.
+#[inline]
+fn note_shape(step: &Step, shape: u64) {
+    let noted = step.root(SHAPE);
+    if noted != shape {
+        step.write_root(SHAPE, if step.root(NET) == 0 { shape } else { 0 });
     }
 }

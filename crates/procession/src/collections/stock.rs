@@ -87,7 +87,7 @@ impl Stock {
     }
 
     /// A step that has not begun: where it matters, it is made first and entered then.
-    #[inline(always)]
+    #[inline]
     pub(super) fn idle(&self) -> Step {
         Step::idle(&self.lease, self.slot)
     }

@@ -107,12 +107,12 @@ impl More {
 impl Step {
     /// One that has not begun. It is made where it stays, and then begun: to move it costs as much as to take
     /// the lock.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn idle(lease: &Lease, slot: &'static StockSlot) -> Step {
         Step::idle_at(lease.inner, lease.id, slot)
     }
 
-    #[inline(always)]
+    #[inline]
     fn idle_at(inner: &'static Inner, id: ObjectId, slot: &'static StockSlot) -> Step {
         Step {
             inner,

@@ -211,22 +211,6 @@ impl<O: Order> Line<O> {
         net.wrapping_add(tail) < self.limits.messages
     }
 
-    /// Makes a stage, if one is of use and there is memory.
-    #[cold]
-    pub(super) fn make_stage(&self, step: &mut Step) {
-        let made = step.alloc_zeroed(size_of::<Stage>() as u64).and_then(|at| {
-            step.write(at + offset_of!(Stage, shape) as u64, step.root(SHAPE))?;
-            step.write(at + offset_of!(Stage, net_seen) as u64, step.root(NET))?;
-            step.set_root(STAGE, at);
-            step.commit_quietly()?;
-            crash_point!("stage.made");
-            Ok(())
-        });
-        if made.is_err() {
-            step.cancel();
-        }
-    }
-
     /// Stores what is staged, as of now. With `but_last`, what was staged last is given back instead if it
     /// would be taken next.
     #[inline]
@@ -329,6 +313,22 @@ impl<O: Order> Line<O> {
             }
         }
         Ok(wrong)
+    }
+}
+
+/// Makes a stage, if one is of use and there is memory.
+#[cold]
+pub(super) fn make_stage(step: &mut Step) {
+    let made = step.alloc_zeroed(size_of::<Stage>() as u64).and_then(|at| {
+        step.write(at + offset_of!(Stage, shape) as u64, step.root(SHAPE))?;
+        step.write(at + offset_of!(Stage, net_seen) as u64, step.root(NET))?;
+        step.set_root(STAGE, at);
+        step.commit_quietly()?;
+        crash_point!("stage.made");
+        Ok(())
+    });
+    if made.is_err() {
+        step.cancel();
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod dict;
+mod joins;
 mod lifo;
 mod list;
 mod priority;
