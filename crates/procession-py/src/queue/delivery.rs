@@ -180,6 +180,8 @@ impl PyQueueBase {
 
     /// How often the message was delivered that this thread took last; 0: it took none.
     pub(super) fn last_count(&self, py: Python<'_>) -> PyResult<u32> {
-        self.delivering(py, |_, queue| Ok(with_mine(queue, |mine| mine.last.map_or(0, |last| last.count()))))
+        self.delivering(py, |_, queue| {
+            Ok(with_mine(queue, |mine| mine.last.map_or(0, |last| last.count())))
+        })
     }
 }
