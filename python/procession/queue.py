@@ -11,11 +11,11 @@ Beside what `queue` has: `put_many`, `get_many`, `peek`, `shutdown` on every Pyt
 Follows https://docs.python.org/3/library/queue.html
 """
 
-import heapq
 import queue as _standard
 import sys
 from queue import Empty, Full
 
+from . import _leastfirst
 from ._openqueue import Opens, ShutDown, hooks
 from ._threadaio import Awaits, Joins
 
@@ -164,10 +164,10 @@ class PriorityQueue(Queue):
         return len(self.queue)
 
     def _put(self, item):
-        heapq.heappush(self.queue, item)
+        _leastfirst.push(self.queue, item)
 
     def _get(self):
-        return heapq.heappop(self.queue)
+        return _leastfirst.pop(self.queue)
 
 
 class SimpleQueue(Awaits, _Stays, ThreadSimpleQueue):

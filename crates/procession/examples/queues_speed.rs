@@ -16,7 +16,9 @@ const N: u64 = 300_000;
 const BULK: u64 = 100_000;
 const MANY: u64 = 4;
 const KINDS: [&str; 3] = ["queue", "lifo", "priority"];
-const CASES: [(&str, fn(&str) -> Result<u64, Failure>); 6] = [
+type Case = fn(&str) -> Result<u64, Failure>;
+
+const CASES: [(&str, Case); 6] = [
     ("one process, put and get", to_and_fro),
     ("one process, a backlog of 100,000", in_bulk),
     ("1 to 1, unbounded", |kind| between(kind, 1, 0)),

@@ -33,7 +33,9 @@ fn each_value_comes_once_and_in_its_producers_order() {
                 count
             })
         });
-        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        for producer in producers {
+            producer.join().unwrap();
+        }
         queue.join();
         assert!(queue.is_empty());
         queue.shut_down();
