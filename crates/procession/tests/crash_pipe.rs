@@ -355,9 +355,12 @@ fn every_point_of_pipes_is_passed() {
         seen.extend(passes(index).into_keys());
     }
     let of_pipes = ["bell.", "pipe.", "close.", "ring.", "put.c", "get.c"];
+    // Only queues take many at once, and are cut.
+    let of_queues = ["ring.run_", "get.cut"];
     let missing: Vec<_> = fault::POINTS
         .iter()
         .filter(|p| of_pipes.iter().any(|of| p.starts_with(of)))
+        .filter(|p| !of_queues.iter().any(|of| p.starts_with(of)))
         .filter(|p| !seen.iter().any(|s| s == *p))
         .collect();
     assert!(missing.is_empty(), "no scenario passes {missing:?}");
