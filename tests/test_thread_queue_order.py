@@ -242,3 +242,26 @@ def test_a_comparison_that_waits_for_another_thread(calls):  # noqa: F811
     gate.set()
     putter.result()
     assert getter.result().priority == 0 and q.get().priority == 1
+
+
+@given(
+    priorities=st.lists(st.integers(0, 9), min_size=1), after=st.integers(0, 8), put=st.booleans()
+)
+def test_an_opened_queue_is_as_it_was_after_a_comparison_that_raises(priorities, after, put):
+    left = [-1]
+
+    def act():
+        left[0] -= 1
+        if left[0] == -1:
+            raise ZeroDivisionError
+
+    q = queue.PriorityQueue()
+    opened(q)
+    q.put_many([Told(priority, act) for priority in priorities])
+    before, left[0] = list(q.queue), 2 * after  # each is asked twice
+    try:
+        q.put(Told(0, act)) if put else q.get()
+    except ZeroDivisionError:
+        assert list(map(id, q.queue)) == list(map(id, before))
+    else:
+        assert q.qsize() == len(before) + (1 if put else -1)

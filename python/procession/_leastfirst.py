@@ -1,38 +1,52 @@
-"""A heap in a list, as `heapq` has it: the same comparisons in the same order, the same outcome.
+"""`heapq`'s push and pop, after which an exception out of a comparison has changed nothing.
 
-But all comparisons come before the first change. So an exception out of one leaves the list as it
-was, where `heapq` leaves behind what was to be put, and loses what was to be got.
+`heapq` itself leaves behind what was to be put, and loses what was to be got. It moves objects by
+swapping neighbours on one way between the top and a leaf: so what it did is undone by going back.
 """
+
+import heapq
 
 
 def push(heap, item):
     """Puts an object into its place."""
-    places = [len(heap)]  # the last one, and those of the larger ones above it
-    while places[-1]:
-        above = (places[-1] - 1) >> 1
-        if not item < heap[above]:
-            break
-        places.append(above)
-    heap.append(item)
-    for place, above in zip(places, places[1:], strict=False):
-        heap[place] = heap[above]
-    heap[places[-1]] = item
+    size = len(heap)
+    try:
+        heapq.heappush(heap, item)
+    except BaseException:
+        if len(heap) > size:
+            _fall(heap, item, size)
+            heap.pop()
+        raise
 
 
 def pop(heap):
     """Takes the least object out; `IndexError` if there is none."""
-    least, last, size = heap[0], heap[-1], len(heap) - 1
-    places, below = [0], 1  # from the top to a leaf, by way of the lesser ones
-    while below < size:
-        if below + 1 < size and not heap[below] < heap[below + 1]:
-            below += 1
-        places.append(below)
-        below = 2 * below + 1
-    # The last one goes to that leaf, and up from there.
-    while len(places) > 1 and last < heap[places[-1]]:
-        places.pop()
-    for place, below in zip(places, places[1:], strict=False):
-        heap[place] = heap[below]
-    heap[places[-1]] = last
-    heap.pop()
-    return least
+    size, least, last = len(heap), heap[0], heap[-1]
+    try:
+        return heapq.heappop(heap)
+    except BaseException:
+        if len(heap) < size:
+            _rise(heap, last)
+            heap[0] = least
+            heap.append(last)
+        raise
+
+
+def _fall(heap, item, leaf):
+    """Moves an object that is above a leaf down to it."""
+    way = [leaf]
+    while heap[way[-1]] is not item and way[-1]:
+        way.append((way[-1] - 1) >> 1)
+    for _ in way[1:]:
+        above = way.pop()
+        heap[above] = heap[way[-1]]
+    heap[leaf] = item
+
+
+def _rise(heap, item):
+    """Moves those above an object down, so that the top is free."""
+    place = next(i for i, each in enumerate(heap) if each is item)
+    while place:
+        above = (place - 1) >> 1
+        heap[place] = heap[above]
+        place = above
