@@ -42,7 +42,7 @@ pub(crate) trait Carrier {
     fn offer(&self, kind: u8, inline: &[u8], block: Option<Block>) -> Result<(), Refused>;
 
     /// Waits until there may be room for a message of these lengths.
-    fn await_room(&self, inline: usize, block: usize, deadline: Option<Instant>) -> Wait;
+    fn await_room(&self, inline: usize, block: Option<usize>, deadline: Option<Instant>) -> Wait;
 
     /// The oldest message, if there is one.
     fn take(&self, inline: &mut Vec<u8>) -> Result<Option<Received>, ArenaError>;
@@ -65,7 +65,7 @@ pub(crate) trait Carrier {
         mut block: Option<Block>,
         patience: Patience,
     ) -> Result<(), Refused> {
-        let len = block.as_ref().map_or(0, Block::len);
+        let len = block.as_ref().map(Block::len);
         loop {
             match self.offer(kind, inline, block) {
                 Err(Refused::Full(back)) => block = back,

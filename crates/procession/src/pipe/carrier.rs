@@ -25,7 +25,7 @@ impl Carrier for RawConnection {
         })
     }
 
-    fn await_room(&self, inline: usize, block: usize, deadline: Option<Instant>) -> Wait {
+    fn await_room(&self, inline: usize, block: Option<usize>, deadline: Option<Instant>) -> Wait {
         self.wait_for_room(inline, block, deadline)
     }
 
