@@ -39,8 +39,8 @@ impl Carrier for RawConnection {
     }
 
     #[inline]
-    fn is_over(&self) -> bool {
-        self.knows_of_hang_up()
+    fn is_over(&self) -> Result<bool, ArenaError> {
+        Ok(self.knows_of_hang_up())
     }
 
     fn turns_out_over(&self) -> bool {

@@ -263,8 +263,8 @@ impl Carrier for RawQueue {
     }
 
     #[inline]
-    fn is_over(&self) -> bool {
-        self.is_closed()
+    fn is_over(&self) -> Result<bool, ArenaError> {
+        self.has_ended()
     }
 
     fn turns_out_over(&self) -> bool {
