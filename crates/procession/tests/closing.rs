@@ -7,7 +7,10 @@ mod support;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use procession::{GetError, JoinableQueue, LifoQueue, PriorityQueue, Queue, fault};
+use procession::{
+    DeliveryQueue, GetError, JoinableQueue, LifoQueue, PriorityQueue, Queue, RawDeliveryQueue,
+    fault,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Running, argument, hex, killed, role, say, start, state, stopped, unhex};
 
@@ -53,6 +56,12 @@ fn child() {
             until(|| queue.is_empty());
             fault::arm("stage.written:1:stop");
             queue.put(7).is_ok()
+        }
+        "dropper" => {
+            let queue = RawDeliveryQueue::from_handle(&handle).unwrap();
+            fault::arm("delivery.shut_down:1");
+            queue.shut_down_now().unwrap();
+            return;
         }
         _ => return,
     };
@@ -210,4 +219,35 @@ fn a_killed_put_is_the_end() {
     putter.send(Signal::KILL);
     assert!(killed(putter.0.finish().1));
     ended(lifo.get());
+}
+
+/// Whoever shuts a redelivering queue down at once is killed before anything was dropped: that is done by
+/// whoever waits for all to be done, too.
+#[test]
+fn a_killed_shutdown_is_ended_by_who_joins() {
+    let queue: DeliveryQueue<u64> = DeliveryQueue::unbounded().unwrap();
+    (0..3000).for_each(|i| queue.put(i).unwrap());
+    let working = queue.get().unwrap();
+    let (_, status) = start("child", "dropper", &[("QUEUE", hex(&queue.handle()))]).finish();
+    assert!(killed(status));
+    assert!(queue.is_closed());
+    assert_eq!((queue.len(), queue.raw().bytes(), queue.in_flight()), (0, 0, 1));
+    assert!(!queue.join_timeout(Duration::ZERO), "one is being worked on");
+    working.done().unwrap();
+    assert!(queue.join_timeout(SOON));
+    assert_eq!(queue.unfinished(), 0);
+
+    let queue: DeliveryQueue<u64> = DeliveryQueue::unbounded().unwrap();
+    queue.put(1).unwrap();
+    let (_, status) = start("child", "dropper", &[("QUEUE", hex(&queue.handle()))]).finish();
+    assert!(killed(status));
+    assert!(queue.join_timeout(SOON), "nobody works on anything");
+
+    // An event loop asks now and then.
+    let queue: DeliveryQueue<u64> = DeliveryQueue::unbounded().unwrap();
+    queue.put(1).unwrap();
+    let (_, status) = start("child", "dropper", &[("QUEUE", hex(&queue.handle()))]).finish();
+    assert!(killed(status));
+    queue.raw().recover_if_due().unwrap();
+    assert_eq!(queue.unfinished(), 0);
 }
