@@ -1,11 +1,13 @@
 """The queue in order: its end for all processes, a look at the next message, and a bound in bytes."""
 
+import os
 import queue as standard
+import signal
 import threading
 import time
 
 import pytest
-from support import PATIENCE, each_method, ended, until_waiting
+from support import PATIENCE, each_method, ended, until, until_waiting
 
 import procession as mp
 from procession import queues
@@ -159,6 +161,46 @@ def test_iterating_takes_until_the_end(method):
     ended(*consumers)
     assert sorted(results.get() + results.get()) == [*range(1000)]
     assert [*q] == []
+
+
+def put_until_the_end(q, started, counted):
+    n = 0
+    message = b"x" * 1500 if isinstance(q, queues.Queue) else 7
+    try:
+        while True:
+            q.put(message)
+            n += 1
+            started.set()
+    except ShutDown:
+        counted.put(n)
+
+
+def is_stopped(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "T"
+
+
+@pytest.mark.parametrize("name", ["Queue", "LifoQueue", "PriorityQueue"])
+def test_the_end_comes_behind_every_put_that_succeeds(name):
+    """A producer is stopped somewhere, in the midst of a put as often as not."""
+    context = mp.get_context("fork")
+    for round in range(30):
+        q, counted, started, got = getattr(context, name)(), context.Queue(), context.Event(), []
+        producer = context.Process(target=put_until_the_end, args=(q, started, counted))
+        producer.start()
+        assert started.wait(PATIENCE)
+        q.get()
+        os.kill(producer.pid, signal.SIGSTOP)
+        until(lambda: is_stopped(producer.pid), "it stops")
+        consumer = threading.Thread(target=lambda: got.extend(q))
+        q.shutdown()
+        consumer.start()
+        consumer.join(0.02)  # by then it is at the end, or waits for that put
+        os.kill(producer.pid, signal.SIGCONT)
+        ended(producer)
+        consumer.join(PATIENCE)
+        assert not consumer.is_alive()
+        assert (len(got) + 1, q.qsize()) == (counted.get(), 0), round
 
 
 def shut_down(q, immediate):

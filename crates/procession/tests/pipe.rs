@@ -321,7 +321,7 @@ alone!(scribbled_rings_and_bells_are_errors_never_a_hang {
                 Ok(()) | Err(TrySendError::Arena(..)) => {}
                 Err(TrySendError::Full(_)) => {
                     let soon = Instant::now() + Duration::from_millis(1);
-                    let _ = a.wait_for_room(60, 0, Some(soon));
+                    let _ = a.wait_for_room(60, None, Some(soon));
                 }
                 Err(e) => panic!("{e:?}"),
             }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use procession::{Family, GetError, JoinableQueue, PutError, Queue, RawQueue, TryPutError};
+use procession::{Family, GetError, JoinableQueue, PutError, Queue, RawQueue, TryPutError, Wait};
 use support::random::Random;
 use support::{argument, hex, role, start, unhex};
 
@@ -204,6 +204,23 @@ fn bytes_bound_a_queue() {
     assert_eq!(q.bytes(), 624 + 3 * 104);
     let same = RawQueue::from_handle(&q.handle()).unwrap();
     assert_eq!(same.max_bytes(), q.max_bytes());
+}
+
+/// Who waits for room is told of exactly as much as a put finds.
+#[test]
+fn room_for_some_bytes_is_what_a_put_takes() {
+    let (a, now) = (raw(0, 64), Some(std::time::Instant::now()));
+    let empty = || Some(a.family().alloc(0, &[]).unwrap());
+    a.try_put(1, &[0; 28], None).unwrap();
+    assert_eq!(a.bytes(), 32);
+    assert_eq!(a.wait_for_room_of(29, None, now), Wait::TimedOut);
+    assert_eq!(a.wait_for_room_of(9, Some(0), now), Wait::TimedOut);
+    assert!(matches!(a.try_put(1, &[0; 29], None), Err(TryPutError::Full(_))));
+    assert!(matches!(a.try_put(1, &[0; 9], empty()), Err(TryPutError::Full(_))));
+    assert_eq!(a.wait_for_room_of(28, None, now), Wait::Again);
+    assert_eq!(a.wait_for_room_of(8, Some(0), now), Wait::Again);
+    a.try_put(1, &[0; 8], empty()).unwrap();
+    assert_eq!(a.bytes(), 64);
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl Held<'_, Ring> {
     pub(super) fn deliver(&self, kind: Kind, inline: &[u8], block: Option<Block>) -> PyResult<()> {
         let connection: &RawConnection = self;
         blocking::settle(self.py(), connection, End::Tail)?;
-        let block_len = block.as_ref().map_or(0, Block::len);
+        let block_len = block.as_ref().map(Block::len);
         match connection.try_send(kind as u8, inline, block) {
             Ok(()) => {}
             Err(error) => self.deliver_slow(kind, inline, error)?,
@@ -113,7 +113,7 @@ impl Held<'_, Ring> {
     /// A message that is longer than a pipe holds ends its send when it is received, as it would in
     /// a pipe of the kernel's.
     #[cold]
-    fn see_it_taken(&self, inline: usize, block: usize) -> PyResult<()> {
+    fn see_it_taken(&self, inline: usize, block: Option<usize>) -> PyResult<()> {
         let connection: &RawConnection = self;
         let taken = blocking::wait(
             self.py(),
@@ -131,7 +131,7 @@ impl Held<'_, Ring> {
     fn deliver_slow(&self, kind: Kind, inline: &[u8], error: TrySendError) -> PyResult<()> {
         let connection: &RawConnection = self;
         let mut block = refused(error)?;
-        let block_len = block.as_ref().map_or(0, Block::len);
+        let block_len = block.as_ref().map(Block::len);
         let sent = blocking::wait(
             self.py(),
             Patience::Until(None),

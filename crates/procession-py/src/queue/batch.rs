@@ -134,7 +134,7 @@ fn put_chunk(
                 PyQueueBase::still_open(slf)?;
                 put(n)
             };
-            let sleep = |deadline| queue.wait_for_room_of(len, 0, deadline);
+            let sleep = |deadline| queue.wait_for_room_of(len, None, deadline);
             more = blocking::wait(slf.py(), patience, attempt, sleep)?.done();
         }
         let Some(more) = more else {

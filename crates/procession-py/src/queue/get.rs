@@ -93,17 +93,25 @@ pub(super) fn await_one(
     patience: Patience,
     attempt: impl Fn(&Store, &mut Vec<u8>) -> PyResult<Option<Taken>>,
 ) -> PyResult<Option<Taken>> {
-    let look = || {
+    let py = slf.py();
+    let mut look = || {
         PyQueueBase::still_open(slf)?;
-        blocking::settle(slf.py(), store, End::Head)?;
-        // Asked first: what was put before it was shut down is there by then.
-        let shut_down = store.is_closed();
-        match attempt(store, &mut scratch.bytes)? {
-            None if shut_down => Err(error::queue_shut_down(slf.py())),
-            taken => Ok(taken),
-        }
+        blocking::settle(py, store, End::Head)?;
+        attempt(store, &mut scratch.bytes)
     };
-    let waited = blocking::wait(slf.py(), patience, look, |deadline| store.wait_for_item(deadline));
+    let look = || {
+        let taken = look()?;
+        // A put may be under way, in a process that is stopped there: that is waited for without the interpreter.
+        if taken.is_some()
+            || !store.is_closed()
+            || !py.detach(|| store.has_ended()).map_err(Raise::raise)?
+        {
+            return Ok(taken);
+        }
+        // What was put before the end is there by now.
+        look()?.map(Some).ok_or_else(|| error::queue_shut_down(py))
+    };
+    let waited = blocking::wait(py, patience, look, |deadline| store.wait_for_item(deadline));
     Ok(waited?.done())
 }
 

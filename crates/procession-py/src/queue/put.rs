@@ -63,7 +63,7 @@ fn put_slow(
     patience: Patience,
 ) -> PyResult<bool> {
     let mut block = refused(slf, error)?;
-    let len = block.as_ref().map_or(0, Block::len);
+    let len = block.as_ref().map(Block::len);
     let put = blocking::wait(
         slf.py(),
         patience,

@@ -157,6 +157,17 @@ impl Store {
         each!(self, queue => queue.is_closed())
     }
 
+    /// Whether it was closed, and no put is under way any more; waits for one that is.
+    pub(super) fn has_ended(&self) -> Result<bool, ArenaError> {
+        match self {
+            Self::Fifo(queue) => queue.has_ended(),
+            Self::Lifo(queue) => queue.has_ended(),
+            Self::Priority(queue) => queue.has_ended(),
+            // Who puts and who gets take the same lock.
+            Self::Delivery(queue) => Ok(queue.is_closed()),
+        }
+    }
+
     pub(super) fn family(&self) -> Family {
         each!(self, queue => queue.family())
     }

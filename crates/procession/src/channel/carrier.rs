@@ -42,7 +42,7 @@ pub(crate) trait Carrier {
     fn offer(&self, kind: u8, inline: &[u8], block: Option<Block>) -> Result<(), Refused>;
 
     /// Waits until there may be room for a message of these lengths.
-    fn await_room(&self, inline: usize, block: usize, deadline: Option<Instant>) -> Wait;
+    fn await_room(&self, inline: usize, block: Option<usize>, deadline: Option<Instant>) -> Wait;
 
     /// The oldest message, if there is one.
     fn take(&self, inline: &mut Vec<u8>) -> Result<Option<Received>, ArenaError>;
@@ -50,10 +50,10 @@ pub(crate) trait Carrier {
     /// Waits until there may be a message.
     fn await_message(&self, deadline: Option<Instant>) -> Wait;
 
-    /// Whether it is known that there will be no more messages than are there.
-    fn is_over(&self) -> bool;
+    /// Whether it is known that there will be no more messages than are there now.
+    fn is_over(&self) -> Result<bool, ArenaError>;
 
-    /// The same, asked of whoever knows.
+    /// Whether that will be known, asked of whoever knows.
     fn turns_out_over(&self) -> bool;
 
     /// Offers a message for as long as there is patience.
@@ -65,7 +65,7 @@ pub(crate) trait Carrier {
         mut block: Option<Block>,
         patience: Patience,
     ) -> Result<(), Refused> {
-        let len = block.as_ref().map_or(0, Block::len);
+        let len = block.as_ref().map(Block::len);
         loop {
             match self.offer(kind, inline, block) {
                 Err(Refused::Full(back)) => block = back,
@@ -81,13 +81,12 @@ pub(crate) trait Carrier {
     #[inline]
     fn get(&self, inline: &mut Vec<u8>, patience: Patience) -> Result<Received, GetError> {
         loop {
-            // Asked first: what was put before the end is there by then.
-            let is_over = self.is_over();
             if let Some(message) = self.take(inline)? {
                 return Ok(message);
             }
-            if is_over {
-                return Err(GetError::Closed);
+            if self.is_over()? {
+                // What was put before the end is there by now.
+                return self.take(inline)?.ok_or(GetError::Closed);
             }
             if !patience.wait(|deadline| self.await_message(deadline)) && !self.turns_out_over() {
                 return Err(GetError::Empty);

@@ -83,7 +83,7 @@ impl RawConnection {
         inline: &[u8],
         mut block: Option<Block>,
     ) -> Result<(), Refused> {
-        let weight = weight(inline.len(), block.as_ref().map_or(0, Block::len));
+        let weight = weight(inline.len(), block.as_ref().map(Block::len));
         let mut waiter = Waiter::new(Room { channel: self.sending(), weight });
         let sent = poll_fn(|cx| {
             waiter.poll(cx, || match self.offer(kind, inline, block.take()) {

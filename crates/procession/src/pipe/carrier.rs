@@ -25,7 +25,7 @@ impl Carrier for RawConnection {
         })
     }
 
-    fn await_room(&self, inline: usize, block: usize, deadline: Option<Instant>) -> Wait {
+    fn await_room(&self, inline: usize, block: Option<usize>, deadline: Option<Instant>) -> Wait {
         self.wait_for_room(inline, block, deadline)
     }
 
@@ -39,8 +39,8 @@ impl Carrier for RawConnection {
     }
 
     #[inline]
-    fn is_over(&self) -> bool {
-        self.knows_of_hang_up()
+    fn is_over(&self) -> Result<bool, ArenaError> {
+        Ok(self.knows_of_hang_up())
     }
 
     fn turns_out_over(&self) -> bool {

@@ -15,8 +15,8 @@ use crate::wait::{SLICE, Wait};
 pub(super) const ROOM_SLICE: Duration = Duration::from_millis(50);
 
 impl RawConnection {
-    /// Waits until there may be room for a message with so many inline bytes and a block of that
-    /// length, the other end is gone, the deadline passes, a signal comes, or some 50 ms are over.
+    /// Waits until there may be room for a message with so many inline bytes and, if it has one, a
+    /// block of that length, the other end is gone, the deadline passes, a signal comes, or some 50 ms are over.
     ///
     /// # Panics
     /// If the connection is not writable.
@@ -26,11 +26,16 @@ impl RawConnection {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use procession::{Family, RawConnection, Wait};
     /// let (a, b) = RawConnection::pair(Family::current()?, true)?;
-    /// assert_eq!(a.wait_for_room(10, 0, None), Wait::Again);
+    /// assert_eq!(a.wait_for_room(10, None, None), Wait::Again);
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn wait_for_room(&self, inline: usize, block: usize, deadline: Option<Instant>) -> Wait {
+    pub fn wait_for_room(
+        &self,
+        inline: usize,
+        block: Option<usize>,
+        deadline: Option<Instant>,
+    ) -> Wait {
         let channel = self.sending();
         let closes = channel.slot().closes.load(Ordering::Acquire);
         if self.is_hung_up() {
@@ -58,13 +63,13 @@ impl RawConnection {
     /// let (a, b) = RawConnection::pair(Family::current()?, true)?;
     /// let family = Family::current()?;
     /// a.try_send(1, b"", Some(family.alloc(1 << 24, &[])?)).unwrap();
-    /// assert!(!a.is_absorbed(0, 1 << 24));
+    /// assert!(!a.is_absorbed(0, Some(1 << 24)));
     /// assert!(b.try_recv(&mut Vec::new())?.is_some());
-    /// assert!(a.is_absorbed(0, 1 << 24));
+    /// assert!(a.is_absorbed(0, Some(1 << 24)));
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn is_absorbed(&self, inline: usize, block: usize) -> bool {
+    pub fn is_absorbed(&self, inline: usize, block: Option<usize>) -> bool {
         let (channel, weight) = (self.sending(), weight(inline, block));
         weight <= channel.limits.bytes || channel.has_room(weight)
     }

@@ -105,7 +105,7 @@ impl RawQueue {
         inline: &[u8],
         mut block: Option<Block>,
     ) -> Result<(), Refused> {
-        let weight = weight(inline.len(), block.as_ref().map_or(0, Block::len));
+        let weight = weight(inline.len(), block.as_ref().map(Block::len));
         let mut waiter = Waiter::new(Room(self, weight));
         let put = poll_fn(|cx| {
             waiter.poll(cx, || match self.offer(kind, inline, block.take()) {

@@ -74,7 +74,7 @@ impl RawQueue {
                     start = ends[done - 1];
                 }
                 Err(TryPutError::Full(_)) => {
-                    let _ = self.wait_for_room_of(end - start, 0, None);
+                    let _ = self.wait_for_room_of(end - start, None, None);
                 }
                 Err(TryPutError::Closed(_)) => return Err(PutError::Closed(done)),
                 Err(TryPutError::Arena(e, _)) => return Err(PutError::Arena(done, e)),

@@ -2,6 +2,7 @@
 
 use super::raw::RawQueue;
 use crate::arena::layout::{CLOSED, CUT};
+use crate::channel::End;
 use crate::error::ArenaError;
 use crate::sys::atomic::Ordering;
 use crate::sys::fault::crash_point;
@@ -72,7 +73,33 @@ impl RawQueue {
         self.channel.drop_rest()
     }
 
-    /// Whether [`RawQueue::close`] was called.
+    /// Whether the queue was closed, and no put is under way any more: what is in it is all that there will
+    /// ever be. Who has found it empty looks once more after this says so. If the queue is closed it waits for
+    /// who is in the midst of a put.
+    ///
+    /// # Errors
+    /// [`ArenaError`] if the arena is damaged.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession::{Family, RawQueue};
+    /// let q = RawQueue::create(Family::current()?, None)?;
+    /// assert!(!q.has_ended()?);
+    /// q.close();
+    /// assert!(q.has_ended()?);
+    /// # Ok(()) }
+    /// ```
+    pub fn has_ended(&self) -> Result<bool, ArenaError> {
+        if !self.is_closed() {
+            return Ok(false);
+        }
+        // Who has the tail may have looked before the queue was closed; who has it later has not.
+        self.channel.settle(End::Tail)?;
+        Ok(true)
+    }
+
+    /// Whether [`RawQueue::close`] was called. A put may be under way still: see [`RawQueue::has_ended`].
     ///
     /// # Examples
     /// ```

@@ -208,8 +208,12 @@ impl<T: DeserializeOwned> Queue<T> {
     fn peek_with(&self, patience: Patience) -> Result<T, GetError> {
         let mut inline = Scratch::take();
         loop {
-            let is_over = self.raw().is_over();
-            if let Some(message) = self.raw().peek(&mut inline)? {
+            let mut seen = self.raw().peek(&mut inline)?;
+            let is_over = seen.is_none() && self.raw().is_over()?;
+            if is_over {
+                seen = self.raw().peek(&mut inline)?;
+            }
+            if let Some(message) = seen {
                 return message::unpack(&message, &inline);
             }
             if is_over {

@@ -81,7 +81,7 @@ impl RawQueue {
         self.wait_for_weight(SMALLEST, deadline)
     }
 
-    /// Waits until there may be room for a message with so many inline bytes and a block of that length,
+    /// Waits until there may be room for a message with so many inline bytes and, if it has one, a block of that length,
     /// or as [`RawQueue::wait_for_item`].
     ///
     /// # Examples
@@ -89,11 +89,16 @@ impl RawQueue {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use procession::{Family, RawQueue, Wait};
     /// let q = RawQueue::create(Family::current()?, None)?;
-    /// assert_eq!(q.wait_for_room_of(10, 1 << 20, None), Wait::Again);
+    /// assert_eq!(q.wait_for_room_of(10, Some(1 << 20), None), Wait::Again);
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn wait_for_room_of(&self, inline: usize, block: usize, deadline: Option<Instant>) -> Wait {
+    pub fn wait_for_room_of(
+        &self,
+        inline: usize,
+        block: Option<usize>,
+        deadline: Option<Instant>,
+    ) -> Wait {
         self.wait_for_weight(weight(inline, block), deadline)
     }
 
@@ -244,7 +249,7 @@ impl Carrier for RawQueue {
         })
     }
 
-    fn await_room(&self, inline: usize, block: usize, deadline: Option<Instant>) -> Wait {
+    fn await_room(&self, inline: usize, block: Option<usize>, deadline: Option<Instant>) -> Wait {
         self.wait_for_room_of(inline, block, deadline)
     }
 
@@ -258,8 +263,8 @@ impl Carrier for RawQueue {
     }
 
     #[inline]
-    fn is_over(&self) -> bool {
-        self.is_closed()
+    fn is_over(&self) -> Result<bool, ArenaError> {
+        self.has_ended()
     }
 
     fn turns_out_over(&self) -> bool {

@@ -12,7 +12,8 @@
 //!
 //! What a run notes beforehand it notes for one message, as a single push or pop does: a fresh segment for
 //! the run's first, since only that one is taken back from a dead owner of the tail lock; the segment
-//! that is left for the message behind the jump, whose next taker notes it anew.
+//! that is left for the message behind the jump, whose next taker notes it anew: what is committed without that
+//! message ends before the jump.
 
 #[cfg(not(loom))]
 use super::fifo::Popped;
@@ -60,7 +61,8 @@ impl Place {
     }
 }
 
-/// `k` messages from number `n` on, which end at `end`; the last begins at `last`.
+/// `k` messages from number `n` on, which end at `end`; all but the last end at `last`, which may be a jump
+/// before that one.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     n: u64,
@@ -78,8 +80,8 @@ impl Run {
 
     /// The next message begins at `cursor` and has this size.
     fn grow(&mut self, cursor: Cursor, size: u64) {
-        self.last = Place { cursor, ..self.end };
-        self.end = self.last.advanced(size);
+        self.last = self.end;
+        self.end = Place { cursor, ..self.end }.advanced(size);
         self.k += 1;
     }
 

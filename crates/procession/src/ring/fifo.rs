@@ -214,12 +214,15 @@ pub(crate) struct Record<'a> {
     pub(crate) block: Option<BlockRef>,
 }
 
+/// How long a record is.
+fn record_size(inline: usize, has_block: bool) -> u64 {
+    let lead = if has_block { 24 } else { 4 };
+    (lead + inline as u64).next_multiple_of(8)
+}
+
 impl Record<'_> {
-    fn lead(&self) -> u64 {
-        if self.block.is_some() { 24 } else { 4 }
-    }
     pub(super) fn size(&self) -> u64 {
-        (self.lead() + self.inline.len() as u64).next_multiple_of(8)
+        record_size(self.inline.len(), self.block.is_some())
     }
     /// What counts against [`Limits::bytes`]: the record and its block.
     pub(crate) fn weight(&self) -> u64 {
@@ -227,10 +230,11 @@ impl Record<'_> {
     }
 }
 
-/// [`Record::weight`] of a message of these lengths, or a little more.
+/// [`Record::weight`] of a message with so many inline bytes and a block of that length. If it said less,
+/// who waits for room would find some and yet put nothing, and if it said more, sleep where there is room.
 #[cfg(not(loom))]
-pub(crate) fn weight(inline: usize, block: usize) -> u64 {
-    (24 + inline as u64).next_multiple_of(8) + block as u64
+pub(crate) fn weight(inline: usize, block: Option<usize>) -> u64 {
+    record_size(inline, block.is_some()) + block.unwrap_or(0) as u64
 }
 
 /// What a pop brought, beside the inline bytes.
@@ -432,8 +436,7 @@ pub(super) fn read<M: Memory>(
         return Err(mem.corrupt("a record's header"));
     }
     let has_block = head & HAS_BLOCK != 0;
-    let lead: u64 = if has_block { 24 } else { 4 };
-    let size = (lead + len as u64).next_multiple_of(8);
+    let size = record_size(len, has_block);
     if !cursor.fits(size) {
         return Err(mem.corrupt("a record's length"));
     }

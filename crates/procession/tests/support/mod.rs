@@ -173,8 +173,13 @@ pub fn killed(status: ExitStatus) -> bool {
 
 /// Whether a process was stopped by a signal.
 pub fn stopped(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|s| s.trim_start().starts_with('T'))
+    state(pid) == Some('T')
+}
+
+/// The kernel's letter for what a process does, or a thread of this one: `S` if it sleeps.
+pub fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
 /// Runs the body in a fresh process, with an arena and limits of its own.

@@ -263,7 +263,7 @@ impl RawDeliveryQueue {
     /// ```
     pub fn try_put(&self, value: &Datum<'_>) -> Result<(), OfferError> {
         let len = value.bytes.len() as u64;
-        self.admit(self.len(), self.bytes(), len)?;
+        self.admit(self.stock.peek(LEN), self.stock.peek(BYTES), len)?;
         self.stock.attempt(|| {
             let mut ready = Ready::new(self.stock.lease.inner, value)?;
             let mut step = self.begin()?;

@@ -20,7 +20,7 @@ impl RawDeliveryQueue {
     /// How many messages wait: exact at an instant of the call.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.stock.peek(LEN)
+        if self.is_dropped() { 0 } else { self.stock.peek(LEN) }
     }
 
     /// Whether no message waits at an instant of the call.
@@ -32,7 +32,7 @@ impl RawDeliveryQueue {
     /// How many bytes the messages that wait have.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.stock.peek(BYTES)
+        if self.is_dropped() { 0 } else { self.stock.peek(BYTES) }
     }
 
     /// How many messages were put and are not done with: those that wait and those in flight.
@@ -45,7 +45,7 @@ impl RawDeliveryQueue {
     /// processes that live as far as anybody knows.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.unfinished().saturating_sub(self.len())
+        self.unfinished().saturating_sub(self.stock.peek(LEN))
     }
 
     /// How many messages may wait in it; `None`: as many as memory allows.

@@ -181,7 +181,28 @@ macro_rules! face {
                 self.line.close();
             }
 
-            /// Whether it was closed.
+            /// Whether the queue was closed, and no put is under way any more: what is in it is all that there will
+            /// ever be. Who has found it empty looks once more after this says so. If the queue is closed it
+            /// waits for who is in the midst of a put.
+            ///
+            /// # Errors
+            /// [`ArenaError`] if the arena is damaged.
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            #[doc = concat!("# use procession::{Family, ", stringify!($type), "};")]
+            #[doc = concat!("let q = ", stringify!($type), "::create(Family::current()?, None)?;")]
+            /// assert!(!q.has_ended()?);
+            /// q.close();
+            /// assert!(q.has_ended()?);
+            /// # Ok(()) }
+            /// ```
+            pub fn has_ended(&self) -> Result<bool, ArenaError> {
+                self.line.has_ended()
+            }
+
+            /// Whether it was closed. A put may be under way still: see [`has_ended`](Self::has_ended).
             #[must_use]
             pub fn is_closed(&self) -> bool {
                 self.line.is_closed()

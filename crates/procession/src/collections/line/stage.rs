@@ -159,6 +159,20 @@ impl<O: Order> Line<O> {
         }
     }
 
+    /// Whether the queue was closed, and no put is under way any more.
+    pub(in crate::collections) fn has_ended(&self) -> Result<bool, ArenaError> {
+        if !self.is_closed() {
+            return Ok(false);
+        }
+        // A stage that is made later is found only by those who see that it is closed.
+        drop(self.stock.begin()?);
+        if let Some(stage) = self.stage()? {
+            let inner = self.stock.lease.inner;
+            drop(stage.lock.lock(inner.me()?, inner));
+        }
+        Ok(true)
+    }
+
     #[inline]
     fn push(&self, stage: &Stage, key: &[u8], value: &Datum<'_>) -> Result<Staged, ArenaError> {
         let inner = self.stock.lease.inner;

@@ -16,7 +16,7 @@ use crate::wait::Wait;
 /// Where values are put and taken.
 pub(super) trait Ends {
     fn take(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError>;
-    fn is_closed(&self) -> bool;
+    fn has_ended(&self) -> Result<bool, ArenaError>;
     fn wait_for_item(&self, deadline: Option<std::time::Instant>) -> Wait;
     fn look(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError>;
     fn wait_for_room(&self, len: u64, deadline: Option<std::time::Instant>) -> Wait;
@@ -85,13 +85,16 @@ fn get_by<T: DeserializeOwned, E: Ends>(
 ) -> Result<T, GetError> {
     let mut bytes = Scratch::take();
     loop {
-        // Closed is asked before empty: what was put before the closing is there by then.
-        let closed = ends.is_closed();
+        let mut taken = take(ends, &mut bytes)?;
+        let ended = taken.is_none() && ends.has_ended()?;
+        if ended {
+            taken = take(ends, &mut bytes)?; // what was put before the end is there by now
+        }
         // What the handles inside name lives until they are decoded.
-        if let Some(copied) = take(ends, &mut bytes)? {
+        if let Some(copied) = taken {
             return decode(copied.kind, &bytes);
         }
-        if closed {
+        if ended {
             return Err(GetError::Closed);
         }
         if !patience.wait(|deadline| ends.wait_for_item(deadline)) {
@@ -138,8 +141,8 @@ macro_rules! queue {
             fn take(&self, out: &mut Vec<u8>) -> Result<Option<Copied>, ArenaError> {
                 self.raw.try_get(out)
             }
-            fn is_closed(&self) -> bool {
-                self.raw.is_closed()
+            fn has_ended(&self) -> Result<bool, ArenaError> {
+                self.raw.has_ended()
             }
             fn wait_for_item(&self, deadline: Option<Instant>) -> Wait {
                 self.raw.wait_for_item(deadline)
