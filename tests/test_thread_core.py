@@ -67,10 +67,14 @@ kinds_of_items = [
 ]
 
 
+class Least(ThreadPriorityQueue):
+    """With attributes, among which its items are when it is opened."""
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(kinds_of_items).flatmap(lambda kind: st.lists(st.none() | kind)))
 def test_the_order_is_heapqs_to_the_object(actions):
-    ours, heap = ThreadPriorityQueue(), []
+    ours, heap = Least(), []
     for item in actions:
         if item is not None:
             ours.put(item)
@@ -79,7 +83,8 @@ def test_the_order_is_heapqs_to_the_object(actions):
             assert ours.peek() is heap[0]
             assert ours.get() is heapq.heappop(heap)
         assert ours.qsize() == len(heap)
-    rest = ours._open_up()
+    rest = []
+    assert ours._open_up({"queue": rest})
     assert [id(item) for item in rest] == [id(item) for item in heap]
 
 
@@ -277,7 +282,11 @@ def test_callbacks_are_called_once_and_in_turn():
     assert q._when_item(calls.append) is None
 
 
-@pytest.mark.parametrize("deaf", [lambda: False, lambda: 1 / 0])
+def closed():
+    raise RuntimeError("Event loop is closed")
+
+
+@pytest.mark.parametrize("deaf", [lambda: False, closed])
 def test_a_callback_that_does_not_hear_leaves_it_to_the_next(deaf):
     q, got = ThreadQueue(), []
     assert q._when_item(deaf) is not None
@@ -330,7 +339,9 @@ def test_who_waits_goes_over_when_a_queue_is_opened():
     waiting = [started(q.put, 3), started(q.put, 4, True, 1000), started(q.join)]
     for thread in waiting:
         asleep(thread)
-    assert q._open_up() == [1, 2]
+    items = []
+    assert q._open_up({"queue": items, "mutex": "parts"})
+    assert items == [1, 2] and q.queue is items and q.mutex == "parts"
     for thread in waiting:
         thread.join(30)
     asked = sorted((q.asked.get() for _ in waiting), key=lambda asked: asked[:2])
@@ -342,15 +353,14 @@ def test_who_waits_goes_over_when_a_queue_is_opened():
     assert q.asked.get() == ("get", True, -1)
     assert q.get_nowait() == "got"
     assert q.asked.get() == ("get", False, None)
-    with pytest.raises(RuntimeError):
-        q._open_up()
+    assert not q._open_up({"queue": []}) and q.queue is items
 
 
 def test_a_getter_goes_over_when_a_queue_is_opened():
     q, got = Opened(), []
     getter = started(lambda: got.append(q.get(timeout=1000)))
     asleep(getter)
-    assert q._open_up() == []
+    assert q._open_up({"queue": []})
     getter.join(30)
     assert got == ["got"]
 

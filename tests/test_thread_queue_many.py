@@ -107,3 +107,24 @@ def test_who_peeks_takes_nobodys_turn(make, calls):  # noqa: F811
     assert getter.result() == "a"
     q.put("b")
     assert {p.result() for p in peekers} <= {"a", "b"}
+
+
+@pytest.mark.parametrize("overrides", [False, True])
+def test_arguments_that_make_no_sense(make, overrides, monkeypatch):
+    """The same answer in every mode."""
+    if overrides:
+
+        class Own(queue.Queue):
+            def put(self, item, block=True, timeout=None):
+                super().put(item, block, timeout)
+
+            def get(self, block=True, timeout=None):
+                return super().get(block, timeout)
+
+        monkeypatch.setattr(queue, "Queue", Own)
+    q = make()
+    assert q.get_many(-1) == []
+    with pytest.raises(ValueError, match="'timeout' must be a non-negative number"):
+        q.put_many([1], timeout=-1)
+    q.put_many([1], timeout=-1, block=False)
+    assert q.get_many() == [1]

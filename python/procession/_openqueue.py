@@ -8,11 +8,11 @@ with three real conditions, and from then on the native methods come here (`_ope
 Threads that were waiting natively come as well, with the time that they have left. What was asked
 for and what the class adds then works as it does in the standard library, at its speed.
 
-The core says which thread opens a queue. Its attributes appear together, right after that: who
-comes in between asks for one that is not there yet, and so waits until it is.
+The core opens a queue in one step: its objects and its new attributes change places at once, and
+no Python code runs in between, of another thread, a signal's handler or a destructor.
 """
 
-import os
+import queue as standard  # noqa: F401 -- for queue.py
 import sys
 import threading
 from collections import OrderedDict, deque
@@ -34,17 +34,6 @@ else:
 _PARTS = frozenset({"all_tasks_done", "mutex", "not_empty", "not_full", "queue"})
 _HOOKS = ("_init", "_qsize", "_put", "_get")
 _TELLING = _PARTS.union(_HOOKS)
-_opened = threading.Condition()
-_under_way = 0  # threads that may be opening a queue; written with `_opened` held
-
-
-def _after_fork():
-    # The threads are not there any more, one of which may have held it.
-    global _opened, _under_way
-    _opened, _under_way = threading.Condition(), 0
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 def hooks(kind):
@@ -54,33 +43,9 @@ def hooks(kind):
 
 def open_up(queue):
     """Makes a native queue one whose parts can be touched; does nothing if it is one."""
-    space = vars(queue)
-    if "mutex" in space:
-        return
-    parts = _new_parts()
-    _count(1)
-    try:
-        # Without a lock: it may have to wait for a comparison, which may open other queues.
-        parts["queue"] = queue._container(queue._open_up())
-        space.update(parts)
-        return
-    except RuntimeError:
-        if not queue._is_open:
-            raise  # a comparison uses its own queue
-    finally:
-        _count(-1)
-    with _opened:
-        _opened.wait_for(lambda: "mutex" in space or _under_way <= 0)
-        if "mutex" not in space:
-            # Who opened it was interrupted, or is a thread that was left behind by a fork.
-            space.update(parts, queue=queue._container())
-
-
-def _count(change):
-    global _under_way
-    with _opened:
-        _under_way += change
-        _opened.notify_all()
+    if "mutex" not in vars(queue):
+        # It may have to wait for a comparison first.
+        queue._open_up({**_new_parts(), "queue": queue._container()})
 
 
 def _new_parts():
@@ -96,8 +61,8 @@ def _new_parts():
 class Bell(threading.Condition):
     """A condition that also rings for callbacks: each is called once, or is forgotten before.
 
-    A callback that raises has nobody behind it any more (its event loop is closed): the next one
-    is called in its place.
+    A RuntimeError out of a callback says that nobody is behind it any more (its event loop is
+    closed): the next one is called in its place.
     """
 
     def __init__(self, lock):
@@ -117,8 +82,11 @@ class Bell(threading.Condition):
             _, callback = self._calls.popitem(last=False)
             try:
                 callback()
-            except Exception:
+            except RuntimeError:
                 continue
+            except BaseException:
+                self._call(n)  # a signal's handler raised, and who knows whether it was heard
+                raise
             n -= 1
 
     def register(self, token, callback, first):
@@ -158,6 +126,8 @@ class Opens:
 
     def __init__(self, maxsize=0):
         super().__init__(maxsize)
+        if maxsize is None:
+            self.maxsize = None  # a TypeError, from which the native one would be free
         kind = type(self)
         if self._is_open or hooks(kind) != kind._native_hooks:
             open_up(self)
@@ -225,7 +195,7 @@ class Opens:
             self._add(item)
 
     def _opened_put_many(self, items, block, timeout):
-        deadline = None if timeout is None else monotonic() + timeout
+        deadline = _deadline(block, timeout)
         done = 0
         for item in items:
             left = None if deadline is None else max(0.0, deadline - monotonic())
@@ -327,7 +297,8 @@ class Opens:
 
     def _wait(self, condition, ready, block, timeout, too_late):
         """Waits until ready(); raises `too_late` if time runs out, ShutDown after a shutdown."""
-        if block and timeout is not None and timeout < 0 and not self.is_shutdown:
+        over = self.is_shutdown and not ready()
+        if block and timeout is not None and timeout < 0 and not over:
             raise ValueError("'timeout' must be a non-negative number")
         deadline = None
         while not ready():
@@ -357,6 +328,15 @@ class Opens:
 
 
 Opens._native_hooks = hooks(Opens)
+Opens.__init__.__qualname__ = "Queue.__init__"  # in the texts of TypeErrors
+
+
+def _deadline(block, timeout):
+    if not block or timeout is None:
+        return None
+    if timeout < 0:
+        raise ValueError("'timeout' must be a non-negative number")
+    return monotonic() + timeout
 
 
 # ---------------------------------------------------------------- when a class overrides put or get
@@ -364,7 +344,7 @@ Opens._native_hooks = hooks(Opens)
 
 def _put_many(self, objs, timeout=None, *, block=True):
     """put() for each object, in their order; timeout, in seconds, is for all of them."""
-    deadline = None if timeout is None else monotonic() + timeout
+    deadline = _deadline(block, timeout)
     for done, item in enumerate(objs):
         left = None if deadline is None else max(0.0, deadline - monotonic())
         try:

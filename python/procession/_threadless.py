@@ -24,8 +24,8 @@ class ThreadQueue:
 
     __class_getitem__ = classmethod(types.GenericAlias)
 
-    def _open_up(self):
-        return []
+    def _open_up(self, parts):
+        vars(self).update(parts)
 
     def qsize(self):
         """How many objects are in the queue."""

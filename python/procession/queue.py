@@ -11,12 +11,11 @@ Beside what `queue` has: `put_many`, `get_many`, `peek`, `shutdown` on every Pyt
 Follows https://docs.python.org/3/library/queue.html
 """
 
-import queue as _standard
 import sys
-from queue import Empty, Full
 
 from . import _leastfirst
-from ._openqueue import Opens, ShutDown, hooks
+from ._openqueue import Empty, Full, Opens, ShutDown, hooks
+from ._openqueue import standard as _standard  # the real one, also if this is loaded once more
 from ._threadaio import Awaits, Joins
 
 if sys.modules[__package__].native:

@@ -84,6 +84,8 @@ mod _core {
         crate::sync::install_fast_methods(&module.py().get_type::<PyLockBase>())?;
         crate::threads::install_fast_methods(&module.py().get_type::<PyThreadQueueBase>())?;
         module.add("ShutDown", crate::error::shut_down_class(module.py())?)?;
+        // Found now: at the interpreter's end, in a destructor, nothing can be imported any more.
+        drop((crate::error::empty(module.py()), crate::error::full(module.py(), None)));
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("debug_build", cfg!(debug_assertions))?;
         module.add("fault_build", cfg!(feature = "fault"))

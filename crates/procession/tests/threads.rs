@@ -3,7 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use procession::threads::{GetError, LifoQueue, PutError, Queue, TooManyDone};
+use procession::threads::{
+    Fifo, GetError, LifoQueue, PutError, Queue, Refusal, Side, State, Store, TooManyDone, Who,
+};
 
 const SHORT: Duration = Duration::from_millis(30);
 
@@ -89,4 +91,35 @@ fn the_newest_comes_first() {
     queue.shut_down();
     assert_eq!(queue.iter().collect::<Vec<_>>(), [1, 0]);
     assert_eq!(queue.get(), Err(GetError::ShutDown));
+}
+
+#[test]
+fn what_is_opened_refuses_everything_and_keeps_its_counts() {
+    let mut state = State::<_, ()>::new(Fifo::default());
+    state.put('a').unwrap();
+    state.put('b').unwrap();
+    let mut store = state.take_away(1).unwrap();
+    assert!(state.hand_over().is_empty());
+    assert!(state.is_opened() && state.holder().is_none());
+    assert_eq!(store.pop(), Ok(Some('a')), "whoever took it away has it");
+    assert_eq!(state.task_done().unwrap_err(), Refusal::Opened);
+    assert_eq!(state.shut_down().unwrap_err(), Refusal::Opened);
+    assert_eq!(state.get().unwrap_err(), Refusal::Opened);
+    assert_eq!(state.put('c').unwrap_err(), (Refusal::Opened, 'c'));
+    assert!(!state.is_shut_down());
+    assert_eq!(state.unfinished(), 2);
+}
+
+#[test]
+fn who_was_woken_in_vain_has_the_place_it_came_to_first() {
+    let mut state = State::new(Fifo::<()>::default());
+    let tickets = [1, 2, 3].map(|who| state.stand(Side::Item, Who::Call(who), false));
+    assert_eq!(state.shut_down().unwrap().len(), 3);
+    state.set_shut_down(false);
+    let late = state.stand(Side::Item, Who::Call(4), false);
+    for (ticket, who) in tickets.into_iter().zip([1, 2, 3]).rev() {
+        state.stand_again(Side::Item, Who::Call(who), ticket);
+    }
+    assert_eq!(state.calls().copied().collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert!(matches!(state.leave(Side::Item, late), Some(Who::Call(4))));
 }

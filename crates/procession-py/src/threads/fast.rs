@@ -53,7 +53,7 @@ unsafe extern "C" fn put(
     // SAFETY: the arguments as they came.
     slowly(slf, |slf| unsafe {
         let names_of = [c"item", c"block", c"timeout"];
-        let [item, block, timeout] = parse(slf.py(), c"put", names_of, args, count, names)?;
+        let [item, block, timeout] = parse(slf.py(), c"put", names_of, 1, args, count, names)?;
         let Some(item) = item else {
             let text = "put() missing 1 required positional argument: 'item'";
             return Err(PyTypeError::new_err(text));
@@ -100,7 +100,8 @@ unsafe extern "C" fn get(
     }
     // SAFETY: the arguments as they came.
     slowly(slf, |slf| unsafe {
-        let [block, timeout] = parse(slf.py(), c"get", [c"block", c"timeout"], args, count, names)?;
+        let [block, timeout] =
+            parse(slf.py(), c"get", [c"block", c"timeout"], 0, args, count, names)?;
         ops::get(slf, block.as_ref(), timeout.as_ref()).map(Some)
     })
 }
@@ -146,7 +147,7 @@ unsafe extern "C" fn put_nowait(
             return with_block_false(slf, intern_put, Some(*args));
         }
         slowly(slf, |slf| {
-            let [item] = parse(slf.py(), c"put_nowait", [c"item"], args, count, names)?;
+            let [item] = parse(slf.py(), c"put_nowait", [c"item"], 1, args, count, names)?;
             let Some(item) = item else {
                 let text = "put_nowait() missing 1 required positional argument: 'item'";
                 return Err(PyTypeError::new_err(text));
@@ -215,13 +216,10 @@ where
 {
     // SAFETY: attached, and a queue, by the invariant.
     let py = unsafe { Python::assume_attached() };
-    Python::attach(|_counted| {
+    let counted = |_counted: Python<'_>| {
         // SAFETY: the same.
         let queue = unsafe { Borrowed::from_ptr(py, slf).cast_unchecked::<PyThreadQueueBase>() };
-        let done = catch_unwind(AssertUnwindSafe(|| act(&queue)));
-        let done =
-            done.unwrap_or_else(|_| Err(PyRuntimeError::new_err("a panic in a thread queue")));
-        match done {
+        match act(&queue) {
             Ok(Some(object)) => object.into_ptr(),
             Ok(None) => py.None().into_ptr(),
             Err(error) => {
@@ -229,6 +227,14 @@ where
                 ptr::null_mut()
             }
         }
+    };
+    // PyO3 must count that this thread is attached. Its `attach` would also look whether the interpreter runs,
+    // and panic in a destructor at the interpreter's end.
+    // SAFETY: the same.
+    let attached = || unsafe { Python::attach_unchecked(counted) };
+    catch_unwind(AssertUnwindSafe(attached)).unwrap_or_else(|_| {
+        PyRuntimeError::new_err("a panic in a thread queue").restore(py);
+        ptr::null_mut()
     })
 }
 
@@ -240,6 +246,7 @@ unsafe fn parse<'py, const N: usize>(
     py: Python<'py>,
     function: &CStr,
     known: [&CStr; N],
+    least: usize,
     args: *const *mut PyObject,
     count: Count,
     names: *mut PyObject,
@@ -248,9 +255,11 @@ unsafe fn parse<'py, const N: usize>(
     let mut found = [const { None }; N];
     let count = count.cast_unsigned();
     if count > N {
-        let (most, given) = (N + 1, count + 1);
+        // With `self`, as the standard library's methods in Python say it.
+        let (least, most, given) = (least + 1, N + 1, count + 1);
+        let range = if least < most { format!("from {least} to {most}") } else { most.to_string() };
         return Err(PyTypeError::new_err(format!(
-            "{function}() takes at most {most} positional arguments but {given} were given"
+            "{function}() takes {range} positional arguments but {given} were given"
         )));
     }
     // SAFETY: the caller's promise.

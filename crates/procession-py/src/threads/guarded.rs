@@ -7,6 +7,10 @@
 
 #![allow(unsafe_code)]
 
+use std::ffi::{c_int, c_void};
+
+use procession::threads::is_main_thread;
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 #[cfg(not(Py_GIL_DISABLED))]
@@ -93,8 +97,25 @@ mod imp {
 
 pub(crate) use imp::Guarded;
 
-/// The signal that interrupted a call whose exception nobody gets comes once more.
-pub(crate) fn interrupt_again(_py: Python<'_>) {
-    // SAFETY: attached.
-    unsafe { pyo3::ffi::PyErr_SetInterrupt() }
+/// An exception out of a call whose outcome nobody gets is raised a moment later, in the main thread, where
+/// the handlers of signals run. In any other it is only told.
+pub(crate) fn raise_later(py: Python<'_>, error: PyErr) {
+    extern "C" fn raise(error: *mut c_void) -> c_int {
+        // SAFETY: called once, attached, with the box from below.
+        unsafe {
+            let error = Box::from_raw(error.cast::<PyErr>());
+            error.restore(Python::assume_attached());
+        }
+        -1
+    }
+    if !is_main_thread() {
+        return error.write_unraisable(py, None);
+    }
+    let error = Box::into_raw(Box::new(error));
+    // SAFETY: attached. If there are too many calls already the box is ours again.
+    unsafe {
+        if ffi::Py_AddPendingCall(Some(raise), error.cast()) != 0 {
+            Box::from_raw(error).write_unraisable(py, None);
+        }
+    }
 }

@@ -7,12 +7,12 @@ use procession::threads::{
     Change, Host, Parked, Parker, Refusal, Side, State, Store, deliver, deliver_all,
     is_main_thread, this_thread, wait,
 };
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
 use super::PyThreadQueueBase;
-use super::guarded::interrupt_again;
+use super::guarded::raise_later;
 use super::items::Items;
 use super::plain::Entry;
 use crate::blocking::Patience;
@@ -55,8 +55,10 @@ impl Host for Here<'_, '_> {
         match call.into_bound(self.py).call0() {
             Ok(heard) => !heard.is(PyBool::new(self.py, false)),
             Err(error) => {
-                if error.is_instance_of::<PyKeyboardInterrupt>(self.py) {
-                    interrupt_again(self.py);
+                // A closed event loop says so. Everything else is not about the callback: a signal's handler
+                // ran inside, say.
+                if !error.is_instance_of::<PyRuntimeError>(self.py) {
+                    raise_later(self.py, error);
                 }
                 false
             }
@@ -116,6 +118,26 @@ impl Here<'_, '_> {
 
     /// Waits until the store is back.
     pub(super) fn await_store(self) -> PyResult<()> {
+        let back = self.try_await_store();
+        if back.is_err() {
+            self.pass_on();
+        }
+        back
+    }
+
+    /// Who was woken and gives up leaves whatever there is to the next ones.
+    fn pass_on(self) {
+        for side in [Side::Item, Side::Room] {
+            deliver(&self, side, self.with(|state| state.pass_on(side)));
+        }
+    }
+
+    fn try_await_store(self) -> PyResult<()> {
+        if self.with(|state| state.is_lost()) {
+            return Err(PyRuntimeError::new_err(
+                "the queue's items were being compared by a thread that a fork has left behind",
+            ));
+        }
         if self.with(|state| state.holder()) == Some(this_thread()) {
             return Err(PyRuntimeError::new_err(
                 "the queue is used while its items are compared, by the same thread",
@@ -123,6 +145,24 @@ impl Here<'_, '_> {
         }
         let back = |state: &mut Inside| state.holder().is_none().then_some(());
         wait(&self, Side::Back, None, back).map(|_| ())
+    }
+
+    /// Appends the items to a container, completes the queue's opening, and hands it over; if anything of
+    /// that fails the queue is as it was.
+    pub(super) fn open_away(
+        self,
+        items: Items,
+        append: &Bound<'_, PyAny>,
+        complete: impl FnOnce() -> PyResult<()>,
+    ) -> PyResult<()> {
+        let mut away = Away { here: self, items, change: Change::None };
+        away.items.try_each(|item| append.call1((item,)).map(drop))?;
+        complete()?;
+        let (items, wakes) = (away.items.take(), self.with(State::hand_over));
+        std::mem::forget(away);
+        deliver_all(&self, wakes);
+        drop(items);
+        Ok(())
     }
 
     /// Puts an item where only Python code can tell its place. An exception out of that leaves the queue as
@@ -164,7 +204,7 @@ impl Drop for Away<'_, '_> {
         let back = self.here.with(|state| state.bring_back(items, self.change));
         deliver_all(&self.here, back);
         let side = match self.change {
-            Change::None => return,
+            Change::None => return self.here.pass_on(),
             Change::Put => Side::Item,
             Change::Got => Side::Room,
         };

@@ -26,21 +26,20 @@ impl Items {
         }
     }
 
-    /// In the order of the attribute `queue` of the standard library's.
-    pub(super) fn into_list(self) -> Vec<Py<PyAny>> {
+    /// Each one, in the order of the attribute `queue` of the standard library's.
+    pub(super) fn try_each<E>(
+        &self,
+        mut act: impl FnMut(&Py<PyAny>) -> Result<(), E>,
+    ) -> Result<(), E> {
         match self {
-            Self::Fifo(items) => items.into_iter().collect(),
-            Self::Lifo(items) => items.into_iter().collect(),
-            Self::Heap(items) => items.into_iter().map(|entry| entry.item).collect(),
+            Self::Fifo(items) => items.iter().try_for_each(act),
+            Self::Lifo(items) => items.iter().try_for_each(act),
+            Self::Heap(items) => items.iter().try_for_each(|entry| act(&entry.item)),
         }
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self {
-            Self::Fifo(items) => items.iter().try_for_each(|item| visit.call(item)),
-            Self::Lifo(items) => items.iter().try_for_each(|item| visit.call(item)),
-            Self::Heap(items) => items.iter().try_for_each(|entry| visit.call(&entry.item)),
-        }
+        self.try_each(|item| visit.call(item))
     }
 }
 

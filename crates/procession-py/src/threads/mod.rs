@@ -12,23 +12,23 @@ mod fast;
 mod guarded;
 mod here;
 mod items;
+mod kept;
 mod ops;
 mod plain;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use procession::threads::{Host, Side, State, Who, deliver, deliver_all};
+use procession::threads::{Host, Refusal, Side, State, Who, deliver, deliver_all, this_thread};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::PyVisit;
-use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyDict, PyInt, PyString, PyTuple, PyType};
 
 pub(crate) use fast::install as install_fast_methods;
 use guarded::Guarded;
 use here::{Here, Inside};
 use items::Items;
+use kept::{Kept, Room};
 use ops::Arg;
 
 /// What thread queues have in common. Use `procession.queue`.
@@ -36,8 +36,7 @@ use ops::Arg;
 #[derive(Debug)]
 pub(crate) struct PyThreadQueueBase {
     state: Guarded<Inside>,
-    /// As the program gave it.
-    maxsize: Mutex<Option<Py<PyAny>>>,
+    kept: Guarded<Kept>,
     /// A `SimpleQueue`, whose `put_nowait` is not its `put`.
     simple: bool,
 }
@@ -45,16 +44,12 @@ pub(crate) struct PyThreadQueueBase {
 impl PyThreadQueueBase {
     fn new(items: Items, simple: bool) -> Self {
         let state = Guarded::new(State::new(items));
-        Self { state, maxsize: Mutex::new(None), simple }
+        Self { state, kept: Guarded::new(Kept::default()), simple }
     }
 
     fn of(order: &str) -> PyResult<Self> {
         let unknown = || PyValueError::new_err(format!("there is no order {order:?}"));
         Ok(Self::new(Items::of_order(order).ok_or_else(unknown)?, false))
-    }
-
-    fn maxsize(&self) -> MutexGuard<'_, Option<Py<PyAny>>> {
-        self.maxsize.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,11 +91,11 @@ impl PyThreadQueueBase {
     #[pyo3(signature = (max=None, timeout=None, *, block=None), text_signature = "($self, max=None, timeout=None, *, block=True)")]
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
-        max: Option<usize>,
+        max: Option<isize>,
         timeout: Arg<'_, 'py>,
         block: Arg<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        ops::get_many(slf, max, block, timeout)
+        ops::get_many(slf, max.map(|max| max.max(0).cast_unsigned()), block, timeout)
     }
 
     /// The object that get would return, which stays where it is.
@@ -127,15 +122,22 @@ impl PyThreadQueueBase {
         ops::shutdown(slf, immediate)
     }
 
-    /// Whether it was shut down.
+    /// Whether it was shut down. A program may set it, to anything that is true or false.
     #[getter]
-    fn get_is_shutdown(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| state.is_shut_down())
+    fn get_is_shutdown(&self, py: Python<'_>) -> Py<PyAny> {
+        let kept = self.kept.with(py, |kept| Some(kept.is_shutdown.as_ref()?.clone_ref(py)));
+        let shut = || PyBool::new(py, self.state.with(py, |state| state.is_shut_down()));
+        kept.unwrap_or_else(|| shut().to_owned().into_any().unbind())
     }
 
     #[setter]
-    fn set_is_shutdown(&self, py: Python<'_>, shut: bool) {
-        self.state.with(py, |state| state.set_shut_down(shut));
+    fn set_is_shutdown(&self, shut: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (py, truth) = (shut.py(), shut.is_truthy()?);
+        let odd = (!shut.is_exact_instance_of::<PyBool>()).then(|| shut.clone().unbind());
+        let before = self.kept.with(py, |kept| std::mem::replace(&mut kept.is_shutdown, odd));
+        self.state.with(py, |state| state.set_shut_down(truth));
+        drop(before);
+        Ok(())
     }
 
     /// Takes object after object until the queue is shut down and empty.
@@ -153,21 +155,25 @@ impl PyThreadQueueBase {
         alias.call1((class, item))
     }
 
-    /// Hands all objects over, in the order of the standard library's attribute `queue`. From now on the
-    /// methods `_opened_…` of the class do everything.
-    fn _open_up<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+    /// Appends all objects to `parts["queue"]`, in the order of the standard library's attribute `queue`, and
+    /// gives the queue the parts as attributes. From now on the methods `_opened_…` of the class do
+    /// everything. False: that was done before.
+    ///
+    /// No Python code runs in between, of a signal's handler or of another thread; so nobody finds it half
+    /// done, and nothing that raises can lose the objects.
+    fn _open_up(slf: &Bound<'_, Self>, parts: &Bound<'_, PyDict>) -> PyResult<bool> {
         let (py, here) = (slf.py(), Here { queue: slf.get(), py: slf.py() });
+        let space = slf.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?;
+        let container = parts.as_any().get_item(intern!(py, "queue"))?;
+        let append = container.getattr(intern!(py, "append"))?;
         loop {
-            match here.with(State::hand_over) {
-                Ok((items, wakes)) => {
-                    deliver_all(&here, wakes);
-                    return PyList::new(py, items.into_list());
+            match here.with(|state| state.take_away(this_thread())) {
+                Ok(items) => {
+                    here.open_away(items, &append, || space.update(parts.as_mapping()))?;
+                    return Ok(true);
                 }
-                Err(procession::threads::Refusal::Away) => here.await_store()?,
-                Err(_) => {
-                    let text = "the queue was opened before";
-                    return Err(pyo3::exceptions::PyRuntimeError::new_err(text));
-                }
+                Err(Refusal::Opened) => return Ok(false),
+                Err(_) => here.await_store()?,
             }
         }
     }
@@ -239,6 +245,7 @@ impl PyThreadQueueBase {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // While Python code compares, the objects are in its hands, and so not garbage.
+        self.kept.now(|kept| kept.traverse(&visit)).unwrap_or(Ok(()))?;
         self.state
             .now(|state| {
                 state.store().traverse(&visit)?;
@@ -249,6 +256,7 @@ impl PyThreadQueueBase {
 
     fn __clear__(&self) {
         drop(self.state.now(State::tear_down));
+        drop(self.kept.now(std::mem::take));
     }
 }
 
@@ -337,19 +345,24 @@ impl PyThreadQueue {
     #[getter]
     fn get_maxsize(slf: &Bound<'_, Self>) -> Py<PyAny> {
         let py = slf.py();
-        match &*slf.as_super().get().maxsize() {
-            Some(maxsize) => maxsize.clone_ref(py),
-            None => PyInt::new(py, 0).into_any().unbind(),
-        }
+        let kept = &slf.as_super().get().kept;
+        let given = kept.with(py, |kept| Some(kept.maxsize.as_ref()?.clone_ref(py)));
+        given.unwrap_or_else(|| PyInt::new(py, 0).into_any().unbind())
     }
 
     #[setter]
     fn set_maxsize(slf: &Bound<'_, Self>, maxsize: Bound<'_, PyAny>) -> PyResult<()> {
         let here = Here { queue: slf.as_super().get(), py: slf.py() };
-        let capacity = capacity(&maxsize)?;
-        let before = here.queue.maxsize().replace(maxsize.unbind());
+        let room = kept::room(&maxsize)?;
+        let maxsize = maxsize.unbind();
+        let before = here.queue.kept.with(here.py, |kept| kept.maxsize.replace(maxsize));
         drop(before);
+        let capacity = if let Room::For(most) = room { Some(most) } else { None };
         deliver_all(&here, here.with(|state| state.set_capacity(capacity)));
+        if matches!(room, Room::Ask) {
+            // In the opened mode it is asked each time.
+            slf.getattr(intern!(here.py, "mutex"))?;
+        }
         Ok(())
     }
 
@@ -383,19 +396,6 @@ impl PyThreadQueue {
         let here = Here { queue: slf.as_super().get(), py: slf.py() };
         deliver_all(&here, here.with(|state| state.set_unfinished(unfinished)));
     }
-}
-
-/// A number of objects, as the standard library compares with it; `None` is no bound.
-fn capacity(maxsize: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
-    if !maxsize.gt(0)? {
-        return Ok(None);
-    }
-    if let Ok(float) = maxsize.cast::<PyFloat>() {
-        // Beyond what memory holds it is no bound either way.
-        #[allow(clippy::cast_sign_loss)]
-        return Ok(Some(float.value().ceil() as usize));
-    }
-    Ok(Some(maxsize.extract().unwrap_or(usize::MAX)))
 }
 
 macro_rules! of_order {
@@ -436,7 +436,7 @@ pub(crate) struct PyThreadSimpleQueue;
 #[pymethods]
 impl PyThreadSimpleQueue {
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
+    #[pyo3(signature = (*_args, **_kwargs), text_signature = "()")]
     fn new(
         _args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, PyDict>>,

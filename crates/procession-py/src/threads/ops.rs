@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use procession::threads::{Host, Refusal, Side, State, deliver, deliver_all};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -91,7 +92,7 @@ pub(super) fn put_patiently(
             Try::Refused(refusal) => refusal,
         };
         match refusal {
-            Refusal::Away => here.await_store()?,
+            Refusal::Away | Refusal::Lost => here.await_store()?,
             Refusal::Opened => {
                 let (block, timeout) = left(patience);
                 let args = (item.take(), block, timeout);
@@ -151,7 +152,7 @@ pub(super) fn get_patiently<'py>(
             Some(Try::Refused(refusal)) => refusal,
         };
         match refusal {
-            Refusal::Away => here.await_store()?,
+            Refusal::Away | Refusal::Lost => here.await_store()?,
             Refusal::Opened => {
                 return slf.call_method1(intern!(py, "_opened_get"), left(patience));
             }
@@ -186,7 +187,7 @@ pub(super) fn peek<'py>(
         deliver(&here, Side::Item, next);
         match outcome {
             Try::Done(item) => return Ok(item.into_bound(py)),
-            Try::Refused(Refusal::Away) => here.await_store()?,
+            Try::Refused(Refusal::Away | Refusal::Lost) => here.await_store()?,
             Try::Refused(Refusal::Opened) => return slf.call_method1(name, left(patience)),
             Try::Refused(_) | Try::Store(_) => return Err(error::queue_shut_down(py)),
         }
@@ -284,7 +285,7 @@ pub(super) fn get_many<'py>(
             Some(Try::Refused(refusal)) => refusal,
         };
         match refusal {
-            Refusal::Away => here.await_store()?,
+            Refusal::Away | Refusal::Lost => here.await_store()?,
             Refusal::Opened => {
                 let (block, timeout) = left(patience);
                 let args = (max, block, timeout);
@@ -349,15 +350,13 @@ fn finished<'py>(
 
 pub(super) fn task_done(slf: Queue<'_, '_>) -> PyResult<()> {
     let (py, here) = (slf.py(), here(slf));
-    if is_opened(slf) {
-        return slf.call_method0(intern!(py, "_opened_task_done")).map(drop);
-    }
     match here.with(State::task_done) {
-        Some(wakes) => {
+        Ok(wakes) => {
             deliver_all(&here, wakes);
             Ok(())
         }
-        None => Err(pyo3::exceptions::PyValueError::new_err("task_done() called too many times")),
+        Err(Refusal::Opened) => slf.call_method0(intern!(py, "_opened_task_done")).map(drop),
+        Err(_) => Err(PyValueError::new_err("task_done() called too many times")),
     }
 }
 
@@ -374,10 +373,10 @@ pub(super) fn join(slf: Queue<'_, '_>) -> PyResult<()> {
 
 pub(super) fn shutdown(slf: Queue<'_, '_>, immediate: bool) -> PyResult<()> {
     let (py, here) = (slf.py(), here(slf));
-    if is_opened(slf) {
-        return slf.call_method1(intern!(py, "_opened_shutdown"), (immediate,)).map(drop);
-    }
-    deliver_all(&here, here.with(State::shut_down));
+    let opened = || slf.call_method1(intern!(py, "_opened_shutdown"), (immediate,)).map(drop);
+    let Ok(wakes) = here.with(State::shut_down) else { return opened() };
+    drop(here.queue.kept.with(py, |kept| kept.is_shutdown.take()));
+    deliver_all(&here, wakes);
     if !immediate {
         return Ok(());
     }
@@ -388,11 +387,8 @@ pub(super) fn shutdown(slf: Queue<'_, '_>, immediate: bool) -> PyResult<()> {
                 drop(items);
                 return Ok(());
             }
-            Err(Refusal::Away) => here.await_store()?,
-            Err(_) => {
-                let name = intern!(py, "_opened_shutdown");
-                return slf.call_method1(name, (immediate,)).map(drop);
-            }
+            Err(Refusal::Opened) => return opened(),
+            Err(_) => here.await_store()?,
         }
     }
 }

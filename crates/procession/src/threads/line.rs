@@ -45,12 +45,12 @@ pub(super) struct Line<C> {
 
 /// This process, among its parents and children.
 #[cfg(not(loom))]
-fn process() -> u32 {
+pub(super) fn process() -> u32 {
     crate::sys::fork::generation()
 }
 
 #[cfg(loom)]
-fn process() -> u32 {
+pub(super) fn process() -> u32 {
     0
 }
 
@@ -66,7 +66,7 @@ impl<C> Line<C> {
         self.places.is_empty()
     }
 
-    /// Stands in line: at its end, or in front, which is for those who were woken in vain.
+    /// Stands in line: at its end, or in front, which is for callbacks that were called in vain.
     pub(super) fn stand(&mut self, ticket: Ticket, who: Who<C>, in_front: bool) {
         let place = Place { ticket, process: process(), who };
         if in_front {
@@ -74,6 +74,12 @@ impl<C> Line<C> {
         } else {
             self.places.push_back(place);
         }
+    }
+
+    /// Stands where its ticket belongs, among those who came when it first stood there.
+    pub(super) fn stand_again(&mut self, ticket: Ticket, who: Who<C>) {
+        let at = self.places.iter().take_while(|place| place.ticket < ticket).count();
+        self.places.insert(at, Place { ticket, process: process(), who });
     }
 
     /// Leaves the line; `None` if it was woken already.

@@ -270,15 +270,15 @@ impl<T, S: Store<Item = T>> Queue<T, S> {
 
     /// From now on nobody puts; what is there may still be taken. All who wait are woken.
     pub fn shut_down(&self) {
-        deliver_all(&*self.shared, self.shared.with(State::shut_down));
+        deliver_all(&*self.shared, self.shared.with(State::shut_down).unwrap_or_default());
     }
 
     /// The same, and the rest comes back; it counts as done.
     #[allow(clippy::must_use_candidate)] // many only want it gone
     pub fn shut_down_now(&self) -> S {
         let (rest, wakes) = self.shared.with(|state| {
-            let mut wakes = state.shut_down();
             // Refused only to those who take the store away or open the queue, which nobody does here.
+            let mut wakes = state.shut_down().unwrap_or_default();
             let drained = state.drain().ok();
             let rest = drained.map(|(rest, more)| {
                 wakes.extend(more);
@@ -301,7 +301,7 @@ impl<T, S: Store<Item = T>> Queue<T, S> {
     /// # Errors
     /// [`TooManyDone`], if every value was already.
     pub fn task_done(&self) -> Result<(), TooManyDone> {
-        let wakes = self.shared.with(State::task_done).ok_or(TooManyDone)?;
+        let wakes = self.shared.with(State::task_done).map_err(|_| TooManyDone)?;
         deliver_all(&*self.shared, wakes);
         Ok(())
     }

@@ -8,7 +8,7 @@
 //! - No foreign code runs under the lock: items are moved, never dropped, and compared only by [`Store`]s
 //!   that know what they compare. Where they do not, the whole store is taken [away](State::take_away).
 
-use super::line::{Line, Ticket, Wake, Who};
+use super::line::{Line, Ticket, Wake, Who, process};
 use super::store::Store;
 
 /// What is waited for.
@@ -39,6 +39,10 @@ pub enum Refusal {
     Opened,
     /// Somebody has taken the store away: wait until it is back.
     Away,
+    /// A thread of the parent had it at a fork: it never comes back.
+    Lost,
+    /// There is no item that is not done.
+    NoneToDo,
     /// The order cannot be told here: take the store away.
     Unsure,
 }
@@ -73,8 +77,9 @@ pub struct State<S, C> {
     odd: u8,
     /// Of the store, while it is away.
     len_away: usize,
-    /// Who has it.
+    /// Who has it, and in which process.
     holder: u64,
+    process: u32,
     last_ticket: Ticket,
     found_empty: u32,
     lines: [Line<C>; SIDES.len()],
@@ -91,6 +96,7 @@ impl<S: Store, C> State<S, C> {
             odd: 0,
             len_away: 0,
             holder: 0,
+            process: 0,
             last_ticket: 0,
             found_empty: 0,
             lines: Default::default(),
@@ -121,8 +127,13 @@ impl<S: Store, C> State<S, C> {
         } else if self.odd & SHUT != 0 {
             Refusal::ShutDown
         } else {
-            Refusal::Away
+            self.gone()
         }
+    }
+
+    #[cold]
+    fn gone(&self) -> Refusal {
+        if self.process == process() { Refusal::Away } else { Refusal::Lost }
     }
 
     /// Takes the next item; whom to wake.
@@ -143,7 +154,7 @@ impl<S: Store, C> State<S, C> {
 
     #[cold]
     fn no_get(&self) -> Refusal {
-        if self.odd & OPENED != 0 { Refusal::Opened } else { Refusal::Away }
+        if self.odd & OPENED != 0 { Refusal::Opened } else { self.gone() }
     }
 
     #[cold]
@@ -225,10 +236,16 @@ impl<S: Store, C> State<S, C> {
         self.all(&[Side::Room])
     }
 
-    /// One of the items that were put is done; whom to wake. `None` if there was no such item.
-    pub fn task_done(&mut self) -> Option<Vec<Wake<C>>> {
-        self.unfinished = self.unfinished.checked_sub(1)?;
-        Some(if self.unfinished == 0 { self.all(&[Side::Done]) } else { Vec::new() })
+    /// One of the items that were put is done; whom to wake.
+    ///
+    /// # Errors
+    /// [`Refusal::NoneToDo`], [`Refusal::Opened`].
+    pub fn task_done(&mut self) -> Result<Vec<Wake<C>>, Refusal> {
+        if self.is_opened() {
+            return Err(Refusal::Opened);
+        }
+        self.unfinished = self.unfinished.checked_sub(1).ok_or(Refusal::NoneToDo)?;
+        Ok(if self.unfinished == 0 { self.all(&[Side::Done]) } else { Vec::new() })
     }
 
     /// How many items were put and are not done.
@@ -251,17 +268,22 @@ impl<S: Store, C> State<S, C> {
     }
 
     /// No more is put from now on; what is there may still be taken. Whom to wake.
-    #[must_use]
-    pub fn shut_down(&mut self) -> Vec<Wake<C>> {
+    ///
+    /// # Errors
+    /// [`Refusal::Opened`].
+    pub fn shut_down(&mut self) -> Result<Vec<Wake<C>>, Refusal> {
+        if self.is_opened() {
+            return Err(Refusal::Opened);
+        }
         self.odd |= SHUT;
-        self.all(&[Side::Item, Side::Room])
+        Ok(self.all(&[Side::Item, Side::Room]))
     }
 
     /// After that: nothing is taken either. Here is what was in it, each item of which counts as done; whom to
     /// wake.
     ///
     /// # Errors
-    /// [`Refusal::Away`], [`Refusal::Opened`]: then it is not emptied.
+    /// [`Refusal::Away`], [`Refusal::Lost`], [`Refusal::Opened`]: then it is not emptied.
     pub fn drain(&mut self) -> Result<(S, Vec<Wake<C>>), Refusal> {
         if self.odd & (OPENED | AWAY) != 0 {
             return Err(self.no_get());
@@ -276,17 +298,12 @@ impl<S: Store, C> State<S, C> {
         self.odd = if shut { self.odd | SHUT } else { self.odd & !SHUT };
     }
 
-    /// Gives the items to whoever owns the queue, who does without it from now on: every operation is
+    /// Whoever has taken the store away keeps the items, and owns the queue from now on: every operation is
     /// refused. The counts stay. Whom to wake: everybody.
-    ///
-    /// # Errors
-    /// If it was done before, or somebody has the store.
-    pub fn hand_over(&mut self) -> Result<(S, Vec<Wake<C>>), Refusal> {
-        if self.odd & (OPENED | AWAY) != 0 {
-            return Err(self.no_get());
-        }
-        self.odd |= OPENED;
-        Ok((self.store.take(), self.all(&SIDES)))
+    #[must_use]
+    pub fn hand_over(&mut self) -> Vec<Wake<C>> {
+        self.odd = self.odd & !AWAY | OPENED;
+        self.all(&SIDES)
     }
 
     /// Whether it was handed over.
@@ -296,12 +313,13 @@ impl<S: Store, C> State<S, C> {
         self.odd & OPENED != 0
     }
 
-    /// Empties it, as if it were new but for its bound and whoever waits: here is what was in it.
+    /// Empties it, as if it were new but for its bound and whoever waits: here is what was in it. So a queue
+    /// whose items are lost is one again.
     ///
     /// # Errors
-    /// As of `get`.
+    /// [`Refusal::Away`], [`Refusal::Opened`].
     pub fn clear(&mut self) -> Result<(S, Vec<Wake<C>>), Refusal> {
-        if self.odd & (OPENED | AWAY) != 0 {
+        if self.odd & (OPENED | AWAY) != 0 && self.no_get() != Refusal::Lost {
             return Err(self.no_get());
         }
         self.odd = 0;
@@ -312,21 +330,27 @@ impl<S: Store, C> State<S, C> {
     /// Takes the store away, so that foreign code may look into it without the lock. `holder` is whoever asks.
     ///
     /// # Errors
-    /// [`Refusal::Away`] if somebody has it, [`Refusal::Opened`].
+    /// [`Refusal::Away`] if somebody has it, [`Refusal::Lost`], [`Refusal::Opened`].
     pub fn take_away(&mut self, holder: u64) -> Result<S, Refusal> {
         if self.odd & (OPENED | AWAY) != 0 {
             return Err(self.no_get());
         }
         self.odd |= AWAY;
-        self.holder = holder;
+        (self.holder, self.process) = (holder, process());
         self.len_away = self.store.len();
         Ok(self.store.take())
     }
 
-    /// Who has the store, if somebody has.
+    /// Who has the store, if somebody of this process has.
     #[must_use]
     pub fn holder(&self) -> Option<u64> {
-        (self.odd & AWAY != 0).then_some(self.holder)
+        (self.odd & AWAY != 0 && self.process == process()).then_some(self.holder)
+    }
+
+    /// Whether a thread of the parent had it at a fork.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.odd & AWAY != 0 && self.process != process()
     }
 
     /// Brings the store back, with what was done to it; whom to wake: all who waited for it. One more may
@@ -361,6 +385,11 @@ impl<S: Store, C> State<S, C> {
         self.last_ticket += 1;
         self.lines[side as usize].stand(self.last_ticket, who, in_front);
         self.last_ticket
+    }
+
+    /// The same for who was woken in vain: before all who came after it first stood there.
+    pub fn stand_again(&mut self, side: Side, who: Who<C>, ticket: Ticket) {
+        self.lines[side as usize].stand_again(ticket, who);
     }
 
     /// Leaves the line. `None` if it was woken already: then it tries, or [passes that on](Self::pass_on).

@@ -77,12 +77,19 @@ pub fn wait<H: Host + ?Sized, R>(
     mut attempt: impl FnMut(&mut State<H::Store, H::Call>) -> Option<R>,
 ) -> Result<Option<R>, H::Stop> {
     let parker = Arc::new(Parker::default());
-    let mut was_woken = false;
+    let mut place = None;
     loop {
         let gained = host.with(|state| {
             attempt(state).ok_or_else(|| {
                 parker.reset();
-                state.stand(side, Who::Thread(Arc::clone(&parker)), was_woken)
+                let who = Who::Thread(Arc::clone(&parker));
+                match place {
+                    None => state.stand(side, who, false),
+                    Some(ticket) => {
+                        state.stand_again(side, who, ticket);
+                        ticket
+                    }
+                }
             })
         });
         let ticket = match gained {
@@ -91,7 +98,7 @@ pub fn wait<H: Host + ?Sized, R>(
         };
         let slept = host.sleep(&parker, deadline);
         if matches!(slept, Ok(true)) {
-            was_woken = true;
+            place = Some(ticket);
             continue;
         }
         // Whoever wakes it from now on finds it gone; if it was woken in between, that is its own affair.
