@@ -151,7 +151,7 @@ def test_other_queues_say_that_they_do_not():
     q = mp.Queue()
     q.put(1)
     assert not q.redeliver
-    for call in (q.task_done, q.join, q.get_delivery, q.in_flight, q.in_flights):
+    for call in (q.get_delivery, q.in_flight, q.in_flights):
         with pytest.raises(ValueError, match="redeliver=True"):
             call()
     with pytest.raises(ValueError, match="redeliver=True"):
@@ -159,6 +159,13 @@ def test_other_queues_say_that_they_do_not():
     assert q.get() == 1
     with pytest.raises(ValueError, match="oldest message"):
         mp.queues.LifoQueue(redeliver=True)
+    for name in ("task_done", "join", "ajoin"):
+        assert not hasattr(q, name)
+        with pytest.raises(AttributeError, match=rf"{name}.*JoinableQueue.*redeliver=True"):
+            getattr(q, name)
+        assert hasattr(mp.Queue(redeliver=True), name)
+        for other in (mp.JoinableQueue, mp.LifoQueue, mp.PriorityQueue):
+            assert hasattr(other(), name)
     joinable = mp.JoinableQueue(redeliver=True)
     joinable.put(1)
     joinable.get()

@@ -165,6 +165,26 @@ class _Shared(_family.Travels, _aio.AsyncQueue, QueueBase):
     __class_getitem__ = classmethod(types.GenericAlias)
 
 
+class _IfRedelivering:
+    """A method that only those queues have that deliver again.
+
+    Whether a queue has it is what others ask to learn its kind: `logging.handlers.QueueListener`
+    calls `task_done` where there is one.
+    """
+
+    def __init__(self, method):
+        self._method = method
+
+    def __get__(self, queue, owner=None):
+        if queue is not None and not queue._redelivers:
+            name = self._method.__name__
+            raise AttributeError(
+                f"'{type(queue).__name__}' object has no attribute '{name}': only a JoinableQueue "
+                "has, and a Queue(redeliver=True)"
+            )
+        return self._method.__get__(queue, owner)
+
+
 class Queue(_Shared):
     __doc__ = _docs.QUEUE
     _order = "fifo"
@@ -211,27 +231,27 @@ class Queue(_Shared):
         """The same messages, and who has them: a list of `InFlight`, in the order of arrival."""
         return [InFlight._make(row) for row in self._in_flights()]
 
+    @_IfRedelivering
     def task_done(self):
         """The oldest message that this thread took, and has not reported yet, is done with.
 
-        ValueError: there is none, or the queue was made without ``redeliver=True``. (On a
-        `JoinableQueue` without it: some message is done with, whoever took it.)
+        ValueError: there is none. A queue that was made without ``redeliver=True`` has no such
+        method. (A `JoinableQueue` always has: some message is done with, whoever took it.)
         """
         self._task_done()
 
+    @_IfRedelivering
     def join(self):
         """Waits until every message that was put is done with, in whatever process.
 
-        ValueError: the queue was made without ``redeliver=True``, and is no `JoinableQueue`.
+        A queue that was made without ``redeliver=True``, and is no `JoinableQueue`, has no such
+        method.
         """
-        if not self._redelivers:
-            raise ValueError("join() is for a JoinableQueue, or Queue(redeliver=True)")
         self._join()
 
+    @_IfRedelivering
     async def ajoin(self):
-        """As ``join``, in this task alone."""
-        if not self._redelivers:
-            raise ValueError("ajoin() is for a JoinableQueue, or Queue(redeliver=True)")
+        """As ``join``, in this task alone; where there is ``join``."""
         await _aio.AsyncJoin.ajoin(self)
 
     def shutdown(self, immediate=False):
