@@ -207,6 +207,17 @@ mod own {
     );
 }
 
+/// Finds the three exceptions of queues, for whoever may need them when nothing can be imported any
+/// more: a destructor at the interpreter's end.
+pub(crate) fn find_queue_errors(py: Python<'_>) -> PyResult<()> {
+    static FOUND: PyOnceLock<()> = PyOnceLock::new();
+    FOUND.get_or_try_init(py, || {
+        drop((empty(py), full(py, None)));
+        shut_down_class(py).map(drop)
+    })?;
+    Ok(())
+}
+
 /// The class `queue.ShutDown`; Procession's own where Python has none yet.
 pub(crate) fn shut_down_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();

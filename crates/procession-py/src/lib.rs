@@ -77,15 +77,24 @@ mod _core {
         PyThreadQueueIterator, PyThreadSimpleQueue,
     };
 
+    use pyo3::exceptions::PyAttributeError;
     use pyo3::prelude::*;
+
+    /// What is found when it is asked for: not every child needs the module `queue`.
+    #[pyfunction]
+    fn __getattr__(py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        match name {
+            "ShutDown" => Ok(crate::error::shut_down_class(py)?.clone().into_any().unbind()),
+            _ => Err(PyAttributeError::new_err(format!(
+                "module 'procession._core' has no attribute '{name}'"
+            ))),
+        }
+    }
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::sync::install_fast_methods(&module.py().get_type::<PyLockBase>())?;
         crate::threads::install_fast_methods(&module.py().get_type::<PyThreadQueueBase>())?;
-        module.add("ShutDown", crate::error::shut_down_class(module.py())?)?;
-        // Found now: at the interpreter's end, in a destructor, nothing can be imported any more.
-        drop((crate::error::empty(module.py()), crate::error::full(module.py(), None)));
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("debug_build", cfg!(debug_assertions))?;
         module.add("fault_build", cfg!(feature = "fault"))

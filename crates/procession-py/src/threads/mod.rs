@@ -42,14 +42,15 @@ pub(crate) struct PyThreadQueueBase {
 }
 
 impl PyThreadQueueBase {
-    fn new(items: Items, simple: bool) -> Self {
+    fn new(py: Python<'_>, items: Items, simple: bool) -> PyResult<Self> {
+        crate::error::find_queue_errors(py)?;
         let state = Guarded::new(State::new(items));
-        Self { state, kept: Guarded::new(Kept::default()), simple }
+        Ok(Self { state, kept: Guarded::new(Kept::default()), simple })
     }
 
-    fn of(order: &str) -> PyResult<Self> {
+    fn of(py: Python<'_>, order: &str) -> PyResult<Self> {
         let unknown = || PyValueError::new_err(format!("there is no order {order:?}"));
-        Ok(Self::new(Items::of_order(order).ok_or_else(unknown)?, false))
+        Self::new(py, Items::of_order(order).ok_or_else(unknown)?, false)
     }
 }
 
@@ -321,7 +322,7 @@ impl PyThreadQueue {
         _kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let order = class.getattr(intern!(class.py(), "_order"))?;
-        let base = PyThreadQueueBase::of(order.cast::<PyString>()?.to_str()?)?;
+        let base = PyThreadQueueBase::of(class.py(), order.cast::<PyString>()?.to_str()?)?;
         Ok(PyClassInitializer::from(base).add_subclass(Self))
     }
 
@@ -413,12 +414,12 @@ macro_rules! of_order {
             }
 
             #[new]
-            #[pyo3(signature = (*_args, **_kwargs))]
+            #[pyo3(signature = (*args, **_kwargs))]
             fn new(
-                _args: &Bound<'_, PyTuple>,
+                args: &Bound<'_, PyTuple>,
                 _kwargs: Option<&Bound<'_, PyDict>>,
             ) -> PyResult<PyClassInitializer<Self>> {
-                let base = PyClassInitializer::from(PyThreadQueueBase::of($order)?);
+                let base = PyClassInitializer::from(PyThreadQueueBase::of(args.py(), $order)?);
                 Ok(base.add_subclass(PyThreadQueue).add_subclass(Self))
             }
         }
@@ -436,13 +437,13 @@ pub(crate) struct PyThreadSimpleQueue;
 #[pymethods]
 impl PyThreadSimpleQueue {
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs), text_signature = "()")]
+    #[pyo3(signature = (*args, **_kwargs), text_signature = "()")]
     fn new(
-        _args: &Bound<'_, PyTuple>,
+        args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, PyDict>>,
-    ) -> PyClassInitializer<Self> {
-        let base = PyThreadQueueBase::new(Items::default(), true);
-        PyClassInitializer::from(base).add_subclass(Self)
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let base = PyThreadQueueBase::new(args.py(), Items::default(), true)?;
+        Ok(PyClassInitializer::from(base).add_subclass(Self))
     }
 
     /// Takes nothing.
