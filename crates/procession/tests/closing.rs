@@ -107,7 +107,7 @@ impl Putter {
     }
 }
 
-fn ended<T: std::fmt::Debug>(got: Result<T, GetError>) {
+fn ended<T: std::fmt::Debug>(got: &Result<T, GetError>) {
     assert!(matches!(got, Err(GetError::Closed)), "{got:?}");
 }
 
@@ -129,8 +129,8 @@ fn a_put_under_way_is_got_before_the_end() {
         let putter = Putter::stopped_in("fifo", &queue.handle(), || ());
         queue.close();
         assert_eq!(putter.looked_at(|| look(&queue)), 7);
-        ended(queue.try_get());
-        ended(queue.peek());
+        ended(&queue.try_get());
+        ended(&queue.peek());
     }
 }
 
@@ -141,7 +141,7 @@ fn a_put_under_way_is_got_by_a_future() {
     let putter = Putter::stopped_in("fifo", &queue.handle(), || ());
     queue.close();
     assert_eq!(putter.looked_at(|| pollster::block_on(queue.get_async()).unwrap()), 7);
-    ended(pollster::block_on(queue.get_async()));
+    ended(&pollster::block_on(queue.get_async()));
 }
 
 #[test]
@@ -185,8 +185,8 @@ fn a_staged_put_under_way_is_got_before_the_end() {
         let putter = Putter::stopped_in("lifo", &queue.handle(), drain);
         queue.close();
         assert_eq!(putter.looked_at(|| look(&queue)), 7);
-        ended(queue.try_get());
-        ended(queue.peek());
+        ended(&queue.try_get());
+        ended(&queue.peek());
     }
 }
 
@@ -198,7 +198,7 @@ fn a_staged_put_by_priority_is_got_before_the_end() {
     let putter = Putter::stopped_in("priority", &queue.handle(), drain);
     queue.close();
     assert_eq!(putter.looked_at(|| queue.get().unwrap()), 7);
-    ended(queue.get());
+    ended(&queue.get());
 }
 
 /// Who is killed in a put keeps nobody from the end.
@@ -209,7 +209,7 @@ fn a_killed_put_is_the_end() {
     fifo.close();
     putter.send(Signal::KILL);
     assert!(killed(putter.0.finish().1));
-    ended(fifo.get());
+    ended(&fifo.get());
 
     let lifo: LifoQueue<u64> = LifoQueue::unbounded().unwrap();
     lifo.put(0).unwrap();
@@ -218,7 +218,7 @@ fn a_killed_put_is_the_end() {
     lifo.close();
     putter.send(Signal::KILL);
     assert!(killed(putter.0.finish().1));
-    ended(lifo.get());
+    ended(&lifo.get());
 }
 
 /// Whoever shuts a redelivering queue down at once is killed before anything was dropped: that is done by
