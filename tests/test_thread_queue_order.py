@@ -1,5 +1,6 @@
 """The order of thread queues, beside the standard library's classes; and what comparisons may do."""
 
+import heapq
 import queue as standard
 
 import pytest
@@ -265,3 +266,21 @@ def test_an_opened_queue_is_as_it_was_after_a_comparison_that_raises(priorities,
         assert list(map(id, q.queue)) == list(map(id, before))
     else:
         assert q.qsize() == len(before) + (1 if put else -1)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_an_interrupt_right_after_an_object_was_taken_out_loses_nothing(size, monkeypatch):
+    """By Ctrl-C, before the one who got it has it."""
+    q = queue.PriorityQueue()
+    opened(q)
+    q.put_many(range(size))
+
+    def interrupted(heap, take=heapq.heappop):
+        take(heap)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(heapq, "heappop", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        q.get()
+    monkeypatch.undo()
+    assert list(q.queue) == list(range(size)) and q.get() == 0

@@ -26,8 +26,9 @@ def pop(heap):
         return heapq.heappop(heap)
     except BaseException:
         if len(heap) < size:
-            _rise(heap, last)
-            heap[0] = least
+            if heap:
+                _rise(heap, last)
+                heap[0] = least
             heap.append(last)
         raise
 
