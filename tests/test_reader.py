@@ -164,6 +164,16 @@ def test_closing_an_end(queue):
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 2  # the bell, one for all queues
 
 
+@pytest.mark.parametrize(
+    "make",
+    [mp.LifoQueue, mp.PriorityQueue, lambda: mp.Queue(redeliver=True)],
+    ids=["lifo", "priority", "redeliver"],
+)
+def test_queues_without_a_descriptor_say_what_works_instead(make):
+    with pytest.raises(OSError, match=r"descriptor.* get\(timeout=seconds\).* await aget\(\)"):
+        make()._reader.fileno()
+
+
 def test_a_closed_queue_can_still_be_drained():
     """As in the standard library, closing is about put and get, not about the reader."""
     queue = mp.Queue()

@@ -2,10 +2,11 @@
 
 use std::num::NonZeroU64;
 
-use procession::Awaited;
+use procession::{Awaited, End};
 use pyo3::prelude::*;
 
 use super::{PyQueueBase, Store};
+use crate::blocking;
 use crate::doorbell::{ALL, Ask};
 use crate::error::Raise;
 
@@ -14,6 +15,7 @@ impl PyQueueBase {
     pub(crate) fn ask<R>(&self, py: Python<'_>, what: Awaited, f: Ask<'_, R>) -> PyResult<R> {
         let queue = self.held(py)?;
         if let Store::Delivery(queue) = &*queue {
+            blocking::settle(py, queue, End::Head)?;
             // A death rings nobody's bell.
             queue.recover_if_due().map_err(Raise::raise)?;
         }

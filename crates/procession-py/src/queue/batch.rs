@@ -159,11 +159,11 @@ pub(super) fn get_many<'py>(
         return Ok(objects);
     }
     // A producer that never rests must not keep us here.
-    let mut there = store.len() as usize;
+    let mut there = store.len_now(py) as usize;
     if there == 0 {
         let first = get_one(slf, store, patience)?.ok_or_else(|| error::empty(py))?;
         objects.append(first)?;
-        there = store.len() as usize + 1;
+        there = store.len_now(py) as usize + 1;
     }
     let most = max.unwrap_or(there).min(there);
     while objects.len() < most {

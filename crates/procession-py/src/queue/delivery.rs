@@ -98,7 +98,7 @@ fn take<'py>(
     blocking::settle(py, queue, End::Head)?;
     let attempt = |store: &Store, bytes: &mut Vec<u8>| {
         let once = || store.try_get(bytes).map_err(Raise::raise);
-        again(queue, patience, once)
+        again(py, queue, patience, once)
     };
     let Some(Taken::InFlight(kind, _holds, ticket)) =
         await_one(slf, store, &mut scratch, patience, attempt)?
@@ -124,17 +124,28 @@ fn take<'py>(
 
 /// Who does not wait, and finds nothing, looks at once whether something comes back.
 fn again(
+    py: Python<'_>,
     queue: &RawDeliveryQueue,
     patience: Patience,
     mut once: impl FnMut() -> PyResult<Option<Taken>>,
 ) -> PyResult<Option<Taken>> {
     let taken = once()?;
     let is_last = taken.is_none() && (matches!(patience, Patience::None) || queue.is_closed());
-    if is_last && queue.recover().map_err(Raise::raise)? != 0 { once() } else { Ok(taken) }
+    if is_last && recover(py, queue)? != 0 { once() } else { Ok(taken) }
+}
+
+/// Brings back what the dead had; how many messages. That takes the lock, and looks at all that is in flight:
+/// so without the interpreter.
+pub(super) fn recover(py: Python<'_>, queue: &RawDeliveryQueue) -> PyResult<u64> {
+    if queue.in_flight() == 0 {
+        return Ok(0);
+    }
+    py.detach(|| queue.recover()).map_err(Raise::raise)
 }
 
 /// Ends the oldest message that this thread has taken.
-pub(super) fn task_done(queue: &RawDeliveryQueue) -> PyResult<()> {
+pub(super) fn task_done(py: Python<'_>, queue: &RawDeliveryQueue) -> PyResult<()> {
+    blocking::settle(py, queue, End::Head)?;
     match with_mine(queue, |mine| mine.tickets.pop_front()) {
         Some(ticket) => said(queue.done(&ticket)),
         None => Err(PyValueError::new_err(
@@ -174,6 +185,7 @@ impl PyQueueBase {
     /// Reports what a ticket names as done, or gives it back.
     pub(super) fn settle_one(&self, py: Python<'_>, ticket: &PyTicket, done: bool) -> PyResult<()> {
         self.delivering(py, |_, queue| {
+            blocking::settle(py, queue, End::Head)?;
             said(if done { queue.done(&ticket.0) } else { queue.give_back(&ticket.0) })
         })
     }

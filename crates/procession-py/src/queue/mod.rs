@@ -213,12 +213,12 @@ impl PyQueueBase {
 
     /// How many objects are in the queue at this moment.
     fn qsize(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.held(py)?.len())
+        Ok(self.held(py)?.len_now(py))
     }
 
     /// Whether there is nothing to get at this moment.
     fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        Ok(slf.get().held(slf.py())?.len() == 0)
+        Ok(slf.get().held(slf.py())?.len_now(slf.py()) == 0)
     }
 
     /// Whether there is no room at this moment.
@@ -255,7 +255,7 @@ impl PyQueueBase {
 
     /// task_done().
     fn _put_done(&self, py: Python<'_>) -> PyResult<()> {
-        self.held(py)?.done()
+        self.held(py)?.done(py)
     }
 
     /// Waits until task_done() was called for every object that was put; False if time ran out.
@@ -292,7 +292,7 @@ impl PyQueueBase {
 
     /// The oldest message that this thread took is done.
     fn _task_done(&self, py: Python<'_>) -> PyResult<()> {
-        self.delivering(py, |_, queue| delivery::task_done(queue))
+        self.delivering(py, |_, queue| delivery::task_done(py, queue))
     }
 
     /// Reports a message as done, or gives it back.
@@ -308,7 +308,7 @@ impl PyQueueBase {
     /// How many messages are in flight in processes that live.
     fn _in_flight(&self, py: Python<'_>) -> PyResult<u64> {
         self.delivering(py, |_, queue| {
-            queue.recover().map_err(Raise::raise)?;
+            delivery::recover(py, queue)?;
             Ok(queue.in_flight())
         })
     }
@@ -317,7 +317,7 @@ impl PyQueueBase {
     /// how many were put before it.
     fn _in_flights(&self, py: Python<'_>) -> PyResult<Vec<Row>> {
         self.delivering(py, |_, queue| {
-            let all = queue.in_flights().map_err(Raise::raise)?;
+            let all = py.detach(|| queue.in_flights()).map_err(Raise::raise)?;
             let row = |one: InFlight| {
                 let age = one.age.as_secs_f64();
                 (one.pid, one.name, one.count, age, one.bytes, one.number)

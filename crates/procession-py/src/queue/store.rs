@@ -16,7 +16,7 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 use super::delivery;
-use crate::blocking::Ends;
+use crate::blocking::{self, Ends};
 use crate::error::Raise;
 
 /// In which order messages come out. A queue's handle does not say it: its place in the arena does.
@@ -119,11 +119,16 @@ impl Store {
     }
 
     pub(super) fn len(&self) -> u64 {
-        if let Self::Delivery(queue) = self {
-            // What the dead had is here, too. An error is told to who puts or gets.
-            let _ = queue.recover();
-        }
         each!(self, queue => queue.len())
+    }
+
+    /// The same, with what the dead had.
+    pub(super) fn len_now(&self, py: Python<'_>) -> u64 {
+        if let Self::Delivery(queue) = self {
+            // An error is told to who puts or gets.
+            let _ = delivery::recover(py, queue);
+        }
+        self.len()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -200,12 +205,15 @@ impl Store {
     }
 
     /// Reports one message as done.
-    pub(super) fn done(&self) -> PyResult<()> {
+    pub(super) fn done(&self, py: Python<'_>) -> PyResult<()> {
+        if !matches!(self, Self::Fifo(_)) {
+            blocking::settle(py, self, End::Head)?;
+        }
         match self {
-            Self::Fifo(queue) => queue.done(),
+            Self::Fifo(queue) => queue.done(), // without the lock
             Self::Lifo(queue) => queue.done().map_err(Raise::raise)?,
             Self::Priority(queue) => queue.done().map_err(Raise::raise)?,
-            Self::Delivery(queue) => return delivery::task_done(queue),
+            Self::Delivery(queue) => return delivery::task_done(py, queue),
         }
         .map_err(Raise::raise)
     }
@@ -214,9 +222,10 @@ impl Store {
     pub(super) fn bell(&self) -> PyResult<RawFd> {
         match self {
             Self::Fifo(queue) => queue.bell().map_err(Raise::raise),
-            Self::Lifo(_) | Self::Priority(_) | Self::Delivery(_) => {
-                Err(PyOSError::new_err("a queue of this order has no descriptor"))
-            }
+            Self::Lifo(_) | Self::Priority(_) | Self::Delivery(_) => Err(PyOSError::new_err(
+                "only a queue that is first in first out, without redeliver=True, has a descriptor to wait for: \
+                     call get(timeout=seconds), in a thread if need be, or await aget()",
+            )),
         }
     }
 
