@@ -191,8 +191,8 @@ def test_the_end_comes_behind_every_put_that_succeeds(name):
         assert started.wait(PATIENCE)
         q.get()
         os.kill(producer.pid, signal.SIGSTOP)
-        until(lambda: is_stopped(producer.pid), "it stops")
-        consumer = threading.Thread(target=lambda: got.extend(q))
+        until(lambda pid=producer.pid: is_stopped(pid), "it stops")
+        consumer = threading.Thread(target=got.extend, args=(q,))
         q.shutdown()
         consumer.start()
         consumer.join(0.02)  # by then it is at the end, or waits for that put
