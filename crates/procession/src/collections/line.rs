@@ -237,7 +237,7 @@ impl<O: Order> Line<O> {
             self.come_after(step, stage, shape)?
         } else {
             note_shape(step, shape);
-            let is_of_use = is_anothers || self.is_often_empty(step);
+            let is_of_use = is_anothers || stage::is_often_empty(step);
             if is_of_use && self.limits.bytes == 0 {
                 stage::make_stage(step);
             }

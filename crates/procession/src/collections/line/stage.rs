@@ -139,12 +139,6 @@ impl<O: Order> Line<O> {
         self.is_anothers() || is_empty()
     }
 
-    /// Whether a queue without a stage has been emptied so often that it should have one.
-    #[inline]
-    pub(super) fn is_often_empty(&self, step: &Step) -> bool {
-        step.root(NET) == 0 && step.version() >= OFTEN
-    }
-
     /// Puts a message into the stage, if that is of use.
     #[inline]
     pub(super) fn put_staged(&self, key: &[u8], value: &Datum<'_>) -> Result<Staged, ArenaError> {
@@ -335,6 +329,12 @@ impl<O: Order> Line<O> {
         }
         Ok(wrong)
     }
+}
+
+/// Whether a queue without a stage is empty, after so many steps that it should have one.
+#[inline]
+pub(super) fn is_often_empty(step: &Step) -> bool {
+    step.root(NET) == 0 && step.version() >= OFTEN
 }
 
 /// Makes a stage, if one is of use and there is memory.
