@@ -183,6 +183,42 @@ alone!(by_priority_it_is_as_the_model_says {
     as_the_model_says::<RawPriorityQueue>(100);
 });
 
+/// One process alone, with few messages in it or none: then it stages, too.
+fn alone_and_almost_empty<S: Subject>(capacity: u64) {
+    let seed = seed();
+    eprintln!("seed {seed}");
+    let mut random = Random(seed);
+    let q = S::create(capacity);
+    let mut model: Vec<(u64, u64)> = Vec::new();
+    let mut unfinished = 0;
+    for n in 0..5000 {
+        let is_full = capacity != 0 && model.len() as u64 == capacity;
+        if random.below(4) > model.len() as u64 {
+            let key = random.below(5);
+            let put = q.put(key, n);
+            assert_eq!(matches!(put, Err(OfferError::Full)), is_full);
+            assert_eq!(put.is_ok(), !is_full);
+            if put.is_ok() {
+                model.insert(S::place(&model, key), (key, n));
+                unfinished += 1;
+            }
+        } else {
+            let next = (!model.is_empty()).then(|| model.remove(0).1.to_le_bytes().to_vec());
+            assert_eq!(q.get(), next);
+        }
+        let is_full = capacity != 0 && model.len() as u64 == capacity;
+        assert_eq!(q.counts(), (model.len() as u64, unfinished, is_full));
+    }
+    assert_eq!(q.faults(), [""; 0]);
+}
+
+alone!(in_one_process_it_is_as_the_model_says {
+    for capacity in [0, 1, 2] {
+        alone_and_almost_empty::<RawLifoQueue>(capacity);
+        alone_and_almost_empty::<RawPriorityQueue>(capacity);
+    }
+});
+
 /// What comes out of `q`, in which the other process puts 40 numbers while no memory is left.
 fn without_memory<S: Subject>() -> Vec<u64> {
     let family = Family::current().unwrap();

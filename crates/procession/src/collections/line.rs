@@ -196,7 +196,7 @@ impl<O: Order> Line<O> {
             self.stock.enter(&mut step)?;
             let is_anothers = self.note(&step)?;
             self.put_in(&mut step, (shape, weight), is_anothers, |step| place(step, &mut parts))?;
-            drop(step);
+            step.end();
             Ok::<_, OfferError>(())
         })?;
         self.tell_of_items();
@@ -237,7 +237,8 @@ impl<O: Order> Line<O> {
             self.come_after(step, stage, shape)?
         } else {
             note_shape(step, shape);
-            if is_anothers && self.limits.bytes == 0 {
+            let is_of_use = is_anothers || stage::is_often_empty(step);
+            if is_of_use && self.limits.bytes == 0 {
                 stage::make_stage(step);
             }
             None
@@ -311,7 +312,7 @@ impl<O: Order> Line<O> {
             self.note(&step)?;
             out.truncate(start);
             self.take(&mut step, out, &mut taken)?;
-            drop(step);
+            step.end();
             Ok(taken.map(|Taken { kind, holds, pin }| {
                 if let Some(pin) = pin {
                     pin.copy_to(out);

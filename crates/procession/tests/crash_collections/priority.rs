@@ -277,6 +277,13 @@ const SCENARIOS: &[Scenario<Op>] = &[
         ..PLAIN
     },
     Scenario {
+        // What comes when nothing is in is staged, also by who was here last.
+        name: "often empty",
+        before: || [[Put(1, 20), Get].repeat(40), puts(0, 1, 20)].concat(),
+        played: || vec![Get, Put(4, 20), Get, Put(3, 5), Put(2, 30), Get, Peek, Get, Done],
+        ..PLAIN
+    },
+    Scenario {
         name: "a stage that is full",
         before: || puts(0, 5, 20),
         victim: "stage.made:1",

@@ -394,6 +394,14 @@ impl Step {
 impl Drop for Step {
     #[inline]
     fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Step {
+    /// Ends it where it lies: to drop it before its scope ends would be to move it.
+    #[inline]
+    pub(crate) fn end(&mut self) {
         if self.more.has_fresh() {
             self.abort();
         }
@@ -405,7 +413,7 @@ impl Drop for Step {
                 let _ = self.inner.free_block(at);
             }
         }
-        if self.buried {
+        if std::mem::take(&mut self.buried) {
             self.clear_grave();
         }
     }

@@ -1,7 +1,8 @@
 //! Puts that do not wait for the queue's lock: what is small is left in a ring beside the queue, its
 //! *stage*, and whoever has the lock next puts it where it belongs.
 //!
-//! A queue has a stage as soon as one process puts while another one has used the queue last. From then on who
+//! A queue has a stage as soon as one process puts while another one has used the queue last, or when it is empty
+//! again and again: what is put into an empty queue is staged as well, and taken from there. From then on who
 //! puts takes the stage's lock only and writes one cell: of the queue's own words, which a getter in another
 //! process changes all the time, it touches none. If the stage is full, it takes the queue's lock and empties
 //! the stage itself. Every step empties the stage before it does anything else: so a message is in the queue as
@@ -33,6 +34,8 @@ use crate::sys::fault::crash_point;
 
 /// So many puts are staged before it is asked again who was at the queue last.
 const AT_ONCE: u32 = 32;
+/// A queue that is empty after so many steps gets a stage.
+const OFTEN: u64 = 64;
 /// In a cell's first word.
 const TAKEN: u64 = 1 << 24;
 
@@ -125,6 +128,17 @@ impl<O: Order> Line<O> {
         is_anothers
     }
 
+    /// Whether a put had better go into the stage. Into a queue that is empty it should: whoever takes it next
+    /// finds it there, and it is never stored.
+    #[inline]
+    fn is_of_use(&self, stage: &Stage) -> bool {
+        let is_empty = || {
+            let net = self.stock.slot.root(NET).load(Ordering::Relaxed);
+            net.wrapping_add(stage.tail.load(Ordering::Relaxed)) == 0
+        };
+        self.is_anothers() || is_empty()
+    }
+
     /// Puts a message into the stage, if that is of use.
     #[inline]
     pub(super) fn put_staged(&self, key: &[u8], value: &Datum<'_>) -> Result<Staged, ArenaError> {
@@ -132,7 +146,8 @@ impl<O: Order> Line<O> {
             return Ok(Staged::Not);
         };
         let is_small = key.len() + value.bytes.len() <= CELL_BYTES && value.holds.is_empty();
-        if !is_small || self.stock.slot.claim.load(Ordering::Relaxed) != 0 || !self.is_anothers() {
+        if !is_small || self.stock.slot.claim.load(Ordering::Relaxed) != 0 || !self.is_of_use(stage)
+        {
             return Ok(Staged::Not);
         }
         self.push(stage, key, value)
@@ -142,7 +157,7 @@ impl<O: Order> Line<O> {
     #[inline]
     pub(in crate::collections) fn is_stuck_to_put(&self) -> bool {
         match self.stage() {
-            Ok(Some(stage)) if self.is_anothers() => stage.lock.is_stuck(),
+            Ok(Some(stage)) if self.is_of_use(stage) => stage.lock.is_stuck(),
             _ => self.stock.is_stuck(),
         }
     }
@@ -328,6 +343,12 @@ impl<O: Order> Line<O> {
         }
         Ok(wrong)
     }
+}
+
+/// Whether a queue without a stage is empty, after so many steps that it should have one.
+#[inline]
+pub(super) fn is_often_empty(step: &Step) -> bool {
+    step.root(NET) == 0 && step.version() >= OFTEN
 }
 
 /// Makes a stage, if one is of use and there is memory.
