@@ -95,6 +95,9 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::sync::install_fast_methods(&module.py().get_type::<PyLockBase>())?;
         crate::threads::install_fast_methods(&module.py().get_type::<PyThreadQueueBase>())?;
+        let names = module.index()?;
+        names.call_method1("remove", ("__getattr__",))?;
+        names.append("ShutDown")?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("debug_build", cfg!(debug_assertions))?;
         module.add("fault_build", cfg!(feature = "fault"))
