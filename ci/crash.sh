@@ -4,4 +4,4 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 need_cargo
 say "crash tests"
-cargo_test -p procession --features fault --test 'crash*' --test 'step_*'
+cargo_test -p procession --features fault --test 'crash*' --test 'step_*' --test closing
