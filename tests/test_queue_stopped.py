@@ -4,13 +4,15 @@ a thread of his own, and the rest of his interpreter goes on."""
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import threading
+import time
 from queue import Empty
 
 import pytest
-from support import PATIENCE, ended
+from support import PATIENCE, ended, until
 
 import procession as mp
 from procession import _aio
@@ -20,9 +22,10 @@ from procession.queues import ShutDown
 pytestmark = pytest.mark.timeout(120)
 
 
-def hammer(q, ready):
+def hammer(q, ready, rounds):
     ready.set()
     while True:
+        rounds.value += 1
         try:
             q.get(False)
             q.task_done()
@@ -49,11 +52,17 @@ def stopped_inside(q):
                 q.put(b"there")
 
     context = mp.get_context("fork")
-    ready = context.Event()
-    child = context.Process(target=hammer, args=(q, ready))
+    ready, rounds = context.Event(), context.RawValue("q")
+    child = context.Process(target=hammer, args=(q, ready, rounds))
     child.start()
     assert ready.wait(PATIENCE)
-    for _ in range(1000):
+    deadline = time.monotonic() + 2 * PATIENCE
+    while time.monotonic() < deadline:
+        # On a busy machine it may not have run at all since it was let go.
+        seen = rounds.value
+        until(lambda seen=seen: rounds.value != seen, "it goes on")
+        for _ in range(random.randrange(300)):
+            pass  # somewhere in its round
         os.kill(child.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, child.pid, os.WSTOPPED)
         waiting = threading.Thread(target=touch)
@@ -62,6 +71,7 @@ def stopped_inside(q):
         if waiting.is_alive():
             return child, waiting, ready
         os.kill(child.pid, signal.SIGCONT)
+    child.kill()
     raise AssertionError("it was never stopped inside")
 
 
