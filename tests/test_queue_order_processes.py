@@ -2,6 +2,7 @@
 they have as every queue has it."""
 
 import collections
+import contextlib
 import gc
 import os
 import pickle
@@ -392,4 +393,10 @@ def test_killed_under_load(kind, odd):
             assert [order[0] for order in left] == sorted(order[0] for order in left), SEED
         queue.put((0, 0, 0))
         assert queue.get(timeout=PATIENCE) == (0, 0, 0)
-        assert _core.check() == [], SEED
+    # A victim may have been killed while it gave back what another had: whoever waits goes on with that.
+    until(lambda: wait_in_vain(queue) or not _core.check(), f"a sound arena ({SEED})")
+
+
+def wait_in_vain(queue):
+    with contextlib.suppress(mp.queues.Empty):
+        queue.get(timeout=0.3)
