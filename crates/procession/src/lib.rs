@@ -107,6 +107,8 @@ pub mod primitives;
 pub mod process;
 #[cfg(not(loom))]
 pub mod queue;
+#[cfg(all(feature = "redis", not(loom)))]
+pub mod remote;
 #[cfg(not(loom))]
 pub mod sync;
 #[cfg(all(feature = "async", not(loom)))]

@@ -36,6 +36,27 @@ pub(crate) fn generation() -> u32 {
     FORKS.load(Ordering::Relaxed)
 }
 
+#[cfg(feature = "redis")]
+static FORKED: AtomicU32 = AtomicU32::new(0);
+
+#[cfg(feature = "redis")]
+unsafe extern "C" fn count_own() {
+    FORKED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How often this process and those before it have forked since somebody asked first. A child that comes of
+/// a fork has all that its parent had.
+#[cfg(feature = "redis")]
+pub(crate) fn forks_begun() -> u32 {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the handler is a plain function of an image that is never unloaded.
+        let failed = unsafe { libc::pthread_atfork(Some(count_own), None, None) };
+        debug_assert_eq!(failed, 0, "pthread_atfork fails only for lack of memory");
+    });
+    FORKED.load(Ordering::Relaxed)
+}
+
 /// The number of the child in the parent, `None` in the child.
 ///
 /// # Safety

@@ -31,12 +31,14 @@ pub(crate) mod image;
 pub(crate) mod limits;
 #[cfg(not(loom))]
 pub(crate) mod memory;
-#[cfg(all(feature = "async", not(loom)))]
+#[cfg(all(any(feature = "async", feature = "redis"), not(loom)))]
 pub(crate) mod per_process;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) mod poller;
 #[cfg(not(loom))]
 pub(crate) mod process;
+#[cfg(all(feature = "redis", not(loom)))]
+pub(crate) mod published;
 #[cfg(not(loom))]
 pub(crate) mod readable;
 #[cfg(not(loom))]

@@ -16,6 +16,13 @@ pub(crate) struct Identity {
     pub(crate) namespace: u64,
 }
 
+/// This machine's name.
+#[cfg(feature = "redis")]
+pub(crate) fn host() -> &'static str {
+    static HOST: OnceLock<String> = OnceLock::new();
+    HOST.get_or_init(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+}
+
 /// This process.
 pub(crate) fn identity() -> Identity {
     let pid = rustix::process::getpid().as_raw_pid().cast_unsigned();

@@ -20,12 +20,12 @@ pub struct Parker {
 
 impl Parker {
     /// Makes it ready for another sleep. Nobody may be about to wake it.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.inner.reset();
     }
 
     /// Ends the sleep, or the one to come.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.inner.wake();
     }
 

@@ -14,8 +14,12 @@ pub mod deeds;
 pub mod executor;
 pub mod folder;
 pub mod primitives;
+pub mod proxy;
 pub mod random;
+#[cfg(feature = "redis")]
+pub mod scene;
 pub mod scribble;
+pub mod server;
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

@@ -13,6 +13,7 @@
 //! | `40`, `50` | the bytes, `00` as `00 FF`, then `00` | text by code points (UTF-8), bytes |
 //! | `60` | items, then `00` | a row: a tuple, a list, a struct |
 //! | `70` | four bytes, an item or none | a variant of an enum, by its number |
+//! | `80` | | what has no order, and is equal to all that has none; what follows it is left out |
 //!
 //! A number is what it is worth, whatever its type: 1, 1.0 and `true` have the same key, and 2⁵³ + 1 is
 //! more than 2.0⁵³. Behind the tag come the exponent *e* of 2ᵉ · 1.f, plus 2¹⁵, in two bytes, and the
@@ -38,6 +39,7 @@ const TEXT: u8 = 0x40;
 const BYTES: u8 = 0x50;
 const ROW: u8 = 0x60;
 const VARIANT: u8 = 0x70;
+const UNORDERED: u8 = 0x80;
 
 /// Behind a zero byte of a text: it does not end here.
 const ESCAPED: u8 = 0xff;
@@ -85,6 +87,11 @@ impl OrderKey {
     #[inline]
     pub fn clear(&mut self) {
         self.bytes.clear();
+    }
+
+    /// Forgets all but so many bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
     }
 
     /// What is equal to itself and comparable with nothing else.
@@ -185,6 +192,18 @@ impl OrderKey {
     /// A row of items begins: less or more by the first item that differs, or by its length.
     pub fn begin_row(&mut self) {
         self.bytes.push(ROW);
+    }
+
+    /// What has no order: equal to all else that has none, comparable with nothing that has one. Who writes it
+    /// leaves out what would follow but the ends of rows.
+    pub fn unordered(&mut self) {
+        self.bytes.push(UNORDERED);
+    }
+
+    /// Whether there is an order in it so far: more than beginnings of rows.
+    #[must_use]
+    pub fn orders(&self) -> bool {
+        self.bytes.iter().any(|byte| *byte != ROW)
     }
 
     /// The row ends.

@@ -1,0 +1,319 @@
+//! One call of a script, which is done exactly once however often it has to be sent.
+//!
+//! Each call has its slot's next number. The server keeps the reply of a slot's last call with the client's
+//! lease, so a call that is sent again is answered from there if it was done, and one that arrives late is
+//! refused: the idea is RIFL's (Lee and others, "Implementing Linearizability at Large Scale and Low Latency",
+//! SOSP 2015).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::{Connection, RedisError, Value};
+
+use super::client::{Client, Number, Slot, Unresolved, is_final, locked, refused, told};
+use super::life::Life;
+use super::reply::Reply;
+use super::script::Script;
+use super::{Patience, RemoteError};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// A link may be as slow as this and a server that hangs is not told from it before.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LAST_PAUSE: Duration = Duration::from_millis(500);
+
+/// A call that is being put together.
+#[derive(Debug, Clone)]
+#[must_use]
+pub(crate) struct Call<'a> {
+    client: Arc<Client>,
+    keys: &'a [String],
+    sending: Sending,
+    undo: Option<&'static Script>,
+    life: Option<Arc<Life>>,
+}
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub(super) struct Sending {
+    script: &'static Script,
+    keys: Vec<String>,
+    arguments: Vec<Vec<u8>>,
+    ttl: u64,
+    must_be: bool,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(
+        client: Arc<Client>,
+        script: &'static Script,
+        keys: &'a [String],
+        ttl: u64,
+    ) -> Self {
+        let must_be = !keys.is_empty();
+        let sending = Sending { script, keys: Vec::new(), arguments: Vec::new(), ttl, must_be };
+        Call { client, keys, sending, undo: None, life: None }
+    }
+
+    /// The object need not be there.
+    pub(super) fn of_maybe_none(mut self) -> Self {
+        self.sending.must_be = false;
+        self
+    }
+
+    /// The next argument.
+    pub(crate) fn arg(mut self, argument: impl AsRef<[u8]>) -> Self {
+        self.sending.arguments.push(argument.as_ref().to_vec());
+        self
+    }
+
+    /// The next argument, which is not copied.
+    pub(crate) fn owned(mut self, argument: Vec<u8>) -> Self {
+        self.sending.arguments.push(argument);
+        self
+    }
+
+    /// The next argument, a number.
+    pub(crate) fn int(self, argument: i64) -> Self {
+        self.owned(argument.to_string().into_bytes())
+    }
+
+    /// What is run, with the parts of the reply as its arguments, if the caller was told an error and the call turns out
+    /// to have been done.
+    pub(crate) fn undo(mut self, script: &'static Script) -> Self {
+        self.undo = Some(script);
+        self
+    }
+
+    /// It is about something that was held under that life, and a `LeaseLost` if that is over.
+    pub(crate) fn of_life(mut self, life: &Arc<Life>) -> Self {
+        self.life = Some(Arc::clone(life));
+        self
+    }
+
+    /// Does it, once.
+    pub(crate) fn run(self, patience: &Patience<'_>) -> Result<Reply, RemoteError> {
+        self.go(true, patience)
+    }
+
+    /// Does it; it changes nothing, so the server keeps no reply.
+    pub(crate) fn read(self, patience: &Patience<'_>) -> Result<Reply, RemoteError> {
+        self.go(false, patience)
+    }
+
+    fn go(mut self, changes: bool, patience: &Patience<'_>) -> Result<Reply, RemoteError> {
+        self.sending.keys = self.keys.to_vec();
+        let mut slot = self.client.take_slot();
+        slot.seq += 1;
+        let mut tries =
+            Tries { began: Instant::now(), failing: None, pause: FIRST_PAUSE, sent: None };
+        let result = self.attempts(&mut slot, changes, &mut tries, patience);
+        let unknown = result.is_err() && tries.sent.is_some() && changes;
+        match (unknown, self.undo, tries.sent.take()) {
+            (true, Some(undo), Some(life)) => {
+                slot.connection = None;
+                let unresolved = Unresolved { slot, life, sending: self.sending, undo: Some(undo) };
+                locked(&self.client.unresolved).push(unresolved);
+            }
+            _ => self.client.give_slot(slot),
+        }
+        Reply::of(result?)
+    }
+
+    fn attempts(
+        &self,
+        slot: &mut Slot,
+        changes: bool,
+        tries: &mut Tries,
+        patience: &Patience<'_>,
+    ) -> Result<Value, RemoteError> {
+        let (client, what) = (&*self.client, self.sending.script.name());
+        loop {
+            let used = slot.connection.is_some();
+            let error = match self.attempt(slot, changes, tries, patience)? {
+                Ok(value) => {
+                    tries.sent = None;
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            slot.connection = None;
+            if patience.is_interrupted() {
+                return Err(RemoteError::Interrupted);
+            }
+            if used && error.code().is_none() {
+                // A connection that was cut while nobody used it says nothing of the server.
+                tries.failing.get_or_insert_with(Instant::now);
+                continue;
+            }
+            slot.limit = (slot.limit * 2).min(client.address().timeout());
+            let failing = *tries.failing.get_or_insert(tries.began);
+            let over = |until: Instant| Instant::now() >= until;
+            if over(failing + client.address().timeout()) || patience.until.is_some_and(over) {
+                let (address, why) = (client.address().to_string(), told(&error));
+                return Err(if tries.sent.is_some() && changes {
+                    RemoteError::OutcomeUnknown { address, what, why }
+                } else {
+                    RemoteError::Unreachable { address, waited: tries.began.elapsed(), why }
+                });
+            }
+            let left = patience.until.map(|until| until.saturating_duration_since(Instant::now()));
+            if !patience.sleep(tries.pause.min(left.unwrap_or(LAST_PAUSE))) {
+                return Err(RemoteError::Interrupted);
+            }
+            tries.pause = (tries.pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// One attempt. The inner error is one after which another may succeed.
+    fn attempt(
+        &self,
+        slot: &mut Slot,
+        changes: bool,
+        tries: &mut Tries,
+        patience: &Patience<'_>,
+    ) -> Result<Result<Value, RedisError>, RemoteError> {
+        let client = &*self.client;
+        let what = self.sending.script.name();
+        let failed = |error: RedisError| {
+            if is_final(&error) {
+                Err(refused(client.address(), what, &error))
+            } else {
+                Ok(Err(error))
+            }
+        };
+        // A server that hangs takes no more time than the caller has, if he has any.
+        let left = patience.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let short = left.filter(|left| !left.is_zero()).map(|left| left.max(SHORTEST));
+        let short = short.filter(|short| *short < slot.limit);
+        if slot.connection.is_none() {
+            match client.address().connect(short.unwrap_or(slot.limit)) {
+                Ok(connection) => slot.connection = Some(connection),
+                Err(error) => return failed(error),
+            }
+        }
+        let seq = slot.number(changes);
+        let Some(connection) = &mut slot.connection else { unreachable!("it was made above") };
+        if short.is_some() || slot.short {
+            slot.short = short.is_some();
+            if let Err(error) = connection.set_read_timeout(short.or(Some(slot.limit))) {
+                return failed(error);
+            }
+        }
+        let mut life = client.life();
+        if let Some(held) = &self.life
+            && (held.is_over() || !Arc::ptr_eq(held, &life))
+        {
+            return Err(self.lost());
+        }
+        loop {
+            if life.is_over() {
+                self.check_outcome(tries, &life)?;
+                life = match client.renew(&life, connection) {
+                    Ok(life) => life,
+                    Err(error) => return failed(error),
+                };
+            }
+            self.check_outcome(tries, &life)?;
+            let before = tries.sent.replace(Arc::clone(&life));
+            let error = match self.sending.send(connection, &life, client.address().prefix(), seq) {
+                Ok(value) => {
+                    slot.late = false;
+                    return Ok(Ok(value));
+                }
+                Err(error) => error,
+            };
+            // An answer says that this sending was not done, and garbage is none.
+            let answered = error.code().is_some();
+            slot.late |= !answered;
+            if answered {
+                tries.sent = before;
+            }
+            match error.code() {
+                Some("PROCESSIONOVER") => {
+                    life.end();
+                    if self.life.is_some() {
+                        return Err(self.lost());
+                    }
+                }
+                Some("PROCESSIONGONE") => {
+                    tries.sent = None;
+                    return Err(RemoteError::Gone(self.keys[0].clone()));
+                }
+                _ => {
+                    if is_final(&error) {
+                        tries.sent = None;
+                    }
+                    return failed(error);
+                }
+            }
+        }
+    }
+
+    /// A call that may have been done under another life is not done under this one.
+    fn check_outcome(&self, tries: &Tries, life: &Arc<Life>) -> Result<(), RemoteError> {
+        match &tries.sent {
+            Some(before) if !Arc::ptr_eq(before, life) || life.is_over() => {
+                Err(RemoteError::OutcomeUnknown {
+                    address: self.client.address().to_string(),
+                    what: self.sending.script.name(),
+                    why: "this client's lease ended meanwhile".into(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn lost(&self) -> RemoteError {
+        let what = self.keys.first().cloned().unwrap_or_default();
+        RemoteError::LeaseLost { what, lease: self.client.address().lease() }
+    }
+}
+
+struct Tries {
+    began: Instant,
+    /// Since when no attempt has succeeded.
+    failing: Option<Instant>,
+    pause: Duration,
+    /// The life under which it may have been done.
+    sent: Option<Arc<Life>>,
+}
+
+impl Sending {
+    /// Sends it once and reads the answer. `seq`: what the call is known by, if it must not be done twice.
+    pub(super) fn send(
+        &self,
+        on: &mut Connection,
+        life: &Life,
+        prefix: &str,
+        seq: Option<Number>,
+    ) -> Result<Value, RedisError> {
+        let query = |on: &mut Connection| {
+            let mut command = redis::cmd("EVALSHA");
+            command
+                .arg(self.script.hash())
+                .arg(self.keys.len() + 1)
+                .arg(life.key())
+                .arg(&self.keys);
+            match seq {
+                Some(Number { slot, seq, late: false }) => command.arg(slot).arg(seq),
+                Some(Number { slot, seq, late: true }) => command.arg(slot).arg(format!("{seq}!")),
+                None => command.arg("").arg(""),
+            };
+            command.arg(self.ttl).arg(prefix).arg(u8::from(self.must_be)).arg(&self.arguments);
+            command.query::<Value>(on)
+        };
+        match query(on) {
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                redis::cmd("SCRIPT").arg("LOAD").arg(self.script.text()).exec(on)?;
+                query(on)
+            }
+            other => other,
+        }
+    }
+
+    /// The script that takes back what this one did.
+    pub(super) fn undone_by(&self, undo: &'static Script, arguments: Vec<Vec<u8>>) -> Sending {
+        let keys = self.keys.clone();
+        Sending { script: undo, keys, arguments, ttl: self.ttl, must_be: self.must_be }
+    }
+}

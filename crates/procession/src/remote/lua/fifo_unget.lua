@@ -1,0 +1,1 @@
+local push = 'LPUSH' -- what was taken first comes first

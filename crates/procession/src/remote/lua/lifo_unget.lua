@@ -1,0 +1,1 @@
+local push = 'RPUSH' -- what was taken last goes in first

@@ -1,0 +1,1 @@
+return {length(), call('HGET', META, 'version') or '0'}, false

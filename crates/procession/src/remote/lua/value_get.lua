@@ -1,0 +1,1 @@
+return {call('HGET', K[1], 'value')}, false

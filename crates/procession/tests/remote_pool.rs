@@ -1,0 +1,247 @@
+//! Pools over a server, as Rust has them: functions served by names, and what happens when somebody dies.
+
+#![cfg(feature = "redis")]
+
+mod support;
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use procession::remote::pool::{
+    CallError, NewTask, Outcome, Pool, RawOwner, RawTask, RawWorker, Report, Told, Worker,
+};
+use procession::remote::{Address, Patience, Server as Place};
+use support::server::Server;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn place(url: &str) -> Place {
+    Place::open(&Address::parse(url).unwrap()).unwrap()
+}
+
+fn limit() -> Patience<'static> {
+    Patience::of(LIMIT)
+}
+
+fn put(owner: &RawOwner, numbers: &[u64]) {
+    let tasks: Vec<_> =
+        numbers.iter().map(|&number| NewTask { number, need: "", body: b"do" }).collect();
+    owner.put(&tasks, &[], &[], &limit()).unwrap();
+}
+
+fn told(task: &RawTask, outcome: Outcome) -> Told<'_> {
+    Told { pool: &task.pool, task: &task.task, outcome, body: b"done" }
+}
+
+/// The task's number, without what tells its takings apart.
+fn number(task: &RawTask) -> &str {
+    task.task.split(':').next().unwrap()
+}
+
+fn enter(place: &Place) -> RawWorker {
+    RawWorker::enter(place, "board", vec![String::new()], "{}").unwrap()
+}
+
+#[test]
+fn functions_are_served_by_their_names() {
+    let server = Server::start();
+    let url = server.url("served", "lease=2");
+    let worker = Worker::open(&url)
+        .unwrap()
+        .threads(2)
+        .serve("add", |(a, b): (i64, i64)| a + b)
+        .serve("lengths", |words: Vec<String>| -> HashMap<String, usize> {
+            words.into_iter().map(|word| (word.clone(), word.len())).collect()
+        })
+        .try_serve("odd", |n: u32| if n % 2 == 1 { Ok(n) } else { Err("it is even") })
+        .serve("panic", |(): ()| -> () { panic!("on purpose") });
+    let stopper = worker.stopper();
+    let running = thread::spawn(move || worker.run());
+    let pool = Pool::open(&url, "default").unwrap();
+    assert_eq!(pool.call::<_, i64>("add", &(1, 2)).unwrap(), 3);
+    let tasks: Vec<_> = (0..300).map(|n| pool.submit::<_, i64>("add", &(n, n)).unwrap()).collect();
+    for (n, task) in (0..).zip(tasks) {
+        assert_eq!(task.join().unwrap(), 2 * n);
+    }
+    let lengths: HashMap<String, usize> = pool.call("lengths", &["one", "three"]).unwrap();
+    assert_eq!(lengths["three"], 5);
+    assert_eq!(pool.call::<_, u32>("odd", &7).unwrap(), 7);
+    let Err(CallError::Failed { message, .. }) = pool.call::<_, u32>("odd", &8) else { panic!() };
+    assert!(message.contains("it is even"), "{message}");
+    let Err(CallError::Failed { message, .. }) = pool.call::<_, ()>("panic", &()) else { panic!() };
+    assert!(message.contains("on purpose"), "{message}");
+    let Err(CallError::Failed { .. }) = pool.call::<_, u32>("odd", &"text") else { panic!() };
+    drop(pool);
+    stopper.stop();
+    running.join().unwrap().unwrap();
+    let left = server.keys("served");
+    assert!(left.iter().all(|key| key.contains(":client:")), "{left:?}");
+}
+
+#[test]
+fn a_task_is_one_workers_and_comes_back_once() {
+    let server = Server::start();
+    let place = place(&server.url("once", "lease=2"));
+    let (owner, _) = RawOwner::open(&place, "board", b"options").unwrap();
+    let worker = enter(&place);
+    put(&owner, &[1, 2]);
+    let first = worker.take(&[], &limit()).unwrap().unwrap();
+    assert_eq!((&*first.body, number(&first)), (&b"do"[..], "1"));
+    assert_eq!(worker.about(&first.pool, "").unwrap().0.unwrap(), b"options");
+    // Told twice, it counts once.
+    let second = worker.take(&[told(&first, Outcome::Done)], &limit()).unwrap().unwrap();
+    worker.tell(&[told(&first, Outcome::Done), told(&second, Outcome::Part)]).unwrap();
+    assert_eq!(
+        owner.results(&limit()).unwrap(),
+        [Report::Done(1, b"done".into()), Report::Part(2, b"done".into())]
+    );
+    // What was not begun is another's, and in its old place.
+    put(&owner, &[3]);
+    worker.tell(&[told(&second, Outcome::Back)]).unwrap();
+    let other = enter(&place);
+    assert_eq!(number(&other.take(&[], &limit()).unwrap().unwrap()), "2");
+    assert_eq!(number(&other.take(&[], &limit()).unwrap().unwrap()), "3");
+    assert_eq!(other.take(&[], &Patience::none()).unwrap(), None);
+    worker.tell(&[told(&second, Outcome::Done)]).unwrap();
+    other.leave(true).unwrap();
+    let lost = owner.results(&limit()).unwrap();
+    assert!(
+        matches!(lost[..], [Report::Lost { left: true, .. }, Report::Lost { left: true, .. }]),
+        "{lost:?}"
+    );
+    assert_eq!(owner.results(&Patience::none()).unwrap(), []);
+}
+
+#[test]
+fn pools_take_turns() {
+    let server = Server::start();
+    let place = place(&server.url("turns", "lease=2"));
+    let (one, _) = RawOwner::open(&place, "board", b"").unwrap();
+    let (two, _) = RawOwner::open(&place, "board", b"").unwrap();
+    put(&one, &(1..100).collect::<Vec<_>>());
+    put(&two, &[1, 2]);
+    let worker = enter(&place);
+    let order: Vec<_> = (0..5).map(|_| worker.take(&[], &limit()).unwrap().unwrap().pool).collect();
+    let [a, b] = [one.key(), two.key()];
+    assert_eq!(order, [a, b, a, b, a]);
+}
+
+#[test]
+fn who_refuses_a_pool_has_it_no_more_and_the_last_one_breaks_it() {
+    let server = Server::start();
+    let place = place(&server.url("refused", "lease=2"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    let (one, two) = (enter(&place), enter(&place));
+    put(&owner, &[1]);
+    let task = one.take(&[], &limit()).unwrap().unwrap();
+    one.tell(&[told(&task, Outcome::Refused)]).unwrap();
+    assert_eq!(one.take(&[], &Patience::none()).unwrap(), None);
+    assert_eq!(owner.results(&Patience::none()).unwrap(), []);
+    let task = two.take(&[], &limit()).unwrap().unwrap();
+    two.tell(&[told(&task, Outcome::Refused)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap(), [Report::Broken(b"done".into())]);
+}
+
+#[test]
+fn the_dead_are_not_hoped_for() {
+    let server = Server::start();
+    // Addresses that differ are clients of their own.
+    let living = place(&server.url("dead", "lease=60&timeout=9"));
+    let (owner, _) = RawOwner::open(&living, "board", b"").unwrap();
+    let one = enter(&living);
+    let of_living = living.stats().unwrap().clients[0].id.clone();
+    let dying = place(&server.url("dead", "lease=60&timeout=8"));
+    let _other = enter(&dying);
+    put(&owner, &[1]);
+    let task = one.take(&[], &limit()).unwrap().unwrap();
+    one.tell(&[told(&task, Outcome::Refused)]).unwrap();
+    assert_eq!(owner.results(&Patience::none()).unwrap(), [], "the other one may be willing");
+    let clients = living.stats().unwrap().clients;
+    let dead = &clients.iter().find(|client| client.id != of_living).unwrap().id;
+    server.ask(&["DEL", &format!("dead:client:{dead}")]);
+    owner.sweep(&limit()).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap(), [Report::Broken(b"done".into())]);
+}
+
+#[test]
+fn a_worker_waits_until_there_is_something() {
+    let server = Server::start();
+    let place = place(&server.url("waits", "lease=30"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    let worker = enter(&place);
+    thread::scope(|scope| {
+        let taken = scope.spawn(|| (worker.take(&[], &limit()).unwrap().unwrap(), Instant::now()));
+        while server.ask(&["ZCARD", "waits:n:pools%3Aboard:idle"])[0] != "1" {
+            thread::yield_now();
+        }
+        let put_at = Instant::now();
+        put(&owner, &[1]);
+        let (_, at) = taken.join().unwrap();
+        // By a wake-up, and not since it looked after a third of its lease.
+        assert!(at - put_at < Duration::from_secs(5));
+    });
+}
+
+#[test]
+fn what_is_cancelled_is_not_done() {
+    let server = Server::start();
+    let place = place(&server.url("cancelled", "lease=2"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    put(&owner, &[1, 2, 3]);
+    assert_eq!(owner.cancel(&[1, 3, 9]).unwrap(), [1, 3]);
+    let worker = enter(&place);
+    assert_eq!(number(&worker.take(&[], &limit()).unwrap().unwrap()), "2");
+    assert_eq!(worker.take(&[], &Patience::none()).unwrap(), None);
+    owner.end().unwrap();
+    worker.leave(false).unwrap();
+    let left = server.keys("cancelled");
+    assert!(left.iter().all(|key| key.contains(":client:")), "{left:?}");
+}
+
+#[test]
+fn what_is_told_again_is_of_that_taking_alone() {
+    let server = Server::start();
+    let place = place(&server.url("again", "lease=2"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    let worker = enter(&place);
+    put(&owner, &[1]);
+    let first = worker.take(&[], &limit()).unwrap().unwrap();
+    worker.tell(&[told(&first, Outcome::Back)]).unwrap();
+    let second = worker.take(&[], &limit()).unwrap().unwrap();
+    // Another seat of the same worker has it by now.
+    worker.tell(&[told(&first, Outcome::Back)]).unwrap();
+    assert_eq!(worker.take(&[], &Patience::none()).unwrap(), None);
+    worker.tell(&[told(&second, Outcome::Lost)]).unwrap();
+    let lost = owner.results(&limit()).unwrap();
+    let [Report::Lost { number: 1, left: true, worker }] = &lost[..] else { panic!("{lost:?}") };
+    assert_eq!(worker, "{}");
+}
+
+#[test]
+fn without_memory_what_was_put_is_done_and_taken() {
+    let server = Server::start();
+    let place = place(&server.url("full", "lease=20&timeout=20"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    let worker = enter(&place);
+    put(&owner, &[1, 2, 3]);
+    let first = worker.take(&[], &limit()).unwrap().unwrap();
+    worker.tell(&[told(&first, Outcome::Done)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap().len(), 1);
+    server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    let second = worker.take(&[], &limit()).unwrap().unwrap();
+    let third = worker.take(&[told(&second, Outcome::Done)], &limit()).unwrap().unwrap();
+    worker.tell(&[told(&third, Outcome::Done)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap().len(), 2);
+    // More is put when there is room for it.
+    thread::scope(|scope| {
+        let more = scope.spawn(|| put(&owner, &[4]));
+        while server.ask(&["INFO", "errorstats"]).iter().all(|line| !line.contains("_OOM")) {
+            thread::yield_now();
+        }
+        assert!(!more.is_finished());
+        server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+        more.join().unwrap();
+    });
+    assert_eq!(number(&worker.take(&[], &limit()).unwrap().unwrap()), "4");
+}
