@@ -59,6 +59,7 @@ static NAME: Mutex<(Option<String>, Vec<FamilyId>)> = Mutex::new((None, Vec::new
 /// it comes to later is told at its first lock there.
 #[pyfunction]
 pub(crate) fn set_name(name: String) {
+    procession::remote::set_name(&name);
     *NAME.lock().unwrap_or_else(PoisonError::into_inner) = (Some(name), Vec::new());
     Family::all().into_iter().for_each(introduce);
 }

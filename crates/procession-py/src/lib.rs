@@ -10,6 +10,8 @@
 //!   [`scope`]: what the objects of one manager belong to;
 //! - [`threads`]: `ThreadQueue` and its like, the bases of `procession.queue`'s classes;
 //! - [`pool`]: `PoolBase`, `WorkerBase` and `JobBase`, what `procession.pool` is made of;
+//! - [`probe`]: `Probe`, single commands for the doctor of a server;
+//! - [`remote`]: the bases of `procession.remote`'s classes, whose objects are on a server;
 //! - [`family`]: the functions about the process's family and its memory; [`named`]: `FamilyBase`, the base
 //!   of `procession.Family`;
 //! - [`codec`]: Python objects ⇄ messages; [`memory`]: memory that is shared with Python objects;
@@ -31,7 +33,9 @@ mod lease;
 mod memory;
 mod named;
 mod pool;
+mod probe;
 mod queue;
+mod remote;
 mod scope;
 mod sync;
 mod threads;
@@ -63,7 +67,18 @@ mod _core {
     #[pymodule_export]
     use crate::pool::{PyCall, PyJobBase, PyPoolBase, PyWorkerBase};
     #[pymodule_export]
+    use crate::probe::PyProbe;
+    #[pymodule_export]
     use crate::queue::{PyQueueBase, PyTicket};
+    #[pymodule_export]
+    use crate::remote::{
+        LeaseLost, OutcomeUnknownError, PyRemoteBarrierBase, PyRemoteConditionBase,
+        PyRemoteDictBase, PyRemoteEventBase, PyRemoteListBase, PyRemoteLockBase, PyRemoteMessage,
+        PyRemotePoolOwner, PyRemotePoolWorker, PyRemoteQueueBase, PyRemoteSemaphoreBase,
+        PyRemoteServer, PyRemoteStop, PyRemoteTaken, PyRemoteTicket, PyRemoteValueBase,
+        PyRemoteWaiter, RemoteStopped, ServerUnreachableError, leave_locks, leave_servers,
+        remote_decode, remote_encode,
+    };
     #[pymodule_export]
     use crate::scope::PyScope;
     #[pymodule_export]
@@ -93,6 +108,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::remote::begin();
         crate::sync::install_fast_methods(&module.py().get_type::<PyLockBase>())?;
         crate::threads::install_fast_methods(&module.py().get_type::<PyThreadQueueBase>())?;
         let names = module.index()?;

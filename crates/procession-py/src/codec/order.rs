@@ -9,6 +9,7 @@ use std::ffi::c_int;
 use procession::codec::order::OrderKey;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use super::scratch::Buffers;
 use super::text;
@@ -22,12 +23,23 @@ const DEEPEST: u32 = 64;
 /// meaning.
 #[inline]
 pub(crate) fn write_key(obj: &Bound<'_, PyAny>, scratch: &mut Buffers) -> bool {
+    write(obj, scratch, false)
+}
+
+/// As [`write_key`]; but in a tuple what has no key has no order either, and what follows it does not count. The
+/// first item must have one. For who has nobody to compare objects.
+pub(crate) fn write_leading(obj: &Bound<'_, PyAny>, scratch: &mut Buffers) -> bool {
+    write(obj, scratch, true)
+}
+
+#[inline]
+fn write(obj: &Bound<'_, PyAny>, scratch: &mut Buffers, leading: bool) -> bool {
     let Buffers { order, key: spare, .. } = scratch;
     order.clear();
     if obj.is_none() {
         return false; // None < None is a TypeError, though (1, None) < (1, None) is not
     }
-    let mut writer = Writer { py: obj.py(), key: order, spare };
+    let mut writer = Writer { py: obj.py(), key: order, spare, leading, is_over: false };
     // SAFETY: `obj` is alive and the interpreter attached; tuples keep what is in them alive.
     let is_exact = unsafe { writer.item(obj.as_ptr(), 0) };
     is_exact && order.as_bytes().len() <= LONGEST
@@ -37,6 +49,10 @@ struct Writer<'a, 'py> {
     py: Python<'py>,
     key: &'a mut OrderKey,
     spare: &'a mut Vec<u8>,
+    /// Whether an item without a key is allowed behind one that has one.
+    leading: bool,
+    /// Whether there was one, so that nothing behind it counts.
+    is_over: bool,
 }
 
 /// Whether objects of a type compare as those of its base do.
@@ -54,12 +70,37 @@ unsafe fn compares_as(kind: *mut ffi::PyTypeObject, base: *mut ffi::PyTypeObject
 }
 
 impl Writer<'_, '_> {
-    /// Writes one item; false if it has no key.
+    /// Writes one item, or that it has no order; false if it has no key and must have one.
     ///
     /// # Safety
     /// `obj` must be alive.
     #[inline]
     unsafe fn item(&mut self, obj: *mut ffi::PyObject, depth: u32) -> bool {
+        let before = self.key.as_bytes().len();
+        // SAFETY: the caller's promise.
+        if unsafe { self.known(obj, depth) } {
+            return true;
+        }
+        self.leading && self.unordered(before)
+    }
+
+    /// In the place of what was written behind `before`.
+    #[cold]
+    fn unordered(&mut self, before: usize) -> bool {
+        self.key.truncate(before);
+        self.is_over = self.key.orders();
+        if self.is_over {
+            self.key.unordered();
+        }
+        self.is_over
+    }
+
+    /// Writes one item; false if it has no key.
+    ///
+    /// # Safety
+    /// `obj` must be alive.
+    #[inline]
+    unsafe fn known(&mut self, obj: *mut ffi::PyObject, depth: u32) -> bool {
         // SAFETY: the flags and the comparison are looked at before a function for the type is called.
         unsafe {
             let kind = ffi::Py_TYPE(obj);
@@ -77,7 +118,7 @@ impl Writer<'_, '_> {
                 self.key.nothing();
                 true
             } else {
-                false
+                self.leading && self.list(obj, depth)
             }
         }
     }
@@ -136,6 +177,22 @@ impl Writer<'_, '_> {
         true
     }
 
+    /// As a tuple, which is what Rust's rows are; false if it is no list.
+    ///
+    /// # Safety
+    /// `obj` must be alive.
+    #[cold]
+    unsafe fn list(&mut self, obj: *mut ffi::PyObject, depth: u32) -> bool {
+        // SAFETY: the caller's promise.
+        let obj = unsafe { Borrowed::from_ptr(self.py, obj) };
+        let Ok(list) = obj.cast_exact::<PyList>() else {
+            return false;
+        };
+        let items = list.to_tuple();
+        // SAFETY: alive, and nobody else's.
+        unsafe { self.tuple(items.as_ptr(), depth) }
+    }
+
     unsafe fn tuple(&mut self, obj: *mut ffi::PyObject, depth: u32) -> bool {
         if depth == DEEPEST {
             return false;
@@ -148,6 +205,9 @@ impl Writer<'_, '_> {
                     || self.key.as_bytes().len() > LONGEST
                 {
                     return false;
+                }
+                if self.is_over {
+                    break;
                 }
             }
         }

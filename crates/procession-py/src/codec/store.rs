@@ -14,7 +14,7 @@ use pyo3::sync::PyOnceLock;
 
 use super::plain::Unplain;
 use super::scratch::Buffers;
-use super::{DecodeError, Kind, Policy, Prepared, decode_small, plain, prepare};
+use super::{DecodeError, Kind, Policy, Prepared, decode_small, plain, prepare, prepare_plain};
 
 /// Of a key's kind: it is compared by `==`.
 const ODD: u8 = 0x40;
@@ -40,6 +40,15 @@ impl Value {
             }
             prepared => Self::gather(obj.py(), prepared, scratch),
         }
+    }
+
+    /// Encodes `obj` to `scratch.bytes` if it is plain at first sight. Whether it is.
+    pub(crate) fn if_plain(obj: &Bound<'_, PyAny>, scratch: &mut Buffers) -> PyResult<bool> {
+        let Some(prepared) = prepare_plain(obj, scratch)? else { return Ok(false) };
+        if !scratch.large.is_empty() {
+            Self::gather(obj.py(), prepared, scratch)?;
+        }
+        Ok(true)
     }
 
     #[cold]
@@ -72,6 +81,11 @@ impl Value {
     #[inline]
     pub(crate) fn datum<'a>(&'a self, bytes: &'a [u8]) -> Datum<'a> {
         Datum { kind: self.kind, bytes, holds: &self.holds }
+    }
+
+    /// Its kind; None if handles stand in it, which name what is in this machine's memory.
+    pub(crate) fn without_handles(&self) -> Option<u8> {
+        self.holds.is_empty().then_some(self.kind)
     }
 
     /// Whether it is plain, and so equal to another if the bytes are.
@@ -129,6 +143,21 @@ impl Name {
         self.kind == Kind::Plain as u8
     }
 
+    /// The kind of its message; None if there are handles in it.
+    pub(crate) fn without_handles(&self) -> Option<u8> {
+        self.holds.is_empty().then_some(self.kind)
+    }
+
+    /// Right after [`Name::of`]: the bytes of the plain key that it may be equal to, empty if it may equal any; None
+    /// if it is found by its own bytes.
+    pub(crate) fn group<'a>(&self, scratch: &'a Buffers) -> Option<&'a [u8]> {
+        match self.hash {
+            _ if self.is_plain() => None,
+            OPAQUE => Some(&[]),
+            _ => Some(&scratch.bytes),
+        }
+    }
+
     /// With the bytes of `scratch.key`, wherever these are by now.
     #[inline]
     pub(crate) fn key<'a>(&'a self, bytes: &'a [u8]) -> Key<'a> {
@@ -140,7 +169,12 @@ impl Name {
 /// Whether a stored key may be one that is looked for. Who has plain keys only looks for no other, and
 /// a key that somebody has pickled does not keep him from finding his.
 pub(crate) fn may_equal(key_kind: u8, policy: Policy) -> bool {
-    policy == Policy::Anything || key_kind & !ODD == Kind::Plain as u8
+    policy == Policy::Anything || without_odd(key_kind) == Kind::Plain as u8
+}
+
+/// A key's kind, without what says that it is compared.
+pub(crate) fn without_odd(key_kind: u8) -> u8 {
+    key_kind & !ODD
 }
 
 /// The object whose bytes are `scratch.bytes`, a value or a key, if the policy lets it out.
@@ -151,7 +185,7 @@ pub(crate) fn load<'py>(
     policy: Policy,
     scratch: &mut Buffers,
 ) -> Result<Bound<'py, PyAny>, DecodeError> {
-    decode_small(py, kind & !ODD, policy, scratch)
+    decode_small(py, without_odd(kind), policy, scratch)
 }
 
 /// The object of these bytes, if the policy lets it out.

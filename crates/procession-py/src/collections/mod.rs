@@ -23,7 +23,7 @@ use crate::codec::Policy;
 use crate::error::Raise;
 
 pub(crate) use dict::{PyDictBase, PyDictIterator};
-pub(crate) use list::{PyListBase, PyListIterator};
+pub(crate) use list::{PyListBase, PyListIterator, Slice};
 
 /// An optional argument.
 type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;

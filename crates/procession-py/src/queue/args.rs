@@ -7,7 +7,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use super::PyQueueBase;
 use crate::args::Given;
 
 /// What is to be put: `item` is what `queue.Queue`, and so a manager's queue, calls it.
@@ -46,8 +45,8 @@ pub(crate) fn capacity(maxsize: &Bound<'_, PyAny>) -> PyResult<Option<NonZeroU64
 /// The object cannot be pickled. A class that overrides the standard library's hook for that hears
 /// of it there.
 #[cold]
-pub(super) fn feeder_error(
-    slf: &Bound<'_, PyQueueBase>,
+pub(crate) fn feeder_error(
+    slf: &Bound<'_, PyAny>,
     obj: &Bound<'_, PyAny>,
     error: PyErr,
 ) -> PyResult<()> {

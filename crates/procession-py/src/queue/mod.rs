@@ -27,7 +27,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-pub(crate) use args::capacity;
+pub(crate) use args::{capacity, feeder_error};
 pub(crate) use delivery::PyTicket;
 pub(crate) use store::{Order, Store};
 

@@ -133,7 +133,7 @@ impl PyBarrierBase {
 }
 
 #[cold]
-fn broken(py: Python<'_>) -> PyErr {
+pub(crate) fn broken(py: Python<'_>) -> PyErr {
     static BROKEN: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     match BROKEN.import(py, "threading", "BrokenBarrierError") {
         Ok(kind) => PyErr::from_type(kind.clone(), ()),

@@ -19,12 +19,12 @@ use pyo3::types::PyBytes;
 use crate::codec;
 use crate::error::Raise;
 
-pub(crate) use barrier::PyBarrierBase;
+pub(crate) use barrier::{PyBarrierBase, broken};
 pub(crate) use condition::{PyConditionBase, PyWaiter};
 pub(crate) use event::PyEventBase;
 pub(crate) use fast::install as install_fast_methods;
 pub(crate) use lock::PyLockBase;
-pub(crate) use semaphore::PySemaphoreBase;
+pub(crate) use semaphore::{PySemaphoreBase, too_many};
 pub(crate) use synchronized::{PyLockedAttribute, PySynchronizedBase};
 
 /// An optional argument.

@@ -138,7 +138,7 @@ impl PySemaphoreBase {
 
 /// What the standard library says of it.
 #[cold]
-pub(super) fn too_many() -> PyErr {
+pub(crate) fn too_many() -> PyErr {
     PyValueError::new_err("semaphore or lock released too many times")
 }
 

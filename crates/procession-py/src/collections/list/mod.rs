@@ -18,6 +18,7 @@ use crate::lease::PyLease;
 use crate::scope::{PyScope, Scoped};
 
 pub(crate) use iter::PyListIterator;
+pub(crate) use slice::Slice;
 
 type List = Kept<RawList>;
 

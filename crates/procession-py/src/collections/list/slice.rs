@@ -12,14 +12,14 @@ use crate::args;
 use crate::error::Raise;
 
 /// A slice's parts, as they were given.
-struct Slice {
-    start: Option<i64>,
-    stop: Option<i64>,
-    step: i64,
+pub(crate) struct Slice {
+    pub(crate) start: Option<i64>,
+    pub(crate) stop: Option<i64>,
+    pub(crate) step: i64,
 }
 
 impl Slice {
-    fn of(slice: &Bound<'_, PySlice>) -> PyResult<Self> {
+    pub(crate) fn of(slice: &Bound<'_, PySlice>) -> PyResult<Self> {
         let py = slice.py();
         let part = |name| {
             let part = slice.getattr(name)?;
@@ -40,8 +40,16 @@ impl Slice {
     }
 
     /// Where a slice without steps begins and ends, as the core takes it.
-    fn bounds(&self) -> Option<(i64, i64)> {
+    pub(crate) fn bounds(&self) -> Option<(i64, i64)> {
         (self.step == 1).then(|| (self.start.unwrap_or(0), self.stop.unwrap_or(i64::MAX)))
+    }
+
+    /// What is said if no iterable is assigned to it.
+    pub(crate) fn complaint(&self, py: Python<'_>) -> &'static str {
+        match self.bounds() {
+            Some(_) if py.version_info() < (3, 13) => "can only assign an iterable",
+            _ => "must assign iterable to extended slice",
+        }
     }
 
     /// The indices of a list of this length, in the slice's order.
@@ -87,10 +95,7 @@ pub(super) fn set(
 ) -> PyResult<()> {
     let (py, slice) = (slice.py(), Slice::of(slice)?);
     if values.try_iter().is_err() {
-        return Err(PyTypeError::new_err(match slice.bounds() {
-            Some(_) if py.version_info() < (3, 13) => "can only assign an iterable",
-            _ => "must assign iterable to extended slice",
-        }));
+        return Err(PyTypeError::new_err(slice.complaint(py)));
     }
     let values = whole::Values::of(values, list.policy())?;
     let data = values.data();

@@ -1,0 +1,173 @@
+//! `RemoteSemaphoreBase`.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use procession::remote::{Patience as Waiting, RemoteError, Semaphore};
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use super::{Arg, There};
+use crate::blocking::Patience;
+use crate::remote::{PyRemoteServer, PyRemoteStop, ask, during, interruptible};
+use crate::sync::too_many;
+
+/// The native part of a semaphore on a server. Use `procession.get_context(url).Semaphore` or
+/// `procession.Family(url).semaphore`.
+#[pyclass(frozen, subclass, weakref, name = "RemoteSemaphoreBase", module = "procession._core")]
+#[derive(Debug)]
+pub(crate) struct PyRemoteSemaphoreBase {
+    there: There<Semaphore>,
+    /// Permits taken less those given back, through this object.
+    taken: AtomicI32,
+}
+
+#[pymethods]
+impl PyRemoteSemaphoreBase {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { there: There::none(), taken: AtomicI32::new(0) }
+    }
+
+    /// Makes a new semaphore; if it is bounded its value never passes the first one.
+    fn _create(
+        &self,
+        server: &Bound<'_, PyRemoteServer>,
+        value: i32,
+        bounded: bool,
+    ) -> PyResult<()> {
+        const EINVAL: i32 = 22;
+        let Ok(value) = u32::try_from(value) else {
+            return Err(PyOSError::new_err((EINVAL, "Invalid argument")));
+        };
+        self.there.begin(server, |at| {
+            if bounded { Semaphore::bounded(at, value) } else { Semaphore::anonymous(at, value) }
+        })
+    }
+
+    /// Becomes the semaphore of that name, which is made if there is none. Of a bounded one None: as it is.
+    fn _find(
+        &self,
+        server: &Bound<'_, PyRemoteServer>,
+        name: &str,
+        value: Option<i64>,
+        bounded: bool,
+    ) -> PyResult<()> {
+        let permits = |value: i64| match i32::try_from(value) {
+            Ok(permits) if permits >= 0 => Ok(permits.cast_unsigned()),
+            _ => Err(PyValueError::new_err(format!("a semaphore can't have {value} permits"))),
+        };
+        let value = value.map(permits).transpose()?;
+        let found = |at: &_| -> Result<Semaphore, RemoteError> {
+            if bounded {
+                Semaphore::named_bounded(at, name, value)
+            } else {
+                Semaphore::named(at, name, value.unwrap_or(1))
+            }
+        };
+        self.there.begin(server, found)
+    }
+
+    /// Becomes the semaphore that a handle names.
+    fn _attach(
+        &self,
+        server: &Bound<'_, PyRemoteServer>,
+        key: &str,
+        bounded: bool,
+    ) -> PyResult<()> {
+        self.there.begin(server, |at| Semaphore::attach(at, key, bounded))
+    }
+
+    /// What names it on its server.
+    #[getter]
+    fn _key(&self) -> PyResult<&str> {
+        Ok(self.there.get()?.key())
+    }
+
+    /// The same, for a handle that is about to travel.
+    fn _key_to_send(&self, py: Python<'_>) -> PyResult<String> {
+        let it = self.there.get()?;
+        Ok(py.detach(|| it.key_to_send().to_owned()))
+    }
+
+    #[getter]
+    fn _server(&self, py: Python<'_>) -> PyResult<Py<PyRemoteServer>> {
+        self.there.server(py)
+    }
+
+    /// Takes a permit; waits for one if block is true, at most timeout seconds. Whether it was had.
+    #[pyo3(signature = (block=None, timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn acquire(&self, py: Python<'_>, block: Arg, timeout: Arg) -> PyResult<bool> {
+        self.take(py, Patience::from_args(block, timeout)?, None)
+    }
+
+    /// Waits for a permit; stop ends the wait.
+    fn _acquire_unless(&self, py: Python<'_>, stop: &Bound<'_, PyRemoteStop>) -> PyResult<bool> {
+        self.take(py, Patience::Until(None), Some(stop))
+    }
+
+    /// Gives a permit back, or adds one.
+    ///
+    /// ValueError if the value is at its maximum.
+    #[allow(clippy::used_underscore_items)]
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        self._give(py, 1)
+    }
+
+    /// Gives n permits back, or none if there were too many then.
+    fn _give(&self, py: Python<'_>, n: u32) -> PyResult<()> {
+        let semaphore = self.there.get()?;
+        if !ask(py, || semaphore.release(n, &Waiting::forever()))? {
+            return Err(too_many());
+        }
+        self.taken.fetch_sub(n.cast_signed(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// How many permits were taken through this object, and not given back through it.
+    fn _count(&self) -> i32 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are such.
+    #[allow(clippy::used_underscore_items)]
+    fn _is_mine(&self) -> bool {
+        self._count() > 0
+    }
+
+    /// How many permits there are at this moment.
+    #[pyo3(name = "_get_value")]
+    fn value(&self, py: Python<'_>) -> PyResult<u32> {
+        let semaphore = self.there.get()?;
+        ask(py, || semaphore.value(&Waiting::forever()))
+    }
+
+    #[pyo3(name = "_is_zero")]
+    fn is_zero(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.value(py)? == 0)
+    }
+
+    /// The most permits there may be.
+    #[getter]
+    fn maxvalue(&self) -> PyResult<u32> {
+        Ok(self.there.get()?.max())
+    }
+}
+
+impl PyRemoteSemaphoreBase {
+    fn take(
+        &self,
+        py: Python<'_>,
+        patience: Patience,
+        stop: Option<&Bound<'_, PyRemoteStop>>,
+    ) -> PyResult<bool> {
+        let semaphore = self.there.get()?;
+        let take = || interruptible(py, patience, |patience| semaphore.take(patience));
+        let had = during(stop, take)?;
+        if had {
+            self.taken.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(had)
+    }
+}
