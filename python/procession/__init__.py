@@ -60,7 +60,9 @@ __all__ = [
 # Served by __getattr__, since what stands in the module's dictionary must stand in __all__ as well,
 # and that is exactly multiprocessing's.
 _native = _sys.platform == "linux" and _os.environ.get("PROCESSION_FALLBACK") != "1"
-_ERRORS = frozenset({"CorruptArenaError", "LayoutError"})
+_ERRORS = frozenset(
+    "CorruptArenaError LayoutError LeaseLost OutcomeUnknownError ServerUnreachableError".split()
+)
 _OURS = {
     "AbandonedLockWarning": "synchronize",
     "BrokenPoolError": "pool",

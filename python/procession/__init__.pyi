@@ -24,6 +24,9 @@ from typing import Final
 
 from ._core import CorruptArenaError as CorruptArenaError
 from ._core import LayoutError as LayoutError
+from ._core import LeaseLost as LeaseLost
+from ._core import OutcomeUnknownError as OutcomeUnknownError
+from ._core import ServerUnreachableError as ServerUnreachableError
 from ._executor import ProcessPoolExecutor as ProcessPoolExecutor
 from ._install import install as install
 from ._joblib import register_joblib as register_joblib

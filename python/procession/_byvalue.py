@@ -10,7 +10,7 @@ there:
     "__main__"`;
   - and no child was forked before the object was there.
 
-By value otherwise, by cloudpickle:
+By value otherwise, by cloudpickle (and so all of `__main__` in a message on a server):
 
 - What is not found under its name: lambdas, closures, local classes. Simply by value.
 - The other objects of `__main__`: notebooks, `python -c`, what stands under the guard, what was
@@ -48,6 +48,8 @@ def reduce(pickler, obj):
         if _pickle_finds(obj, module, name):
             return NotImplemented
         return _take_apart(pickler, obj)
+    if _goes_far():
+        return _take_apart(pickler, obj)  # on another machine `__main__` is another program
     found = _pickle_finds(obj, module, name)
     known = _settled.get(id(obj))
     if found and known is not None and known() is obj:
@@ -63,6 +65,13 @@ def reduce(pickler, obj):
     if token is None or pickler._inline:
         return _take_apart(pickler, obj)
     return _from_main, (token, _value(obj))
+
+
+def _goes_far():
+    """Whether it is for a message on a server."""
+    from ._core import RemoteServer
+
+    return RemoteServer.current() is not None
 
 
 def _pickle_finds(obj, module, name):

@@ -7,7 +7,12 @@ from typing import Any, Final, Generic, SupportsIndex, TypedDict, TypeVar, final
 from typing_extensions import Buffer, Self
 
 # ruff: noqa: F405
+from ._core_collections import *  # noqa: F403
+from ._core_pool import *  # noqa: F403
 from ._core_queues import *  # noqa: F403
+from ._core_remote import *  # noqa: F403
+from ._core_remote_pool import *  # noqa: F403
+from ._core_remote_sync import *  # noqa: F403
 from ._core_threads import *  # noqa: F403
 
 _T = TypeVar("_T")
@@ -30,14 +35,36 @@ __all__ = [
     "JobBase",
     "LayoutError",
     "Lease",
+    "LeaseLost",
     "ListBase",
     "ListIterator",
     "LockBase",
     "LockedAttribute",
+    "OutcomeUnknownError",
     "PoolBase",
+    "Probe",
     "QueueBase",
+    "RemoteBarrierBase",
+    "RemoteConditionBase",
+    "RemoteDictBase",
+    "RemoteEventBase",
+    "RemoteListBase",
+    "RemoteLockBase",
+    "RemoteMessage",
+    "RemotePoolOwner",
+    "RemotePoolWorker",
+    "RemoteQueueBase",
+    "RemoteSemaphoreBase",
+    "RemoteServer",
+    "RemoteStop",
+    "RemoteStopped",
+    "RemoteTaken",
+    "RemoteTicket",
+    "RemoteValueBase",
+    "RemoteWaiter",
     "Scope",
     "SemaphoreBase",
+    "ServerUnreachableError",
     "SharedBlock",
     "SharedMemoryBase",
     "ShutDown",
@@ -62,8 +89,12 @@ __all__ = [
     "family_id",
     "fault_build",
     "leave_cleanly",
+    "leave_locks",
+    "leave_servers",
     "memory_limit",
     "record_exit",
+    "remote_decode",
+    "remote_encode",
     "set_memory_limit",
     "set_name",
     "stats",
@@ -276,46 +307,6 @@ class LockedAttribute:
     def __set__(self, instance: Any, value: Any, /) -> None: ...
     def __delete__(self, instance: Any, /) -> None: ...
 
-class PoolBase:
-    def __new__(cls, *_args: Any, **_kwargs: Any) -> PoolBase: ...
-    def _create(self, workers: int) -> None: ...
-    def _handle(self, index: int) -> bytes: ...
-    def _lease(self) -> Lease: ...
-    def _begin(
-        self,
-        job: JobBase,
-        function: Callable[..., Any],
-        items: list[Any] | range | None,
-        mode: int,
-        gather: str,
-        *,
-        chunk: int | None = None,
-        stop: bool = False,
-        catch: bool = False,
-        buffer: int = 0,
-        name: str = "",
-        timeout: float | None = None,
-        retries: int = 0,
-        callback: Callable[[Any], object] | None = None,
-        error_callback: Callable[[BaseException], object] | None = None,
-        waits: bool = False,
-        tells: bool = False,
-    ) -> bool: ...
-    def _serve(self) -> None: ...
-    def _bury(
-        self, index: int, pid: int, exitcode: int | None, lost: Callable[..., BaseException]
-    ) -> str: ...
-    def _overdue(self) -> list[tuple[int, int]]: ...
-    def _shortest_timeout(self) -> float | None: ...
-    def _phase(self, index: int) -> str: ...
-    def _is_idle(self) -> bool: ...
-    def _wait_idle(self, timeout: float | None = None) -> bool: ...
-    def _close(self) -> None: ...
-    def _stop(self, error: BaseException, tell: bool = False) -> None: ...
-    def _calls(self) -> list[Call]: ...
-    def _waiting(self) -> int: ...
-    def _look(self) -> tuple[tuple[int, int, int], list[Any]]: ...
-
 @final
 class Scope:
     def __new__(cls, handle: bytes | None = None) -> Scope: ...
@@ -417,44 +408,6 @@ class ListBase(Generic[_T]):
 class ListIterator(Generic[_T]):
     def __iter__(self) -> ListIterator[_T]: ...
     def __next__(self) -> _T: ...
-
-@final
-class Call:
-    def feed(self, items: Iterable[Any]) -> None: ...
-    def put(self, items: list[Any]) -> None: ...
-    def end(self) -> None: ...
-    def cancel(self) -> None: ...
-    def ready(self) -> bool: ...
-    @property
-    def _job(self) -> int: ...
-    @property
-    def _number_left(self) -> int: ...
-
-class WorkerBase:
-    def __new__(cls, *_args: Any, **_kwargs: Any) -> WorkerBase: ...
-    def _attach(self, handle: bytes) -> None: ...
-    def _run(
-        self,
-        limit: int | None,
-        failed: Callable[[BaseException], Any],
-        unsent: Callable[[BaseException, Any], Any],
-    ) -> bool: ...
-
-class JobBase:
-    def __new__(cls, *_args: Any, **_kwargs: Any) -> JobBase: ...
-    def ready(self) -> bool: ...
-    def successful(self) -> bool: ...
-    def wait(self, timeout: float | None = None) -> None: ...
-    def get(self, timeout: float | None = None) -> Any: ...
-    def _next(self, timeout: float | None = None) -> Any: ...
-    def _take(self, timeout: float | None = None) -> tuple[int, Any]: ...
-    def _feeder(self) -> Call: ...
-    @property
-    def _job(self) -> int: ...
-    @property
-    def _number_left(self) -> int: ...
-    def _hold(self, object: object) -> None: ...
-    def _progress(self) -> tuple[int, int, int]: ...
 
 def family_fd() -> int: ...
 def attach_family(fd: int) -> None: ...

@@ -49,6 +49,10 @@ class WorkerLostError(RuntimeError):
         super().__init__(message, task, index, pid, exitcode)
         self.task, self.index, self.pid, self.exitcode = task, index, pid, exitcode
 
+    def __reduce__(self):
+        # With two built-in ancestors pickle would ask the wrong one of them.
+        return type(self), self.args
+
     def __str__(self):
         return self.args[0]
 
@@ -114,6 +118,8 @@ class Thread(threading.Thread):
 
 class Crew:
     """The workers, as their owner sees them."""
+
+    far = False  # they are processes of this one
 
     def __init__(self, core, start, processes, initializer, initargs, maxtasks, daemon, errors):
         self.core = core

@@ -22,7 +22,7 @@ from functools import partial
 
 from ._std import util
 from ._std.pool import RemoteTraceback
-from .pool import _APPLY, _STAR, ApplyResult, IMapIterator
+from .pool import _APPLY, _STAR
 
 # So many calls for each worker are handed over: the one that it runs, and the next.
 _AHEAD = 2
@@ -107,7 +107,7 @@ class Desk:
             begun, error, job = False, None, None
             try:
                 if future.set_running_or_notify_cancel():
-                    job = ApplyResult()
+                    job = self.pool._Apply()
                     self._begin(number, job, fn, args, kwargs)
                     begun = True
             except BaseException as raised:
@@ -150,7 +150,7 @@ class Desk:
             self.check()
             self.open()
             self._between += 1
-        job = IMapIterator()
+        job = self.pool._Ordered()
         try:
             self.pool._begin(job, fn, items, _STAR, "ordered", chunk=chunksize, catch=True)
         except BaseException:
@@ -212,7 +212,7 @@ class Desk:
     def end(self, by):
         """Ends all workers at once, `by` that method of theirs: what is under way fails."""
         self.close(cancel=True)
-        if self.pool is not None and self.pool._pool:
+        if self.pool is not None and (self.pool._pool or self.pool._crew.far):
             self.pool._crew.end("its workers were ended", by)
 
 

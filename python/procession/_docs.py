@@ -344,6 +344,32 @@ POOL = """Worker processes that calls are distributed to.
     [2, 1, 0, 1]
     """
 
+REMOTE_POOL = """Worker processes on any machines, that calls are distributed to over a server.
+
+    Workers are there where somebody runs `procession worker` with the same address; without any,
+    calls wait.
+
+    processes
+        How many tasks at most are at workers at once; by default as many as there are workers.
+    backend
+        The server: redis://host, and what else procession.Family takes.
+    queue
+        Which workers: those that were started with the same --queue.
+    allow_pickle
+        False: functions are found by their names in a module, and all else is plain data. To
+        unpickle is to run what the sender wants: by default, who may write to the server may run
+        whatever he wants at the workers, and in this process.
+
+    Everything else as Pool's, but that `initializer` is called by the processes that each machine
+    has for this pool. When a whole machine is lost, its items raise WorkerLostError (or are tried
+    again, with retries) as soon as its lease is over.
+
+    >>> import procession
+    >>> with procession.Pool(backend="redis://localhost") as pool:
+    ...     pool.map(abs, [-1, 2, -3])
+    [1, 2, 3]
+    """
+
 THREAD_POOL = """Threads that calls are distributed to: a Pool's interface, without processes.
 
     processes
@@ -373,10 +399,78 @@ EXECUTOR = """The interface of concurrent.futures.ProcessPoolExecutor, over a Po
 
     A worker that dies takes the one call with it that it ran, whose future has a WorkerLostError
     (which is a BrokenProcessPool as well); the executor goes on. Workers start with the first call.
-    `timeout` (seconds), `retries` and `daemon` are a Pool's.
+    `timeout` (seconds), `retries` and `daemon` are a Pool's; so are `backend`, `queue` and
+    `allow_pickle`, for workers on any machines (see docs/guide/remote.md).
 
     >>> import procession as mp
     >>> with mp.ProcessPoolExecutor(2) as executor:
     ...     executor.submit(pow, 2, 10).result()
     1024
+    """
+
+_REMOTE = """
+    A message is on the server when ``put`` returns. The queue can be passed to a process as an
+    argument, inherited, and sent through another queue of the server (``allow_pickle=True``). One
+    without a name lives as long as some process has it, and then for the address's ``keep``.
+
+    A process may be killed and a connection may break at any moment: the others go on, and nothing
+    is lost or arrives twice. What a process had taken is gone with it. {}
+    See docs/guide/remote.md.
+"""
+_REMOTE_PUT_GET = """
+    put, get, put_many, get_many, peek, qsize, empty, full, shutdown, close, aget, aput
+        As of the queue in shared memory; each is one round trip to the server, or waits there.
+        ``ServerUnreachableError`` when the server does not answer for the address's ``timeout``.
+"""
+REMOTE_QUEUE = f"""Queue(maxsize=0, *, maxbytes=0, redeliver=False): messages by way of a server.
+{_REMOTE.format("With ``redeliver=True`` it comes back, see ``get_delivery``.")}{_REMOTE_PUT_GET}
+    >>> import procession
+    >>> ctx = procession.get_context("redis://localhost")
+    >>> queue = ctx.Queue(maxsize=2)
+    >>> queue.put("hello")
+    >>> queue.get()
+    'hello'
+    """
+REMOTE_JOINABLE_QUEUE = f"""JoinableQueue(maxsize=0, *, maxbytes=0): on a server, and it counts.
+{_REMOTE.format("")}{_REMOTE_PUT_GET}{_DONE}
+    >>> import procession
+    >>> ctx = procession.get_context("redis://localhost")
+    >>> queue = ctx.JoinableQueue()
+    >>> queue.put("work")
+    >>> queue.get()
+    'work'
+    >>> queue.task_done()
+    >>> queue.join()  # all is done
+    """
+REMOTE_LIFO_QUEUE = f"""LifoQueue(maxsize=0, *, maxbytes=0): one on a server, the newest first.
+{_REMOTE.format("")}{_REMOTE_PUT_GET}{_DONE}
+    >>> import procession
+    >>> ctx = procession.get_context("redis://localhost")
+    >>> queue = ctx.LifoQueue()
+    >>> queue.put_many([1, 2, 3])
+    >>> queue.get()
+    3
+    """
+REMOTE_PRIORITY_QUEUE = f"""PriorityQueue(maxsize=0, *, maxbytes=0): one on a server, by worth.
+
+    It takes what its bytes can order: numbers, strings, bytes, and tuples and lists that begin with
+    one; else TypeError. What has no order in a tuple, as the job in ``(1, {{"job": 2}})``, is equal
+    so far: it and what follows it do not count, equals come in the order of arrival, and Python
+    compares nothing.
+{_REMOTE.format("")}{_REMOTE_PUT_GET}{_DONE}
+    >>> import procession
+    >>> ctx = procession.get_context("redis://localhost")
+    >>> queue = ctx.PriorityQueue()
+    >>> queue.put_many([(2, "later"), (1, "now")])
+    >>> queue.get()
+    (1, 'now')
+    """
+REMOTE_SIMPLE_QUEUE = f"""SimpleQueue(): a queue of messages by way of a server.
+{_REMOTE.format("")}{_REMOTE_PUT_GET}
+    >>> import procession
+    >>> ctx = procession.get_context("redis://localhost")
+    >>> queue = ctx.SimpleQueue()
+    >>> queue.put("hello")
+    >>> queue.get()
+    'hello'
     """

@@ -348,15 +348,21 @@ def examine() -> list[Finding]:
 
 def main(as_json: bool) -> int:
     """Prints the findings. Returns the exit status: 1 if something stands in the way."""
-    findings = examine()
+    return report(examine(), as_json)
+
+
+def report(findings: list[Finding], as_json: bool) -> int:
+    """The same for findings that are there."""
     wrong = [finding.name for finding in findings if finding.status == "problem"]
     if as_json:
-        report = {"well": not wrong, "findings": [asdict(finding) for finding in findings]}
-        print(json.dumps(report, indent=2))
+        shown = {"well": not wrong, "findings": [asdict(finding) for finding in findings]}
+        print(json.dumps(shown, indent=2))
         return 1 if wrong else 0
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         print(f"{finding.status:<8} {finding.name:<{width}}  {finding.found}")
+        if loses := getattr(finding, "loses", ""):  # a server's
+            print(f"{'':<8} {'':<{width}}  may be lost: {loses}")
         if finding.advice:
             print(f"{'':<8} {'':<{width}}  → {finding.advice}")
     print()

@@ -47,7 +47,11 @@ class ProcessPoolExecutor(_theirs.ProcessPoolExecutor):
         timeout=None,
         retries=0,
         daemon=False,
+        backend=None,
+        queue="default",
+        allow_pickle=True,
     ):
+        most = max_workers
         if max_workers is None:
             max_workers = _cpu_count()
         elif max_workers <= 0:
@@ -58,7 +62,7 @@ class ProcessPoolExecutor(_theirs.ProcessPoolExecutor):
             mp_context = get_context("spawn" if max_tasks_per_child is not None else None)
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
-        _check_tasks(max_tasks_per_child, mp_context)
+        _check_tasks(max_tasks_per_child, None if backend is not None else mp_context)
         self._max_workers = max_workers
         self._mp_context = mp_context
         self._initializer = initializer
@@ -77,6 +81,24 @@ class ProcessPoolExecutor(_theirs.ProcessPoolExecutor):
                 daemon=daemon,
             )
 
+        if backend is not None:
+            from .remote._executor import FEW, Pool
+
+            def make():
+                return Pool(
+                    most,
+                    initializer,
+                    initargs,
+                    max_tasks_per_child,
+                    backend=backend,
+                    queue=queue,
+                    allow_pickle=allow_pickle,
+                    timeout=timeout,
+                    retries=retries,
+                    daemon=daemon,
+                )
+
+            max_workers = most or FEW
         self._desk = desk = _desk.Desk(make, max_workers, _broken)
         weakref.finalize(self, desk.close).atexit = False
 
@@ -181,7 +203,7 @@ def _check_tasks(number, context):
         raise TypeError("max_tasks_per_child must be an integer")
     if number <= 0:
         raise ValueError("max_tasks_per_child must be >= 1")
-    if context.get_start_method(allow_none=False) == "fork":
+    if context is not None and context.get_start_method(allow_none=False) == "fork":
         raise ValueError(
             "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method;"
             " supply a different mp_context."

@@ -27,6 +27,9 @@ class ProcessPoolExecutor(_theirs.ProcessPoolExecutor):
         timeout: float | None = None,
         retries: int = 0,
         daemon: bool = False,
+        backend: str | None = None,
+        queue: str = "default",
+        allow_pickle: bool = True,
     ) -> None: ...
     def submit(
         self, fn: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs

@@ -10,6 +10,9 @@ import sys
 
 from . import _core
 
+# A server that does not answer keeps a process that ends no longer than this, in seconds.
+LEAVING = 1.0
+
 # The process, if it is a child that ends by the interpreter's own exit, with the exit functions.
 _exiting = None
 # Whether the work of this child has failed.
@@ -44,7 +47,13 @@ def end_with(code):
 
 def leave():
     """The last thing that a process does with its family, unless an exception has ended it."""
-    if not _failed and (not hasattr(sys, "last_type") or hasattr(sys, "ps1")):
+    if (waiting := sys.modules.get(f"{__package__}.remote._aio")) is not None:
+        waiting.end_all()
+    on_purpose = not _failed and (not hasattr(sys, "last_type") or hasattr(sys, "ps1"))
+    if on_purpose:
+        _core.leave_locks(LEAVING)
+    _core.leave_servers(LEAVING)
+    if on_purpose:
         _core.leave_cleanly()
     else:
         _core.depart()  # `os._exit` does not

@@ -7,7 +7,7 @@ iterator, a thread of the call's own feeds them. Items are numbered in their ord
 
 Threads of a pool do not wait for one another. So there are no locks where each item passes: what
 several threads change is a queue, a deque, a list that grows or a counter, of which each operation
-is one step. And what the garbage collector may run (`IMapIterator.__del__`) takes no lock.
+is one step. What the garbage collector may run (`IMapIterator.__del__`) takes no lock.
 """
 
 import threading
@@ -20,8 +20,6 @@ from . import pool
 from ._std.context import TimeoutError
 
 _NOTHING = object()
-
-
 _numbers = count()
 
 
@@ -163,13 +161,13 @@ class Many(Call):
         if self._pieces == 0:
             self.callback = None  # as the standard library has it
             self.conclude()
-        for _ in range(min(self.crew.size, self._pieces)):
+        for _ in range(min(self.crew.hands, self._pieces)):
             self.crew.tokens.put(self)
 
     def work(self, worker):
         """Does as much as there is. False if the thread was left behind meanwhile."""
         items, chunk = self.items, self.chunk
-        if chunk == 1 and self.timeout is None:
+        if chunk == 1 and self.timeout is None and self.crew.here:
             return items is None or self._work_item_by_item(worker, items)
         while not self.given_up:
             if self._again:
@@ -280,23 +278,26 @@ class Stream(Call):
             self._dispatch()
 
     def work(self, worker):
-        """Does the next piece; all that there is, if no bounds count."""
+        """Does the next piece; all that is in its list, if no bounds count."""
         while not self.given_up:
-            if self._free and self._hungry and not self._is_full():
-                with self._changed:
-                    self._changed.notify_all()
+            self._call_feeder()
             try:
-                first, items = self._pieces.popleft()
+                (first, items), has_token = self._pieces.popleft(), True
             except IndexError:
-                claim = self._claim() if self._free else None
-                if claim is None:
+                if not self._free or (claim := self._claim()) is None:
                     return True
-                first, items = claim
+                (first, items), has_token = claim, False
             if not worker.do(self, first, items):
                 return False
-            if not self._free:
+            if has_token or not self._free:
+                self._call_feeder()  # other calls have their turn: an iterable may have no end
                 return True
         return True
+
+    def _call_feeder(self):
+        if self._free and self._hungry and not self._is_full():
+            with self._changed:
+                self._changed.notify_all()
 
     def put_back(self, first, items):
         self._pieces.append((first, items))
@@ -378,7 +379,7 @@ class Stream(Call):
         self._call_threads()
 
     def _call_threads(self):
-        for _ in range(self.crew.size):
+        for _ in range(self.crew.hands):
             self.crew.tokens.put(self)
 
     # ------------------------------------------------------------ results

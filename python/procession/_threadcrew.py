@@ -141,6 +141,13 @@ class Worker:
 class Crew:
     """The threads of a pool, and its calls."""
 
+    here = True  # who claims items works at them himself
+
+    @property
+    def hands(self):
+        """How many threads take tokens."""
+        return self.size
+
     def __init__(self, start, size, initializer, initargs):
         self.size = size
         self.state = RUN
@@ -249,6 +256,7 @@ class Crew:
         buffer=0,
         callback=None,
         error_callback=None,
+        **more,
     ):
         """Begins a call; False if the pool has ended."""
         make = Many
@@ -267,6 +275,7 @@ class Crew:
             make = Stream
             options.update(chunk=chunk or 1, buffer=buffer, ordered=gather == "ordered")
         result._call = call = make(self, func, items, mode, **options)
+        self.prepare(call, mode, **more)
         if items is None:
             result._pool = pool  # if the results are forgotten, the pool may be, too
         else:
@@ -284,6 +293,9 @@ class Crew:
             return False
         call.begin()
         return True
+
+    def prepare(self, call, mode):
+        """What else a call needs; what this raises is raised by the pool's method."""
 
     def wins(self, call):
         """Whether it is this caller who ends the call: one is."""

@@ -100,13 +100,73 @@ class IMapUnorderedIterator(IMapIterator, pool.IMapUnorderedIterator):
     """What a thread pool's `imap_unordered` returns: the results, as they come."""
 
 
-class ThreadPool(pool.Pool):
+class Keeping(pool.Pool):
+    """The face of a pool whose calls are kept by a crew in Python."""
+
+    _Apply, _Map, _Chunks = ApplyResult, MapResult, ChunkResult
+    _Ordered, _Unordered = IMapIterator, IMapUnorderedIterator
+
+    def _begin(
+        self,
+        result,
+        func,
+        items,
+        mode,
+        gather,
+        *,
+        timeout=None,
+        retries=None,
+        waits=False,
+        **options,
+    ):
+        self._check_running()
+        options["timeout"] = self._timeout if timeout is None else timeout
+        options["name"] = _name(func)
+        options.update(
+            self._more(retries, options.pop("tells", False), options.pop("catch", False))
+        )
+        if not self._crew.begin(self, result, func, items, mode, gather, **options):
+            # It has ended since.
+            self._check_running()
+            raise ValueError("Pool not running")
+        return result
+
+    def _more(self, retries, tells, catch):
+        """What its crew wants to know of a call besides."""
+        return {}
+
+    def _get(self, result, progress):
+        try:
+            if pool._shows(progress):
+                _poolview.watch(result, progress, result._progress()[2])
+            return result.get()
+        finally:
+            del result  # it has the exception, whose traceback has this frame
+
+    def _calls(self):
+        return list(self._crew.open)
+
+    def close(self):
+        """No more calls are made; the workers end when all is done."""
+        util.debug("closing pool")
+        if self._state == pool.RUN:
+            self._state = pool.CLOSE
+            self._crew.close()
+
+    def terminate(self):
+        """Ends the workers that are at nothing; what is under way fails."""
+        super().terminate()
+        self._crew.sweep()
+
+    def _join(self):
+        self._crew.join()
+
+
+class ThreadPool(Keeping):
     __doc__ = _docs.THREAD_POOL
     __module__ = pool.__name__
 
     _wrap_exception = False
-    _Apply, _Map, _Chunks = ApplyResult, MapResult, ChunkResult
-    _Ordered, _Unordered = IMapIterator, IMapUnorderedIterator
 
     @staticmethod
     def Process(ctx, *args, **kwds):
@@ -134,40 +194,6 @@ class ThreadPool(pool.Pool):
         self._terminate = util.Finalize(self, crew.disband, exitpriority=15)
         self._state = pool.RUN
 
-    def _begin(
-        self,
-        result,
-        func,
-        items,
-        mode,
-        gather,
-        *,
-        timeout=None,
-        retries=None,  # no thread is lost
-        waits=False,
-        tells=False,  # there is nothing that could not be sent
-        **options,
-    ):
-        self._check_running()
-        options["timeout"] = self._timeout if timeout is None else timeout
-        options["name"] = _name(func)
-        if not self._crew.begin(self, result, func, items, mode, gather, **options):
-            # It has ended since.
-            self._check_running()
-            raise ValueError("Pool not running")
-        return result
-
-    def _get(self, result, progress):
-        try:
-            if pool._shows(progress):
-                _poolview.watch(result, progress, result._progress()[2])
-            return result.get()
-        finally:
-            del result  # it has the exception, whose traceback has this frame
-
-    def _calls(self):
-        return list(self._crew.open)
-
     @property
     def _taskqueue(self):
         raise AttributeError("a pool of threads has no queue of tasks")
@@ -178,10 +204,7 @@ class ThreadPool(pool.Pool):
 
     def close(self):
         """No more calls are made; the threads end when all is done."""
-        util.debug("closing pool")
-        if self._state == pool.RUN:
-            self._state = pool.CLOSE
-            self._crew.close()
+        super().close()
 
     def terminate(self):
         """Ends the threads that are at nothing; what is under way fails.
@@ -189,7 +212,3 @@ class ThreadPool(pool.Pool):
         A thread that is at an item ends after it, and nobody waits for that.
         """
         super().terminate()
-        self._crew.sweep()
-
-    def _join(self):
-        self._crew.join()

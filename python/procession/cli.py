@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from procession import __version__
 
@@ -70,12 +71,80 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("arguments", metavar="ARGUMENTS", nargs=argparse.REMAINDER)
     doctor = commands.add_parser(
         "doctor",
-        help="say what this machine offers, and what stands in the way",
-        description="Tries what Procession needs, and looks at the limits of this machine. Exit"
-        " status: 0 if all is well, 1 if something stands in the way.",
+        help="say what this machine, or a server, offers, and what stands in the way",
+        description="Tries what Procession needs, and looks at the limits of this machine; with an"
+        " address, at a Valkey or Redis server, and says which of its settings would lose data."
+        " Exit status: 0 if all is well, 1 if something stands in the way, 2 if the address cannot"
+        " be read.",
     )
+    doctor.add_argument("url", metavar="URL", nargs="?", help="redis://…, rediss://… or unix://…")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    _add_worker(commands)
     return parser
+
+
+def _add_worker(commands: Any) -> None:
+    worker = commands.add_parser(
+        "worker",
+        help="serve the pools of a Valkey or Redis server with this machine's processes",
+        description="Serves procession.Pool(backend=ADDRESS) of any machine with processes of this"
+        " one. It runs whatever those want who may write to the server, unless --no-pickle says"
+        " otherwise: let nobody else write there. SIGTERM: takes no more tasks, and ends when those"
+        " are done that it has; a second one, or Ctrl-C, ends it at once. Exit status: 0, 1 if"
+        " tasks were under way, 2 if the server cannot be used.",
+    )
+    worker.add_argument(
+        "address",
+        metavar="ADDRESS",
+        nargs="?",
+        default=os.environ.get("PROCESSION_SERVER_URL"),
+        help="redis://[user:password@]host[:port][/db] (default: PROCESSION_SERVER_URL, by which no"
+        " password stands among the arguments that others can read)",
+    )
+    worker.add_argument("--name", metavar="NAME", help="what stats() call it")
+    worker.add_argument(
+        "--processes",
+        metavar="N",
+        type=_positive,
+        default=_cores(),
+        help="how many (default: one per core, %(default)s here)",
+    )
+    worker.add_argument(
+        "--queue",
+        metavar="NAME",
+        default="default",
+        help="serve pools of this queue only (default: %(default)s)",
+    )
+    worker.add_argument(
+        "--max-tasks", metavar="N", type=_positive, help="end after so many tasks (chunks of items)"
+    )
+    worker.add_argument(
+        "--no-pickle",
+        action="store_true",
+        help="take only functions that are found by their names in a module, and plain data",
+    )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _worker(options: Any) -> int:
+    if options.address is None:
+        print("procession worker: which server? Say its ADDRESS", file=sys.stderr)
+        return 2
+    from procession.remote import worker
+
+    return worker.main(
+        options.address,
+        processes=options.processes,
+        queue=options.queue,
+        name=options.name,
+        max_tasks=options.max_tasks,
+        no_pickle=options.no_pickle,
+    )
 
 
 def _run(program: str, arguments: list[str], as_module: bool) -> int:
@@ -102,7 +171,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "run":
         return _run(options.program, options.arguments, options.as_module)
     try:
+        if options.command == "worker":
+            return _worker(options)
         if options.command == "doctor":
+            if options.url is not None:
+                from procession import _serverdoctor
+
+                return _serverdoctor.main(options.url, options.json)
             from procession import _doctor
 
             return _doctor.main(options.json)

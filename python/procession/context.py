@@ -164,6 +164,9 @@ class _Factories(BaseContext):
         timeout=None,
         retries=0,
         daemon=True,
+        executor=None,
+        backend=None,
+        **elsewhere,
     ):
         from .pool import Pool
 
@@ -176,6 +179,9 @@ class _Factories(BaseContext):
             timeout=timeout,
             retries=retries,
             daemon=daemon,
+            executor=executor,
+            backend=backend,
+            **elsewhere,
         )
 
     Pool.__doc__ = _docs.POOL
@@ -201,8 +207,18 @@ class _Factories(BaseContext):
 
         set_forkserver_preload(module_names)
 
-    def get_context(self, method=None):
-        """Returns the context of a start method, or this one."""
+    def get_context(self, method=None, *, allow_pickle=None):
+        """Returns the context of a start method, or this one.
+
+        Of the URL of a Valkey or Redis server (``redis://host``) it is one whose queues, locks and
+        shared objects are there. ``allow_pickle`` is for such a one, see `procession.Family`.
+        """
+        if isinstance(method, str) and "://" in method:
+            from .remote.context import RemoteContext
+
+            return RemoteContext(method, allow_pickle=bool(allow_pickle))
+        if allow_pickle is not None:
+            raise TypeError("allow_pickle is for contexts on a server")
         if method is None:
             return self
         try:
@@ -310,6 +326,13 @@ class DefaultContext(_std.DefaultContext, _Factories):
     def _actual_context(self, context):
         theirs = None if context is None else _std._concrete_contexts[context._name]
         _std._default_context._actual_context = theirs
+
+    def get_context(self, method=None, *, allow_pickle=None):
+        if method is None and allow_pickle is None:
+            return super().get_context()
+        return _Factories.get_context(self, method, allow_pickle=allow_pickle)
+
+    get_context.__doc__ = _Factories.get_context.__doc__
 
     def __init__(self, context):
         # As in the base class, which would set the start method back.

@@ -14,7 +14,7 @@ __all__ = ["Family"]
 
 
 class Family(FamilyBase):
-    """Family(name, *, allow_pickle=True): what unrelated processes of one user share by name.
+    """Family(name, *, allow_pickle=None): what unrelated processes of one user share by name.
 
     All processes of this user that open a family of this name are in it, in Python or Rust,
     whatever started them; the first one makes it. Its objects have names as well: each is made by
@@ -25,6 +25,10 @@ class Family(FamilyBase):
     with a dot. The meeting place is a file in ``/dev/shm``, or in the folder that the environment
     variable ``PROCESSION_FAMILY_DIR`` names.
 
+    The name may be the URL of a Valkey or Redis server instead, ``redis://host``: then this gives a
+    `procession.remote.Family`, which processes of any machines share.
+
+    ``allow_pickle`` is True if it is not given, and on a server False.
     With ``allow_pickle=False`` this process puts and stores plain data only (None, bool, int,
     float, str, bytes, and list, tuple, dict, set and frozenset of these): else
     ``pickle.PicklingError``. And it does not unpickle what others have put there, which could run
@@ -42,9 +46,16 @@ class Family(FamilyBase):
     {'number': 1}
     """
 
-    def __init__(self, name, *, allow_pickle=True):
+    def __new__(cls, name, *, allow_pickle=None):
+        if isinstance(name, str) and "://" in name:
+            from .remote.family import Family as RemoteFamily
+
+            return RemoteFamily(name, allow_pickle=bool(allow_pickle))
+        return super().__new__(cls)
+
+    def __init__(self, name, *, allow_pickle=None):
         self._name = name
-        self._allow_pickle = bool(allow_pickle)
+        self._allow_pickle = allow_pickle is None or bool(allow_pickle)
         self._closed = False
         self._open(name)
 

@@ -16,7 +16,7 @@ import threading
 import time
 import warnings
 
-from . import _core, _docs
+from . import _core, _docs, _elsewhere
 from ._crew import (
     CLOSE,
     RUN,
@@ -83,9 +83,20 @@ class Pool:
         timeout=None,
         retries=0,
         daemon=True,
+        executor=None,
+        backend=None,
+        **elsewhere,
     ):
         self._pool = []
         self._state = INIT
+        if executor is not None or backend is not None:
+            options = {"timeout": timeout, "retries": retries, "daemon": daemon, **elsewhere}
+            options |= {"executor": executor, "backend": backend}
+            first = (processes, initializer, initargs, maxtasksperchild, context)
+            _elsewhere.become(self, *first, **options)
+            return
+        if elsewhere:
+            raise TypeError(f"{next(iter(elsewhere))} is for a pool with a backend")
         if context is None:
             from . import get_context
 

@@ -88,6 +88,9 @@ class Pool:
         timeout: float | None = None,
         retries: int = 0,
         daemon: bool = True,
+        executor: Any = None,
+        backend: str | None = None,
+        **elsewhere: Any,
     ) -> None: ...
     @staticmethod
     def Process(ctx: Any, *args: Any, **kwds: Any) -> Any: ...

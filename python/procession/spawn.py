@@ -52,6 +52,8 @@ __all__ = [
 # In the preparation data: the child is to call `install`, before the main module is imported, and
 # to import these modules before that.
 _INSTALL = "procession_install"
+# The URLs of the servers that this process has opened: handles travel without credentials.
+_SERVERS = "procession_servers"
 # Beside it, in the child: the main module's code.
 _CODE = "procession_code"
 # Whether this is a child in which SIGINT is blocked, and to be let through when its work begins.
@@ -133,6 +135,8 @@ def get_preparation_data(name):
         del data["init_main_from_path"]  # "<stdin>" and the like: nothing that could be run again
     if displaced():
         data[_INSTALL] = _installation().derived
+    if (servers := sys.modules.get(f"{__package__}.remote._server")) is not None:
+        data[_SERVERS] = servers.known()
     return data
 
 
@@ -140,6 +144,10 @@ def prepare(data):
     """Makes this process what the preparation data says."""
     data = dict(data)
     path, code = data.pop("init_main_from_path", None), data.pop(_CODE, None)
+    if servers := data.pop(_SERVERS, None):
+        from .remote._server import learn
+
+        learn(servers)
     _std.prepare(data)
     if path is not None:
         _import_file(path, code)

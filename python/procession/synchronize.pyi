@@ -25,30 +25,36 @@ class AbandonedLockWarning(RuntimeWarning):
     pid: int | None
     name: str | None
     exitcode: int | None
+    host: str | None
     def __init__(
         self,
         message: str,
         pid: int | None = None,
         name: str | None = None,
         exitcode: int | None = None,
+        host: str | None = None,
     ) -> None: ...
 
-class SemLock(Travels):
-    @property
-    def _semlock(self) -> Any: ...
+class SemLock(Travels): ...
 
 class Lock(SemLock, AsyncLock, LockBase):
     kind: int
+    @property
+    def _semlock(self) -> Any: ...
     maxvalue: int
     def __init__(self, *, ctx: BaseContext) -> None: ...
 
 class RLock(SemLock, AsyncRLock, LockBase):
     kind: int
+    @property
+    def _semlock(self) -> Any: ...
     maxvalue: int
     def __init__(self, *, ctx: BaseContext) -> None: ...
 
 class Semaphore(SemLock, AsyncLock, SemaphoreBase):
     kind: int
+    @property
+    def _semlock(self) -> Any: ...
     def __init__(self, value: int = 1, *, ctx: BaseContext) -> None: ...
     def get_value(self) -> int: ...
 
