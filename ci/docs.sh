@@ -3,5 +3,5 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 need_cargo
-RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc -p procession --no-deps --features tokio,bytemuck
+RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc -p procession --no-deps --features redis,tokio,bytemuck
 say "open target/doc/procession/index.html"

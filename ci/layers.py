@@ -44,6 +44,7 @@ LAYERS = {
     "manager": 8,
     "primitives": 8,
     "named": 9,
+    "remote": 9,
 }
 SHARED = {"error"}
 MAY_BE_UNSAFE = [

@@ -85,3 +85,11 @@ cargo_test() {
         cargo test "$@"
     fi
 }
+
+# test_server: what the Rust tests start as a Valkey or Redis server: one that is here, or the wheel's.
+test_server() {
+    dev_venv
+    PROCESSION_TEST_SERVER=$(.venv/bin/python tests/remote_support.py) ||
+        die "there is no Valkey or Redis server to test with; set PROCESSION_TEST_SERVER to one."
+    export PROCESSION_TEST_SERVER
+}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["backends"]
 # Started once by the standard library or by Procession, and kept until this process ends.
 SERVICES = ("resource_tracker", "forkserver")
 GRACE_SECONDS = 5
@@ -65,7 +66,10 @@ def descendants() -> set[int]:
         children.setdefault(parent, []).append(pid)
     direct = children.get(os.getpid(), [])
     todo = [pid for pid in direct if not is_service(pid)]
-    for service in set(direct) - set(todo):
+    services = set(direct) - set(todo)
+    # What serves a module's pools puts others in the place of those that a test kills.
+    todo = [pid for pid in todo if pid not in sys.modules["backends"].workers]
+    for service in services:
         todo += children.get(service, [])
     found = set()
     while todo:
@@ -152,11 +156,16 @@ def own_family(family_folder):
 
 
 @pytest.fixture
-def family(own_family, family_folder, monkeypatch):
-    monkeypatch.setenv("PROCESSION_FAMILY_DIR", str(family_folder))
-    yield own_family
-    for name in own_family.names():
-        own_family.remove(name)
+def family(backend, own_family, family_folder, monkeypatch):
+    """One of the tests' back end. This process's own is there before what a test has is counted."""
+    if backend.url is None:
+        family = own_family
+        monkeypatch.setenv("PROCESSION_FAMILY_DIR", str(family_folder))
+    else:
+        family = backend.family()
+    yield family
+    for name in family.names():
+        family.remove(name)
 
 
 @pytest.fixture
@@ -175,3 +184,45 @@ def program(request):
     yield start
     for each in programs:
         each.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_server():
+    """The one server of the whole run; a test asks for `remote_server`."""
+    from remote_support import Server
+
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def remote_server(shared_server):
+    """A prefix of the test's own on a server that answers; no key and no connection may stay there."""
+    from remote_support import Plot
+
+    plot = Plot(shared_server)
+    yield plot
+    # pytest still has what the test had.
+    sys.modules["procession"]._core.leave_servers(GRACE_SECONDS)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while left := plot.left():
+        if time.monotonic() > deadline:
+            pytest.fail(f"left on the server: {'; '.join(left)}")
+        gc.collect()
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def own_server():
+    """Starts servers that the test may kill, stop and misuse: `own_server(durable=True)`."""
+    from remote_support import Server
+
+    servers = []
+
+    def start(kind=None, **options):
+        servers.append(Server(kind, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.end()

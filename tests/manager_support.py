@@ -4,9 +4,8 @@ import ast
 import gc
 import re
 
+import backends
 from support import until
-
-from procession import _core
 
 
 def outcome(code, **names):
@@ -52,9 +51,8 @@ def sound(*proxies):
 
 
 def used():
-    """The arena's bytes that something takes up."""
-    stats = _core.stats()
-    return stats["arena_bytes"] - stats["idle_bytes"]
+    """The bytes that something takes up."""
+    return backends.current.used()
 
 
 def given_back(before, slack=0):

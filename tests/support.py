@@ -6,10 +6,10 @@ import subprocess
 import sys
 import time
 
+import backends
 import pytest
 
 import procession as mp
-from procession import _core
 
 METHODS = mp.get_all_start_methods()
 each_method = pytest.mark.parametrize("method", METHODS)
@@ -38,13 +38,8 @@ def until(condition, what="the condition"):
 
 
 def until_waiting(*pids):
-    """Waits until processes are blocked in a queue."""
-
-    def waiting():
-        found = {p["pid"] for p in _core.stats()["participants"] if p["waiting_on"] is not None}
-        return found.issuperset(pids)
-
-    until(waiting, f"{pids} waiting")
+    """Waits until processes are blocked in a queue, at a lock and the like."""
+    until(lambda: backends.current.waiting().issuperset(pids), f"{pids} waiting")
 
 
 def run(*arguments, stdin=None, env=None, code=0):

@@ -16,6 +16,8 @@ import procession as mp
 from procession import util
 from procession.synchronize import AbandonedLockWarning
 
+pytestmark = pytest.mark.both_backends
+
 
 def hold(lock, ready, how):
     lock.acquire()

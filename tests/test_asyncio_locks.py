@@ -4,12 +4,15 @@ import asyncio
 import threading
 import time
 
+import backends
 import pytest
 from asyncio_support import run, some, threads
 from support import PATIENCE, each_method, ended
 
 import procession as mp
 from procession.synchronize import AbandonedLockWarning
+
+pytestmark = pytest.mark.both_backends
 
 LOCKS = ["Lock", "RLock"]
 ALL = [*LOCKS, "Semaphore", "BoundedSemaphore"]
@@ -44,10 +47,10 @@ def test_one_at_a_time_among_tasks(kind):
 
     running = threads()
     run(main())
-    assert threads() == running
+    assert set(threads()) <= set(running)
 
 
-def bump_in_loop(lock, number, n):
+def bump_in_loop(lock, number, n, backend):
     async def main():
         async def bump():
             async with lock:
@@ -57,10 +60,10 @@ def bump_in_loop(lock, number, n):
 
         await asyncio.gather(*(bump() for _ in range(n)))
 
-    run(main())
+    run(main(), backend=backend)
 
 
-def bump_without(lock, number, n):
+def bump_without(lock, number, n, _backend):
     for _ in range(n):
         with lock:
             number.value += 1
@@ -71,15 +74,17 @@ def bump_without(lock, number, n):
 def test_one_at_a_time_among_processes(method, kind):
     context = mp.get_context(method)
     lock, number = getattr(context, kind)(), context.Value("i", 0, lock=False)
+    # Each is some round trips over a server, and those who wait are woken by a message.
+    n = 200 if backends.current.name == backends.ARENA else 20
     processes = [
-        context.Process(target=target, args=(lock, number, 200))
+        context.Process(target=target, args=(lock, number, n, backends.current.name))
         for target in (bump_in_loop, bump_in_loop, bump_without)
     ]
     for process in processes:
         process.start()
-    bump_in_loop(lock, number, 200)
+    bump_in_loop(lock, number, n, backends.current.name)
     ended(*processes)
-    assert number.value == 800
+    assert number.value == 4 * n
 
 
 def test_a_plain_lock_is_released_by_anybody():
@@ -123,8 +128,16 @@ def test_permits_are_neither_lost_nor_doubled():
         await asyncio.gather(*tasks, return_exceptions=True)
 
     run(main())
-    assert most == 5 and inside == 0
+    assert 1 < most <= 5 and inside == 0
     assert semaphore.get_value() == 5
+
+
+def become(other, lock):
+    """As if the task that has it were this one."""
+    if backends.current.name == backends.ARENA:
+        lock._task = None
+    else:
+        lock._tasks[asyncio.current_task()] = lock._tasks[other]
 
 
 def test_a_reentrant_lock_is_a_tasks():
@@ -156,7 +169,7 @@ def test_a_reentrant_lock_is_a_tasks():
         last = asyncio.create_task(after())
         await asyncio.sleep(0)
         assert not last.done()
-        lock._task = None  # as if the task that has it were this one
+        become(other, lock)
         lock.release()
         assert await last is True and not lock.locked()
 
@@ -214,7 +227,7 @@ def test_after_a_kill_the_next_has_the_lock_and_is_told(method, kind):
         start = time.monotonic()
         with pytest.warns(AbandonedLockWarning, match="SIGKILL") as caught:
             assert await tasks[0] is True
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 2 + backends.current.lease
         assert len(caught) == 1
         tasks[1].cancel()
 

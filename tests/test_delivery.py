@@ -10,6 +10,8 @@ from support import PATIENCE, each_method, ended, stop_sharing
 import procession as mp
 from procession import _core
 
+pytestmark = pytest.mark.both_backends
+
 MESSAGES = 6_000
 
 

@@ -2,12 +2,15 @@
 
 import multiprocessing
 import os
+import re
 import stat
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
+from backend_differences import DIFFERENCES
 from support import PATIENCE, ended, run
 
 import procession as mp
@@ -241,3 +244,11 @@ def test_attaching_to_shared_memory_removes_nothing(tmp_path):
     finally:
         block.close()
         block.unlink()
+
+
+def test_what_cannot_hold_over_a_network_is_documented():
+    """Each difference has its line, and each line's test is one."""
+    page = (Path(__file__).parent.parent / "docs/differences.md").read_text()
+    section = page.partition("## Over a network\n")[2].partition("\n## ")[0]
+    documented = {f"{file}::{name}" for file, name in re.findall(r"`([\w/.]+)::(\w+)`", section)}
+    assert documented == {test.partition("[")[0] for test in DIFFERENCES}

@@ -16,6 +16,8 @@ from support import LONG, PATIENCE, each_method, ended, until, until_waiting
 import procession as mp
 from procession import _core
 
+pytestmark = pytest.mark.both_backends
+
 ROUNDS = 200 if LONG else 20
 SEED = int(os.environ.get("PROCESSION_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 PRODUCERS, CONSUMERS, MESSAGES = 4, 4, 600

@@ -10,18 +10,14 @@ from manager_support import kind_of, lines, outcome, sound
 
 import procession as mp
 
+pytestmark = pytest.mark.both_backends
+
 DICT = {"a": 1, "b": [1, 2], 1: "one", ("t", 2): None}
 LISTS = [[3, "b", None, 2.5, [1]], [3, 1, 2, 3, 5], []]
 
 
-@pytest.fixture(scope="module", params=[multiprocessing, mp], ids=["stdlib", "procession"])
-def manager(request):
-    with request.param.Manager() as manager:
-        yield manager
-
-
 @pytest.fixture(scope="module")
-def ours():
+def ours(backend):
     with mp.Manager() as manager:
         yield manager
 
@@ -167,8 +163,8 @@ def compare(manager, kind, start, codes):
 
 
 @pytest.mark.parametrize("group", DICTS)
-def test_dicts(manager, group):
-    compare(manager, "dict", DICT, DICTS[group])
+def test_dicts(ours, group):
+    compare(ours, "dict", DICT, DICTS[group])
 
 
 @pytest.mark.parametrize("group", MORE_DICTS)
@@ -396,8 +392,18 @@ RARE = {
 
 @pytest.mark.parametrize("start", LISTS, ids=["mixed", "numbers", "empty"])
 @pytest.mark.parametrize("group", LIST_CODES)
-def test_lists(manager, group, start):
-    compare(manager, "list", start, LIST_CODES[group])
+def test_lists(ours, group, start):
+    compare(ours, "list", start, LIST_CODES[group])
+
+
+@pytest.mark.of_the_arena("that what is demanded is what the standard library's proxies do")
+def test_theirs():
+    with multiprocessing.Manager() as theirs:
+        for codes in DICTS.values():
+            compare(theirs, "dict", DICT, codes)
+        for codes in LIST_CODES.values():
+            for start in LISTS:
+                compare(theirs, "list", start, codes)
 
 
 @pytest.mark.parametrize("start", LISTS, ids=["mixed", "numbers", "empty"])

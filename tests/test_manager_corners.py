@@ -11,6 +11,8 @@ from support import METHODS, PATIENCE, ended
 
 import procession as mp
 
+pytestmark = pytest.mark.both_backends
+
 
 @pytest.fixture
 def manager():
@@ -159,6 +161,7 @@ def test_a_claim_holds_up_no_thread_of_its_own_process(manager):
     assert values[:3] == [499, 498, 497] and names["x"] == 1
 
 
+@pytest.mark.of_the_arena("the server of a manager")
 def test_a_server_is_started_when_it_is_needed():
     with mp.Manager() as manager:
         manager.list([1])
@@ -230,6 +233,7 @@ def test_only_what_can_be_added_is_an_increment(manager):
     assert names.keys() == ["n", "t"]
 
 
+@pytest.mark.of_the_arena("its limit")
 def test_a_list_that_no_arena_could_hold(manager):
     values = manager.list([1, 2])
     for times in (2**40, 2**63 - 1):

@@ -17,6 +17,8 @@ from support import PATIENCE, each_method, ended
 
 import procession as mp
 
+pytestmark = pytest.mark.both_backends
+
 UTC, LATER = datetime.timezone.utc, datetime.timezone(datetime.timedelta(hours=1))
 
 
@@ -298,9 +300,6 @@ def test_what_is_not_hashable(manager, key):
     ):
         assert outcome(code, d=shared, k=key) == want, code
     assert shared.copy() == {"a": 1}
-
-
-# ---------------------------------------------------------------- keys that misbehave
 
 
 class Spoilt:

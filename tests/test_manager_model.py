@@ -18,6 +18,8 @@ from support import LONG, PATIENCE, ended
 
 import procession as mp
 
+pytestmark = pytest.mark.both_backends
+
 EXAMPLES = 5000 if LONG else 200
 SETTINGS = settings(
     max_examples=EXAMPLES,
@@ -210,7 +212,11 @@ def work(connection):
 
 
 @pytest.fixture(scope="module")
-def workers():
+def workers(backend):
+    yield from working()
+
+
+def working():
     connections, processes = [], []
     seed = os.environ.get("PYTHONHASHSEED")
     try:
@@ -234,7 +240,7 @@ def workers():
 
 
 @pytest.fixture(scope="module")
-def manager():
+def manager(backend):
     with mp.Manager() as manager:
         yield manager
 

@@ -10,6 +10,8 @@ from manager_support import kind_of, lines, outcome
 
 import procession as mp
 
+pytestmark = pytest.mark.both_backends
+
 
 @pytest.fixture(scope="module")
 def theirs():
@@ -18,7 +20,7 @@ def theirs():
 
 
 @pytest.fixture(scope="module")
-def ours():
+def ours(backend):
     with mp.Manager() as manager:
         yield manager
 
@@ -205,6 +207,8 @@ SAME = {
         l = m.list([3, 1]); l._callmethod('sort', (), {'reverse': True}), l._callmethod('__getitem__', (0,)), str(l)
         l = m.list([3, 1]); l._callmethod('__getitem__', (9,))
         d, e = m.dict(), m.dict(); d == {}, m.list() == [], hash(d) == hash(e)
+    """,
+    "the manager": """
         m.nosuch
     """,
 }

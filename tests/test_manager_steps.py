@@ -11,6 +11,8 @@ from support import PATIENCE, each_method, ended, until_waiting
 import procession as mp
 from procession.synchronize import AbandonedLockWarning
 
+pytestmark = pytest.mark.both_backends
+
 
 @pytest.fixture
 def manager():

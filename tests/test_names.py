@@ -6,14 +6,17 @@ import multiprocessing
 import multiprocessing.queues
 import pydoc
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from support import run
+from support import PATIENCE, run
 from test import support as cpython
 
 import procession as mp
 from procession import _core, _docs, connection, queues
+from procession.remote import _lockdocs
 
 
 def test_all_is_multiprocessings():
@@ -40,9 +43,10 @@ def test_signatures_of_the_package(name):
         assert ours is theirs
     elif callable(theirs):
         signature = inspect.signature(ours)
-        if name in ("Pool", "Queue", "JoinableQueue", "SimpleQueue"):
+        if name in ("Pool", "Queue", "JoinableQueue", "SimpleQueue", "get_context"):
             # They take more, by keyword.
-            kept = [p for p in signature.parameters.values() if p.kind is not p.KEYWORD_ONLY]
+            by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+            kept = [p for p in signature.parameters.values() if p.kind not in by_name]
             signature = signature.replace(parameters=kept)
         assert signature == inspect.signature(theirs)
 
@@ -105,14 +109,36 @@ def test_help_shows_signature_contract_and_example():
     assert connection.Pipe.__doc__ == mp.Pipe.__doc__
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name for name in dir(_docs) if name.isupper() and name[0] != "_" and name != "CONNECTION"],
-)
-def test_documented_examples(name):
-    examples = doctest.DocTestParser().get_doctest(getattr(_docs, name), {}, name, None, 0)
+DOCUMENTED = [name for name in dir(_docs) if name.isupper() and not name.startswith("_")]
+ON_A_SERVER = [name for name in DOCUMENTED if name.startswith("REMOTE_")]
+HERE = [name for name in DOCUMENTED if name not in ON_A_SERVER and name != "CONNECTION"]
+
+
+def check_examples(text, name):
+    examples = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
     assert examples.examples
     assert not doctest.DocTestRunner().run(examples).failed
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_documented_examples(name):
+    check_examples(getattr(_docs, name), name)
+
+
+@pytest.mark.parametrize("name", [*ON_A_SERVER, "LOCK"])
+def test_documented_examples_on_a_server(name, remote_server):
+    text = getattr(_docs, name) if name in ON_A_SERVER else getattr(_lockdocs, name)
+    url = remote_server.url(lease=2)
+    worker = None
+    if name == "REMOTE_POOL":
+        command = [sys.executable, "-m", "procession", "worker", url, "--processes", "1"]
+        worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        check_examples(text.replace("redis://localhost", url), name)
+    finally:
+        if worker:
+            worker.terminate()
+            worker.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("module", ["heap", "sharedctypes"])

@@ -17,6 +17,8 @@ from support import PATIENCE, each_method, until
 import procession as mp
 from procession.pool import BrokenPoolError, TaskTimeoutError, WorkerLostError
 
+pytestmark = pytest.mark.both_backends(workers=2)
+
 
 def square(x):
     return x * x
@@ -119,6 +121,9 @@ def test_retries(pool, tmp_path):
     assert pool.map(functools.partial(once, tmp_path / "c"), range(9), retries=1) == list(range(9))
 
 
+@pytest.mark.of_the_arena(
+    "its workers are at hand; test_remote_pool_chaos.py kills those of a server"
+)
 def test_many_random_kills():
     """Every result is right, whoever is killed when."""
     kills = 1000 if os.environ.get("PROCESSION_LONG") == "1" else 50
@@ -144,7 +149,13 @@ def test_many_random_kills():
     assert killed == kills
 
 
+def warm_up(pool):
+    """Has the processes import this module: a time limit counts that, too."""
+    pool.map(pid_of, range(40), chunksize=1)
+
+
 def test_a_task_that_takes_too_long_is_ended(pool):
+    warm_up(pool)
     before = time.monotonic()
     with pytest.raises(TaskTimeoutError) as caught:
         pool.apply(sleep_at, (1, 1), timeout=0.2)
@@ -162,7 +173,7 @@ def test_a_task_that_takes_too_long_is_ended(pool):
 
 
 def test_default_time_limit():
-    with mp.Pool(1, timeout=0.2) as pool:
+    with mp.Pool(1, timeout=1) as pool:  # in which a worker may have to import this module
         with pytest.raises(TaskTimeoutError):
             pool.apply(time.sleep, (60,))
         assert pool.apply(square, (2,)) == 4
@@ -238,7 +249,9 @@ def test_what_is_under_way_fails_at_terminate():
 
 def test_callbacks_come_before_the_result_and_may_fail(pool, monkeypatch):
     told = []
+    # Of the core's own thread, and of one of Python's, which pools over a server have.
     monkeypatch.setattr(sys, "unraisablehook", told.append)
+    monkeypatch.setattr(threading, "excepthook", told.append)
     assert pool.apply_async(square, (3,), callback=lambda value: 1 / 0).get(PATIENCE) == 9
     assert [each.exc_type for each in told] == [ZeroDivisionError]
     seen = []
@@ -265,6 +278,11 @@ def raise_(kind, *args):
     raise kind(*args)
 
 
+def test_a_lambda_is_no_result(pool):
+    with pytest.raises(mp.pool.MaybeEncodingError, match="lambda"):
+        pool.apply(eval, ("lambda: 1",))
+
+
 def test_errors_of_pickling_are_told(pool):
     with pytest.raises(RuntimeError, match="no pickle of this"):
         pool.apply(identity, (Unpicklable(),))
@@ -272,8 +290,6 @@ def test_errors_of_pickling_are_told(pool):
         pool.apply(raise_, (Unpicklable,))
     with pytest.raises(TypeError, match="two"):
         pool.apply(raise_, (Unloadable, 1, 2))
-    with pytest.raises(mp.pool.MaybeEncodingError, match="lambda"):
-        pool.apply(eval, ("lambda: 1",))
     good = [1, Unpicklable(), 3]
     results = pool.imap(identity, good, chunksize=3)
     assert next(results) == 1

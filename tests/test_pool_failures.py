@@ -18,7 +18,7 @@ from support import METHODS
 import procession as mp
 from procession import BrokenPoolError, ProcessPoolExecutor, WorkerLostError
 
-pytestmark = pytest.mark.timeout(10)
+pytestmark = [pytest.mark.both_backends(workers=2), pytest.mark.timeout(10)]
 
 
 class Unpicklable(Exception):

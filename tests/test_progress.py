@@ -9,7 +9,7 @@ from support import PATIENCE, until
 
 import procession as mp
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.both_backends(workers=2), pytest.mark.timeout(60)]
 
 
 def square(x):
@@ -36,8 +36,9 @@ each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
 @pytest.fixture(scope="module", params=["Pool", "ThreadPool"])
-def pool(request):
-    with getattr(mp.pool, request.param)(2) as pool:
+def pool(request, backend):
+    make = mp.Pool if request.param == "Pool" else mp.pool.ThreadPool
+    with make(2) as pool:
         yield pool
     pool.join()
 

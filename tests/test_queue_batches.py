@@ -15,6 +15,8 @@ from support import LONG, PATIENCE, each_method, ended, until, until_waiting
 import procession as mp
 from procession.queues import ShutDown
 
+pytestmark = pytest.mark.both_backends
+
 ROUNDS = 100 if LONG else 10
 SEED = int(os.environ.get("PROCESSION_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 
@@ -128,7 +130,7 @@ def test_a_full_queue_says_how_many_are_in_it():
 
 def test_a_list_that_changes_while_it_is_put():
     q = mp.Queue(2)
-    numbers = [*range(600)]
+    numbers = [*range(5000)]
     putting = threading.Thread(target=q.put_many, args=(numbers,))
     putting.start()
     got = [q.get(timeout=PATIENCE), q.get(timeout=PATIENCE)]
@@ -139,7 +141,7 @@ def test_a_list_that_changes_while_it_is_put():
         except standard.Empty:
             pass
     putting.join()
-    assert got == [*range(len(got))] and 2 <= len(got) < 600
+    assert got == [*range(len(got))] and 2 <= len(got) < 5000
 
 
 def test_what_cannot_be_loaded_keeps_no_other_back():

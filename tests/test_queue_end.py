@@ -13,6 +13,8 @@ import procession as mp
 from procession import queues
 from procession.queues import ShutDown
 
+pytestmark = pytest.mark.both_backends
+
 
 @pytest.fixture(params=["Queue", "JoinableQueue"])
 def kind(request):

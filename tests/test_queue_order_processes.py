@@ -12,12 +12,15 @@ import signal
 import threading
 import time
 
+import backends
 import pytest
 from support import LONG, PATIENCE, each_method, ended, until, until_waiting
 
 import procession as mp
 from procession import _core, queues
 from procession.queues import ShutDown
+
+pytestmark = pytest.mark.both_backends
 
 KINDS = ["LifoQueue", "PriorityQueue"]
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -49,6 +52,13 @@ def produce(queue, me, count, odd):
         queue.put(message(odd, number * 7 % 3, me, number), timeout=PATIENCE)
 
 
+def takes(queue, odd):
+    """Looks whether it takes such messages: here, where an error says why."""
+    queue.put(message(odd, 0))
+    assert parts(queue.get()) == (0,)
+    queue.task_done()
+
+
 def consume(queue, results):
     results.put([parts(message) for message in queue])
 
@@ -68,6 +78,7 @@ def test_under_each_start_method(method, kind):
 
 def deliver(context, kind, producers, consumers, maxsize, count, odd):
     queue, results = getattr(context, kind)(maxsize), context.Queue()
+    takes(queue, odd)
     count //= producers
     senders = [
         context.Process(target=produce, args=(queue, n, count, odd)) for n in range(producers)
@@ -90,6 +101,7 @@ def deliver(context, kind, producers, consumers, maxsize, count, odd):
 def test_what_many_have_put_comes_out_in_order(kind, odd):
     context = mp.get_context("fork")
     queue = getattr(context, kind)()
+    takes(queue, odd)
     senders = [context.Process(target=produce, args=(queue, n, 100, odd)) for n in range(3)]
     for process in senders:
         process.start()
@@ -253,7 +265,7 @@ def test_a_queue_travels_in_messages(method, kind):
 def test_a_queue_inside_of_one_lives_as_long_as_the_message(kind):
     outer = getattr(mp, kind)()
     gc.collect()  # what other tests have left in cycles
-    before = _core.stats()["queues"]
+    before = backends.current.queues()
     inner = getattr(mp, kind)()
     inner.put("kept")
     outer.put((1, inner))
@@ -262,8 +274,10 @@ def test_a_queue_inside_of_one_lives_as_long_as_the_message(kind):
     _, inner = outer.get()
     assert inner.empty()
     del inner
+    if backends.current.name == backends.SERVER:
+        return  # what has travelled is kept there for a while: see test_manager_model::test_nothing_is_left
     # What processes of other tests had may be found to be nobody's meanwhile.
-    until(lambda: _core.stats()["queues"] <= before, "the queue's end")
+    until(lambda: backends.current.queues() <= before, "the queue's end")
 
 
 @each_kind
@@ -295,7 +309,7 @@ def put_large(queue):
 @each_kind
 def test_a_bound_in_bytes(kind):
     context = mp.get_context("fork")
-    queue = getattr(queues, kind)(maxbytes=1000)
+    queue = getattr(mp, kind)(maxbytes=1000)
     assert queue.maxbytes == 1000
     queue.put((1, b"x" * 5000))  # larger than the bound: alone
     with pytest.raises(standard.Full):
@@ -308,9 +322,9 @@ def test_a_bound_in_bytes(kind):
     with pytest.raises(standard.Full):
         queue.put((2, b"y" * 600), timeout=0.01)
     queue.put((2, b""))  # a small one has room
-    queue.get_many()
+    got = [queue.get(timeout=PATIENCE) for _ in range(3)]
     ended(putter)
-    assert queue.get() == (0, b"z" * 600)
+    assert sorted(got) == [(0, b"z" * 600), (1, b"x" * 600), (2, b"")]
 
 
 @each_kind
@@ -327,7 +341,7 @@ def test_what_cannot_be_pickled_is_refused(kind):
 def test_named_in_a_family(kind, family):
     name = "lifo_queue" if kind == "LifoQueue" else "priority_queue"
     queue = getattr(family, name)("jobs", 2)
-    assert type(queue) is getattr(mp, kind)
+    assert type(queue) is getattr(queues, kind)
     queue.put((1, "x"))
     assert getattr(family, name)("jobs").get() == (1, "x")
     assert family.names() == {"jobs": name}
@@ -339,7 +353,7 @@ def test_named_in_a_family(kind, family):
 
 @each_kind
 def test_plain_data_only(kind, family):
-    strict = mp.Family(family.name, allow_pickle=False)
+    strict = backends.current.family(allow_pickle=False)
     name = "lifo_queue" if kind == "LifoQueue" else "priority_queue"
     queue, open_queue = getattr(strict, name)("jobs"), getattr(family, name)("jobs")
     queue.put_many([[1], [0]])
@@ -371,6 +385,7 @@ def test_killed_under_load(kind, odd):
     context = mp.get_context("fork")
     chance = random.Random(SEED)
     queue = getattr(context, kind)(64)
+    takes(queue, odd)
     for round in range(ROUNDS):
         victims = [
             context.Process(target=storm, args=(queue, 10 * round + n, odd)) for n in range(2)

@@ -15,6 +15,8 @@ from support import PATIENCE, ended, run, until_waiting
 import procession as mp
 from procession import queues
 
+pytestmark = pytest.mark.both_backends
+
 
 @pytest.fixture(params=["Queue", "JoinableQueue", "SimpleQueue"])
 def kind(request):
@@ -213,8 +215,16 @@ def test_simple_queue_closed():
     q.put(1)
     q.close()
     q.close()
+    for use in (q.get, q.empty, lambda: q.put(1)):
+        with pytest.raises(OSError, match="^handle is closed$"):
+            use()
+
+
+def test_the_ends_of_a_simple_queue_are_closed():
+    q = mp.SimpleQueue()
+    q.close()
     assert q._reader.closed and q._writer.closed
-    for use in (q.get, q.empty, lambda: q.put(1), q._reader.fileno, q._reader.recv, q._reader.poll):
+    for use in (q._reader.fileno, q._reader.recv, q._reader.poll):
         with pytest.raises(OSError, match="^handle is closed$"):
             use()
 
@@ -271,7 +281,7 @@ def test_not_initialised():
 def test_object_protocol(kind):
     q = kind()
     name = type(q).__name__
-    assert repr(q).startswith(f"<procession.queues.{name} object at 0x")
+    assert name in repr(q)
     assert isinstance(type(q)[int], types.GenericAlias)
     ref = weakref.ref(q)
     del q
@@ -282,8 +292,10 @@ def test_object_protocol(kind):
 def test_a_queue_is_gone_with_its_last_reference(kind):
     """Without the help of the garbage collector, although it has had a reader."""
     q = kind()
-    q._reader.fileno()
-    q._writer.send(1)
+    if hasattr(q, "_reader"):
+        q._reader.fileno()
+        q._writer.send(1)
+    q.put(1)
     gc.disable()
     try:
         ref = weakref.ref(q)
@@ -335,16 +347,15 @@ def test_what_cannot_be_loaded_is_an_error_at_get(kind):
     assert q.get() == "after"
 
 
-class Telling(queues.Queue):
-    def __init__(self, maxsize=0, *, ctx, heard):
-        super().__init__(maxsize, ctx=ctx)
-        self.heard = heard
-
-    def _on_queue_feeder_error(self, e, obj):
-        self.heard.append((e, obj))
-
-
 def test_a_subclass_hears_of_errors():
+    class Telling(queues.Queue):
+        def __init__(self, maxsize=0, *, ctx, heard):
+            super().__init__(maxsize, ctx=ctx)
+            self.heard = heard
+
+        def _on_queue_feeder_error(self, e, obj):
+            self.heard.append((e, obj))
+
     heard = []
     q = Telling(1, ctx=mp.get_context(), heard=heard)
     bad = Unpicklable()
@@ -396,19 +407,30 @@ def test_names_of_the_module():
     assert queues.Full is queue.Full
 
 
+NAMES = ("Queue", "JoinableQueue", "SimpleQueue", "LifoQueue", "PriorityQueue")
+
+
+def test_a_context_need_not_be_given():
+    for name in NAMES:
+        q = getattr(queues, name)()
+        q.put(1)
+        assert q.get() == 1
+
+
 def test_a_context_may_be_given_but_by_name_only():
     context = mp.get_context("spawn")
-    for name in ("Queue", "JoinableQueue", "SimpleQueue", "LifoQueue", "PriorityQueue"):
+    for name in NAMES:
         factory = getattr(queues, name)
-        for q in (factory(), factory(ctx=context)):
-            q.put(1)
-            assert q.get() == 1
+        q = factory(ctx=context)
+        q.put(1)
+        assert q.get() == 1
         with pytest.raises(TypeError):
             factory(1, context)
         with pytest.raises(TypeError):
             getattr(context, name)(ctx=context)
 
 
+@pytest.mark.of_the_arena("the package's own classes")
 def test_the_packages_queues_are_classes():
     """For annotations, isinstance and subclasses."""
     for name in ("Queue", "JoinableQueue", "SimpleQueue", "LifoQueue", "PriorityQueue"):
@@ -456,5 +478,6 @@ assert _core.check() == [], _core.check()
 """
 
 
+@pytest.mark.of_the_arena("the arena's limit")
 def test_a_full_arena_is_a_memory_error_and_the_queue_goes_on():
     assert run("-c", LIMIT) == ""

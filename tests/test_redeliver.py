@@ -8,11 +8,19 @@ import threading
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from support import PATIENCE
 
 import procession as mp
 from procession.queues import Delivery, InFlight
+
+pytestmark = pytest.mark.both_backends
 
 
 def filled(*objects, **arguments):
@@ -116,7 +124,7 @@ def test_many_at_once_peeks_and_iteration():
     for _ in range(5):
         q.task_done()
     q.join()
-    with pytest.raises(queue.ShutDown if hasattr(queue, "ShutDown") else mp.queues.ShutDown):
+    with pytest.raises(mp.queues.ShutDown):
         q.get()
 
 
@@ -158,7 +166,7 @@ def test_other_queues_say_that_they_do_not():
         _ = q.delivery_count
     assert q.get() == 1
     with pytest.raises(ValueError, match="oldest message"):
-        mp.queues.LifoQueue(redeliver=True)
+        mp.queues.LifoQueue(redeliver=True, ctx=mp.get_context())
     for name in ("task_done", "join", "ajoin"):
         assert not hasattr(q, name)
         with pytest.raises(AttributeError, match=rf"{name}.*JoinableQueue.*redeliver=True"):
@@ -194,10 +202,8 @@ def interrupt(pid):
     return "whole"
 
 
-interrupt.done = False
-
-
 def test_what_cannot_be_unpickled_is_gone_and_what_was_interrupted_is_not():
+    interrupt.done = False
     q = filled(Poison(), Interrupting())
     with pytest.raises(LookupError):
         q.get()
@@ -272,5 +278,6 @@ class Model(RuleBasedStateMachine):
         assert [one.number for one in self.queue.in_flights()] == sorted(self.flying)
 
 
-Model.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
-TestModel = Model.TestCase
+def test_as_a_model_says():
+    few = settings(max_examples=25, stateful_step_count=30, deadline=None)
+    run_state_machine_as_test(Model, settings=few)

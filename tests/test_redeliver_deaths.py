@@ -15,6 +15,8 @@ from support import PATIENCE, each_method, ended, until, until_waiting
 import procession as mp
 from procession import _core
 
+pytestmark = pytest.mark.both_backends
+
 
 def filled(*objects):
     q = mp.Queue(redeliver=True)

@@ -67,7 +67,8 @@ def same(ours, theirs, added=()):
     if wanted is None or found is None:
         return wanted is found
     # What can only be given by its name takes nobody's place.
-    more = [p.name for p in found.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    more = [p.name for p in found.parameters.values() if p.kind in by_name]
     added = [*added, *(name for name in more if name not in wanted.parameters)]
     return parameters(found, added) == parameters(wanted)
 

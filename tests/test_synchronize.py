@@ -11,6 +11,8 @@ from support import LONG, PATIENCE, descriptors, each_method, ended, until, unti
 import procession as mp
 from procession import _core, synchronize
 
+pytestmark = pytest.mark.both_backends
+
 
 def in_thread(function, *args):
     """Runs a function in another thread and returns what it returned."""
@@ -189,15 +191,14 @@ def use_from_queue(box, ready):
     ready.set()
 
 
-class Mine(synchronize.Lock):
-    def _acquire(self):
-        return self.acquire(timeout=0.01)
-
-    def _release(self):
-        return self.release()
-
-
 def test_a_subclass_may_have_methods_of_its_own():
+    class Mine(synchronize.Lock):
+        def _acquire(self):
+            return self.acquire(timeout=0.01)
+
+        def _release(self):
+            return self.release()
+
     lock = Mine(ctx=mp.get_context())
     assert lock.acquire() and not lock._acquire()
     lock._release()
@@ -216,6 +217,7 @@ def test_arguments_of_acquire_by_name_and_place():
         lock.acquire(True, block=True)
 
 
+@pytest.mark.of_the_arena("its memory: over a server the clients' connections count")
 def test_many_cost_no_descriptors():
     before = descriptors()
     locks = [mp.Lock() for _ in range(5000)]
@@ -257,11 +259,11 @@ def test_a_bounded_semaphore_has_a_maximum():
     assert permits.get_value() == 1
 
 
-@pytest.mark.parametrize("kind", [mp.Semaphore, mp.BoundedSemaphore])
+@pytest.mark.parametrize("kind", ["Semaphore", "BoundedSemaphore"])
 @pytest.mark.parametrize(("value", "error"), [(-1, OSError), (2**31, OverflowError)])
 def test_impossible_semaphores(kind, value, error):
     with pytest.raises(error):
-        kind(value)
+        getattr(mp, kind)(value)
 
 
 # Conditions
@@ -457,6 +459,7 @@ def test_one_too_many_at_a_barrier_hurts_nobody():
     assert sorted(got, key=str) == [0, 1, "broken"]
 
 
+@pytest.mark.of_the_arena("the names of the package's module")
 def test_names_of_the_module():
     assert set(synchronize.__all__) < set(dir(synchronize))
     assert mp.Lock()._semlock.kind == synchronize.SEMAPHORE

@@ -14,6 +14,8 @@ from support import METHODS, PATIENCE, each_method, ended, run
 import procession as mp
 from procession import _core, queues
 
+pytestmark = pytest.mark.both_backends
+
 each_kind = pytest.mark.parametrize("kind", ["Queue", "JoinableQueue", "SimpleQueue"])
 
 
@@ -129,6 +131,7 @@ def test_a_message_keeps_the_queue_in_it(method):
     assert inner.get(timeout=PATIENCE) == "inside"
 
 
+@pytest.mark.of_the_arena("the arena's memory")
 def test_queues_in_unread_messages_go_with_them():
     before = _core.stats()["queues"]
     outer = mp.Queue()
@@ -208,6 +211,7 @@ def tell_family(shared, told):
     told.send((_core.family_id(), len(files)))
 
 
+@pytest.mark.of_the_arena("the arena's file")
 @pytest.mark.parametrize(
     "kind", ["Lock", "RLock", "Event", "Condition", "Barrier", "Value", "Queue"]
 )
@@ -293,12 +297,14 @@ def test_bytes_of_another_pickler_are_weak():
         pickle.loads(data)
 
 
+@pytest.mark.of_the_arena("the family, which descendants are in")
 def test_a_descendant_that_someone_else_started():
     queue = mp.Queue()
     run("-c", f"import pickle; pickle.loads({pickle.dumps(queue)!r}).put('from afar')")
     assert queue.get(timeout=PATIENCE) == "from afar"
 
 
+@pytest.mark.of_the_arena("the family, which strangers are not in")
 def test_outside_the_family():
     foreign = run("-c", "import pickle, procession as mp; print(pickle.dumps(mp.Queue()))")
     with pytest.raises(RuntimeError):
@@ -307,6 +313,7 @@ def test_outside_the_family():
     assert text.splitlines()[-1].startswith("RuntimeError: ")
 
 
+@pytest.mark.of_the_arena("the arena's memory")
 def test_no_descriptor_and_little_memory_each():
     before = len(os.listdir("/proc/self/fd"))
     many = [mp.Queue() for _ in range(2000)]
@@ -316,6 +323,7 @@ def test_no_descriptor_and_little_memory_each():
     assert [queue.get() for queue in many] == list(range(2000))
 
 
+@pytest.mark.of_the_arena("the list of tests")
 def test_every_start_method_is_tested():
     assert METHODS == multiprocessing.get_all_start_methods()
     assert sys.platform == "linux"
