@@ -101,6 +101,10 @@ class FarCrew(Crew):
         """What the workers do, for `stats`."""
         return ()
 
+    def why(self, error):
+        """What is said if it cannot go on because of that."""
+        return repr(error)
+
     # ------------------------------------------------------------ what became of pieces
 
     def done(self, piece, outcomes):
@@ -255,7 +259,7 @@ class FarCrew(Crew):
                 if self.tokens.empty():
                     self._flush()
         except Exception as error:
-            self.broken(repr(error), error)
+            self.broken(self.why(error), error)
         self._finish_off()
 
     def _finish_off(self):

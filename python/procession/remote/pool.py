@@ -104,6 +104,9 @@ class Crew(FarCrew):
                 found.append(WorkerStats(name, "idle", None, 0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0))
         return found
 
+    def why(self, error):
+        return f"its server cannot be used any more ({error})"
+
     # ------------------------------------------------------------ there
 
     def pack_call(self, call):
@@ -212,7 +215,7 @@ class Crew(FarCrew):
                     report = None  # its bytes are not kept while it waits
         except Exception as error:
             if not self._ends:
-                self.broken(f"its server cannot be used any more ({error})", error)
+                self.broken(self.why(error), error)
 
     _ends = False
 

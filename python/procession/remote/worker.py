@@ -14,6 +14,7 @@ what it does, and begins anew.
 
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -399,22 +400,19 @@ class Worker:
 
 
 class _Stop:
-    """What the main thread waits for: a signal's handler may set it, and takes no lock."""
+    """What the main thread waits for: any signal ends the wait.
+
+    The interpreter itself writes to the pipe. A handler in Python runs in the main thread only,
+    which may just be on its way into the wait.
+    """
 
     def __init__(self):
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
+        self._reader, writer = os.pipe()
+        os.set_blocking(writer, False)
         os.set_blocking(self._reader, False)
-
-    def set(self):
-        try:
-            os.write(self._writer, b".")
-        except BlockingIOError:
-            pass
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
     def wait(self, timeout):
-        import select
-
         if select.select([self._reader], [], [], timeout)[0]:
             os.read(self._reader, 4096)
 
@@ -452,7 +450,6 @@ def main(url, *, processes, queue, name, max_tasks, no_pickle):
         nonlocal signals
         signals += 1
         worker.drain(at_once=number == signal.SIGINT or signals > 1)
-        stop.set()
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
