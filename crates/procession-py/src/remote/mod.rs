@@ -69,10 +69,12 @@ pub(crate) fn try_interruptible<T: Send, E: Send>(
 ) -> PyResult<Result<T, E>> {
     let raised: Mutex<Option<PyErr>> = Mutex::new(None);
     let interrupt = || {
-        let checked = Python::attach(|py| py.check_signals().and_then(|()| check(py)));
+        let checked = Python::try_attach(|py| py.check_signals().and_then(|()| check(py)));
         match checked {
-            Ok(()) => false,
-            Err(error) => {
+            Some(Ok(())) => false,
+            // The interpreter has ended: this is a daemon's thread, which won't come back there.
+            None => true,
+            Some(Err(error)) => {
                 *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 true
             }
@@ -107,9 +109,10 @@ thread_local! {
     reason = "the method alone is not general enough"
 )]
 fn signalled() -> bool {
-    match Python::attach(|py| py.check_signals()) {
-        Ok(()) => false,
-        Err(error) => {
+    match Python::try_attach(|py| py.check_signals()) {
+        Some(Ok(())) => false,
+        None => true, // as above
+        Some(Err(error)) => {
             RAISED.set(Some(error));
             true
         }
