@@ -224,13 +224,17 @@ def test_ctrl_c_ends_an_owner_and_its_tasks(url, tmp_path, remote_server):
         assert worker.end() == 0
 
 
-def test_sigterm_lets_a_worker_finish_what_it_has(url, remote_server):
+def test_sigterm_lets_a_worker_finish_what_it_has(url, tmp_path):
+    enough = tmp_path / "enough"
     with procession.Pool(backend=url) as pool, working(url, processes=1) as worker:
-        first = pool.apply_async(sleep, (0.5,))
+        first = pool.apply_async(marked_or_kept, ((str(enough), 1),))
         rest = pool.apply_async(sleep, (0,))
-        until(lambda: [key for key in remote_server.keys() if key.endswith(":held")])
-        assert worker.end() == 0
-        assert first.get(PATIENCE)
+        until(lambda: [w for w in pool.stats().workers if w.task == "marked_or_kept"])
+        worker.send(signal.SIGTERM)
+        worker.listen("takes no more tasks")
+        enough.touch()
+        assert worker.process.wait(PATIENCE) == 0
+        assert first.get(PATIENCE) == 1
         assert not rest.ready()
         with working(url):
             assert rest.get(PATIENCE)

@@ -379,6 +379,8 @@ class Worker:
         while self._state == _RUNNING:
             self.beat()
             stop.wait(_BEAT)
+        if self._state == _DRAINING:
+            self._say("takes no more tasks, and ends when it has done those it has")
         beaten = time.monotonic()
         while self._state == _DRAINING:
             with self._changed:
