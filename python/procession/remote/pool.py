@@ -16,7 +16,7 @@ from collections import OrderedDict
 
 from .. import _core, _docs, pool
 from .._crew import TERMINATE, Errors, Thread, _name
-from .._farcrew import FarCrew, FarPool
+from .._farcrew import LOST, FarCrew, FarPool
 from .._poolview import WorkerStats
 from .._std import util
 from .._threadcall import Failure
@@ -116,7 +116,7 @@ class Crew(FarCrew):
             blob = hashlib.sha256(function[1]).hexdigest()[:32], function[1]
             function = "blob", blob[0]
         flags = (_task.STOPS if call.stops else 0) | (_task.CATCHES if call.catch else 0)
-        head = [_task.VERSION, call.name, 0, call.mode, flags, call.timeout, call.retries, function]
+        head = [_task.VERSION, call.name, 0, call.mode, flags, call.timeout, function]
         call.packed = need, head, blob
 
     def pack(self, piece):
@@ -156,7 +156,8 @@ class Crew(FarCrew):
         """What is tried again are those items that have no outcome."""
         need, body, blob, errors = piece.packed
         task = _task.unpack(body)
-        task[2], task[8] = piece.first, task[8][-len(piece.items) :]
+        at = piece.first - task[2]
+        task[2], task[7] = piece.first, task[7][at : at + len(piece.items)]
         piece.packed = need, _task.pack(task), blob, errors
 
     def _strike_out(self, piece):
@@ -242,6 +243,8 @@ class Crew(FarCrew):
     def _outcome(self, piece, index, outcome):
         if outcome[:1] == _task.UNSENT:
             return Failure(piece.packed[3].get(index) or RuntimeError("an item was not sent"))
+        if self.may_try_again(piece) and _task.is_lost(outcome):
+            return LOST
         good, value = self._loaded.load(outcome, piece.call, index)
         return value if good else Failure(value)
 
