@@ -81,16 +81,8 @@ class _Held(Proxied):
     def _plain_only(self):
         return self._native._plain_only
 
-    @property
-    def _key(self):
-        return self._native._key
-
-    @property
-    def _server(self):
-        return self._native._server
-
-    def _key_to_send(self):
-        return self._native._key_to_send()
+    def _there(self, to_send=False):
+        return self._native._there(to_send)
 
     def _clear(self):
         self._native.clear()
