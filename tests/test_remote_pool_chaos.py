@@ -36,6 +36,34 @@ def marked_or_kept(job):
     return number
 
 
+def tries(folder, number):
+    """Notes in a folder that it is tried, and says how often it was."""
+    with open(os.path.join(folder, str(number)), "ab") as file:
+        file.write(b".")
+        return file.tell()
+
+
+def kills_its_process(job):
+    tries(*job)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kills_its_process_at_odds(job):
+    """The first two times, for each other number."""
+    if tries(*job) <= 2 and job[1] % 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return job[1]
+
+
+def kills_process_or_worker(job):
+    """Its process when it is tried first, and then the worker, by way of its fork server."""
+    if tries(*job) > 1:
+        with open(f"/proc/{os.getppid()}/stat") as file:
+            os.kill(int(file.read().rpartition(")")[2].split()[1]), signal.SIGKILL)
+        time.sleep(PATIENCE)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def sleep(seconds):
     time.sleep(seconds)
     return os.getppid()
@@ -103,6 +131,30 @@ def test_without_retries_each_item_is_done_or_lost_and_none_twice(url, tmp_path)
     assert sorted(done + lost) == list(range(400))
     assert len(lost) <= 2
     assert len(runs) == len(set(runs))
+
+
+def test_losses_of_processes_and_of_workers_count_together(url, tmp_path):
+    with procession.Pool(backend=url) as pool, working(url) as one, working(url) as other:
+        call = pool.apply_async(kills_process_or_worker, ((str(tmp_path), 1),), retries=2)
+        with pytest.raises(WorkerLostError, match="did not renew its lease"):
+            call.get(PATIENCE)
+        assert (tmp_path / "1").read_bytes() == b"..."
+        for worker in (one, other):
+            assert worker.process.wait(PATIENCE) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("stops", [True, False], ids=["map", "imap"])
+def test_an_item_is_tried_so_often_and_not_more(url, tmp_path, stops):
+    with procession.Pool(backend=url) as pool, working(url):
+        jobs = [(str(tmp_path), number) for number in range(7)]
+        make = pool.map if stops else pool.imap
+        done = make(kills_its_process_at_odds, jobs, chunksize=7, retries=2)
+        assert list(done) == list(range(7))
+        runs = [len((tmp_path / str(number)).read_bytes()) for number in range(7)]
+        assert runs == [1, 3] * 3 + [1]
+        with pytest.raises(WorkerLostError, match="kills_its_process"):
+            list(make(kills_its_process, [(str(tmp_path), "last")], retries=2))
+        assert (tmp_path / "last").read_bytes() == b"..."
 
 
 def test_a_machine_that_is_lost_is_told_after_its_lease(url):
@@ -224,13 +276,17 @@ def test_ctrl_c_ends_an_owner_and_its_tasks(url, tmp_path, remote_server):
         assert worker.end() == 0
 
 
-def test_sigterm_lets_a_worker_finish_what_it_has(url, remote_server):
+def test_sigterm_lets_a_worker_finish_what_it_has(url, tmp_path):
+    enough = tmp_path / "enough"
     with procession.Pool(backend=url) as pool, working(url, processes=1) as worker:
-        first = pool.apply_async(sleep, (0.5,))
+        first = pool.apply_async(marked_or_kept, ((str(enough), 1),))
         rest = pool.apply_async(sleep, (0,))
-        until(lambda: [key for key in remote_server.keys() if key.endswith(":held")])
-        assert worker.end() == 0
-        assert first.get(PATIENCE)
+        until(lambda: [w for w in pool.stats().workers if w.task == "marked_or_kept"])
+        worker.send(signal.SIGTERM)
+        worker.listen("takes no more tasks")
+        enough.touch()
+        assert worker.process.wait(PATIENCE) == 0
+        assert first.get(PATIENCE) == 1
         assert not rest.ready()
         with working(url):
             assert rest.get(PATIENCE)

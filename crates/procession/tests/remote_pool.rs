@@ -245,3 +245,32 @@ fn without_memory_what_was_put_is_done_and_taken() {
     });
     assert_eq!(number(&worker.take(&[], &limit()).unwrap().unwrap()), "4");
 }
+
+#[test]
+fn what_a_restored_server_has_forgotten_is_told() {
+    let mut server = Server::start();
+    let place = place(&server.url("restored", "lease=1&timeout=20"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    let worker = enter(&place);
+    put(&owner, &[1, 2]);
+    let first = worker.take(&[], &limit()).unwrap().unwrap();
+    server.ask(&["SAVE"]);
+    worker.tell(&[told(&first, Outcome::Done)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap(), [Report::Done(1, b"done".into())]);
+    put(&owner, &[3, 4]);
+    server.restart();
+    // The second is there as before, and the others will never be reported.
+    let second = worker.take(&[], &limit()).unwrap().unwrap();
+    assert_eq!(number(&second), "2");
+    let mut forgotten = Vec::new();
+    while forgotten.len() < 2 {
+        for report in owner.results(&limit()).unwrap() {
+            let Report::Forgotten(number) = report else { panic!("{report:?}") };
+            forgotten.push(number);
+        }
+    }
+    forgotten.sort_unstable();
+    assert_eq!(forgotten, [3, 4]);
+    worker.tell(&[told(&second, Outcome::Done)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap(), [Report::Done(2, b"done".into())]);
+}

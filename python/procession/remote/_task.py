@@ -3,7 +3,7 @@
 All of it is plain data (MessagePack), so that a worker may be written in any language:
 
     options   [version, initializer or nil, maxtasksperchild or nil, daemon]
-    task      [version, name, first item, mode, flags, timeout or nil, retries, function, [items]]
+    task      [version, name, first item, mode, flags, timeout or nil, function, [items]]
     function  ["name", "module:qualified.name"], ["pickle", bytes], ["blob", name of a blob of the
               pool's, which is the pickle], or ["served", the name by which somebody serves it]
     report    [the first item, [outcomes]]
@@ -16,6 +16,8 @@ MessagePack. An outcome is bytes: one that says what it is, and the rest:
     e  plain data: ["module", "name", [arguments] or nil, text, traceback]
     l  plain data: ["lost" | "late", pid, exit code or nil, host, item]
     u  nothing: the item could not be sent, and its owner knows why
+
+A worker tries nothing again: its owner counts how often an item was lost, wherever that was.
 """
 
 import builtins
@@ -204,6 +206,11 @@ def loss_outcome(error, host):
     """The outcome of an item whose process has died, or was ended since it took too long."""
     kind = "late" if isinstance(error, pool.TaskTimeoutError) else "lost"
     return LOST + pack((kind, error.pid, error.exitcode, host, error.index))
+
+
+def is_lost(outcome):
+    """Whether its process has died at it. One that took too long is not tried again."""
+    return outcome[:1] == LOST and unpack(outcome[1:])[0] == "lost"
 
 
 class Loaded:

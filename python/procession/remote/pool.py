@@ -16,7 +16,7 @@ from collections import OrderedDict
 
 from .. import _core, _docs, pool
 from .._crew import TERMINATE, Errors, Thread, _name
-from .._farcrew import FarCrew, FarPool
+from .._farcrew import LOST, FarCrew, FarPool
 from .._poolview import WorkerStats
 from .._std import util
 from .._threadcall import Failure
@@ -116,7 +116,7 @@ class Crew(FarCrew):
             blob = hashlib.sha256(function[1]).hexdigest()[:32], function[1]
             function = "blob", blob[0]
         flags = (_task.STOPS if call.stops else 0) | (_task.CATCHES if call.catch else 0)
-        head = [_task.VERSION, call.name, 0, call.mode, flags, call.timeout, call.retries, function]
+        head = [_task.VERSION, call.name, 0, call.mode, flags, call.timeout, function]
         call.packed = need, head, blob
 
     def pack(self, piece):
@@ -156,7 +156,8 @@ class Crew(FarCrew):
         """What is tried again are those items that have no outcome."""
         need, body, blob, errors = piece.packed
         task = _task.unpack(body)
-        task[2], task[8] = piece.first, task[8][-len(piece.items) :]
+        at = piece.first - task[2]
+        task[2], task[7] = piece.first, task[7][at : at + len(piece.items)]
         piece.packed = need, _task.pack(task), blob, errors
 
     def _strike_out(self, piece):
@@ -227,7 +228,7 @@ class Crew(FarCrew):
             piece = self.under_way.get(number)
         if piece is None:
             return
-        if kind in ("lost", "left"):
+        if kind in ("lost", "left", "forgotten"):
             self.lost(piece, lambda index: self._lost_with(piece.call, index, kind, worker))
             return
         first, found = _task.unpack(body)
@@ -242,6 +243,8 @@ class Crew(FarCrew):
     def _outcome(self, piece, index, outcome):
         if outcome[:1] == _task.UNSENT:
             return Failure(piece.packed[3].get(index) or RuntimeError("an item was not sent"))
+        if self.may_try_again(piece) and _task.is_lost(outcome):
+            return LOST
         good, value = self._loaded.load(outcome, piece.call, index)
         return value if good else Failure(value)
 
@@ -249,12 +252,13 @@ class Crew(FarCrew):
         about = json.loads(worker) if worker else {}
         pid, host = about.get("pid"), about.get("host")
         where = f"{call.name}, item {index}" if index else call.name
-        how = (
-            "was stopped in the midst of it"
-            if kind == "left"
-            else f"did not renew its lease of {self._server.lease:g} s: it died or was cut off"
-        )
-        text = f"{where}: its worker {pid} on {host} {how}"
+        lost = f"did not renew its lease of {self._server.lease:g} s: it died or was cut off"
+        how = {
+            "left": f"its worker {pid} on {host} was stopped in the midst of it",
+            "lost": f"its worker {pid} on {host} {lost}",
+            "forgotten": "the server was restored to an earlier state, in which it is not known",
+        }
+        text = f"{where}: {how[kind]}"
         return self.errors.lost(text, call.name, index, pid, None)
 
     # ------------------------------------------------------------ the end

@@ -272,13 +272,13 @@ class Worker:
 
     def _ready(self, session, key, order):
         """What is needed for a task; None if its pool has ended."""
-        function = order[7]
+        function = order[6]
         if function[0] == "blob":
-            order[7] = "pickle", self._blob(session, key, function[1])
-        return self._local(session, key) if order[7][1] is not None else None
+            order[6] = "pickle", self._blob(session, key, function[1])
+        return self._local(session, key) if order[6][1] is not None else None
 
     def _start(self, local, order):
-        _version, name, _first, mode, flags, timeout, retries, function, items = order
+        _version, name, _first, mode, flags, timeout, function, items = order
         job = pool.IMapIterator()
         local.pool._begin(
             job,
@@ -290,7 +290,7 @@ class Worker:
             stop=bool(flags & _task.STOPS),
             name=name,
             timeout=timeout,
-            retries=retries,
+            retries=0,  # its owner counts the losses, of all workers
         )
         return job
 
@@ -300,10 +300,11 @@ class Worker:
 
     def _follow(self, session, local, key, task, order, job):
         """Waits for the outcomes of a task that has been begun; what is to be told at its end."""
-        first, count, stops = order[2], len(order[8]), order[4] & _task.STOPS
+        first, count, stops = order[2], len(order[7]), order[4] & _task.STOPS
         found, since, size = [], time.monotonic(), 0
         while True:
             kind, value = job._take(max(0.0, since + _PART - time.monotonic()))
+            lost = False
             if kind == 0:
                 found.append(bytes(value))
                 size += len(found[-1])
@@ -313,11 +314,13 @@ class Worker:
                 return self._break_off(session, key, task, first, found)
             elif kind == 1:
                 found.append(self._failure(value))
+                lost = _task.is_lost(found[-1])  # and what follows is done all the same
             if kind in (0, 1):
                 local.works = True
-            if kind == 2 or len(found) == count or (kind == 1 and stops):
+            if kind == 2 or len(found) == count or (kind == 1 and stops and not lost):
                 return key, task, "done", _task.pack([first, found])
-            if time.monotonic() - since > _PART or size > _MUCH:
+            # A loss counts also if this worker is the next one to die.
+            if lost or time.monotonic() - since > _PART or size > _MUCH:
                 if found and self._tell_part(session, (key, task, "part"), first, found):
                     first, count, found, size = first + len(found), count - len(found), [], 0
                 since = time.monotonic()
@@ -384,6 +387,8 @@ class Worker:
         while self._state == _RUNNING:
             self.beat()
             stop.wait(_BEAT)
+        if self._state == _DRAINING:
+            self._say("takes no more tasks, and ends when it has done those it has")
         beaten = time.monotonic()
         while self._state == _DRAINING:
             with self._changed:

@@ -2,6 +2,7 @@
 //!
 //! - [`server`]: `RemoteServer`, a server that this process has opened; [`error`]: what can go wrong;
 //! - [`message`]: Python objects ⇄ messages;
+//! - [`there`]: where a class keeps its object;
 //! - [`queue`] and so on: the bases of the classes of `procession.remote`.
 //!
 //! All that goes to the server goes through [`interruptible`].
@@ -14,6 +15,7 @@ mod queue;
 mod server;
 mod stop;
 mod sync;
+mod there;
 
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};

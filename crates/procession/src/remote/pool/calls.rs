@@ -198,6 +198,10 @@ fn receive(owner: &RawOwner, calls: &Mutex<Calls>) {
             let (number, settled) = match report {
                 Report::Done(number, body) | Report::Part(number, body) => (number, settle(&body)),
                 Report::Lost { number, worker, .. } => (number, Err(CallError::Lost(worker))),
+                Report::Forgotten(number) => (
+                    number,
+                    Err(CallError::Lost("the server was restored to a state without it".into())),
+                ),
                 Report::Broken(text) => {
                     locked(calls).ended = Some(String::from_utf8_lossy(&text).into_owned());
                     locked(calls).waiting.clear();

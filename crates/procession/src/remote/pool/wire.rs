@@ -63,10 +63,9 @@ impl Order {
             Value::Int(mode),
             Value::Int(flags),
             _,
-            _,
             function,
             all,
-        ] = <[Value; 9]>::try_from(parts).map_err(|_| "it has other parts")?
+        ] = <[Value; 8]>::try_from(parts).map_err(|_| "it has other parts")?
         else {
             return Err("it is of another version".into());
         };
@@ -110,7 +109,6 @@ pub(super) fn order<A: Serialize>(kind: &str, name: &str, args: &A) -> Result<Ve
         Value::Int(MAP),
         Value::Int(0),
         Value::None,
-        Value::Int(0),
         function,
         Value::List(vec![Value::Bytes(message(args)?)]),
     ]))
