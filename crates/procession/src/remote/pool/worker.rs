@@ -100,8 +100,11 @@ impl RawWorker {
     fn say(&self, about: &str, again: bool) -> Result<Vec<String>, RemoteError> {
         let special = self.can.iter().any(|need| !need.is_empty());
         let call = self.board.call(&ENTER)?.of_maybe_none().of_life(&self.life);
-        let call =
+        let mut call =
             call.arg(self.number.to_string()).arg(about).int(special.into()).int(again.into());
+        for need in self.can.iter().filter(|_| !again) {
+            call = call.arg(need);
+        }
         let mut reply = call.run(&Patience::forever())?;
         if reply.int(0)? == 0 {
             return Err(self.lost());
