@@ -44,6 +44,9 @@ READY = {
     "test_manager_steps",
     "test_pool",
     "test_pool_failures",
+    "test_pool_inside",
+    "test_pool_owner",
+    "test_pool_start",
     "test_progress",
     "test_queue_batches",
     "test_queue_end",
@@ -106,6 +109,7 @@ class Arena:
     name = ARENA
     url = None
     lease = 0
+    context = procession
     executor = procession.ProcessPoolExecutor
 
     def waiting(self):

@@ -303,7 +303,8 @@ def test_asyncio_cancels_what_has_not_begun():
 def test_a_map_with_a_time_limit():
     gate = mp.Event()
     with ProcessPoolExecutor(1) as executor:
-        results = executor.map(gate.wait, [0, PATIENCE, PATIENCE], timeout=0.3)
+        assert executor.submit(square, 3).result(PATIENCE) == 9  # its worker is there
+        results = executor.map(gate.wait, [0, PATIENCE, PATIENCE], timeout=2)
         assert next(results) is False
         with pytest.raises(FutureTimeoutError):
             next(results)
@@ -322,7 +323,8 @@ def test_a_map_that_is_left_drops_what_has_not_begun(end):
     call = functools.partial(note_and_wait, names, gate)
     first = functools.partial(fail_at, bad=0, error=ValueError("first"))
     with ProcessPoolExecutor(1) as executor:
-        timeout = 0.2 if end == "time limit" else None
+        assert executor.submit(square, 3).result(PATIENCE) == 9  # its worker is there
+        timeout = 2 if end == "time limit" else None
         calls = [first if end == "error" else square, *[call] * 1000]
         results = executor.map(apply, calls, range(1001), timeout=timeout)
         if end == "error":
