@@ -52,6 +52,7 @@ DIFFERENCES = {
     "test_pool.py::test_workers_are_replaced_after_so_many_tasks": WORKERS,
     "test_pool.py::test_pool_is_told_apart_by_its_names": ELSEWHERE,
     "test_progress.py::test_stats": ELSEWHERE,
+    "test_travel.py::test_bytes_of_another_pickler_are_weak": KEPT,
     "test_queue_order_processes.py::test_every_message_once[redis-2-2-0-odd-PriorityQueue]": PYTHONS_ORDER,
     "test_queue_order_processes.py::test_every_message_once[redis-4-1-5-odd-PriorityQueue]": PYTHONS_ORDER,
     "test_queue_order_processes.py::test_every_message_once[redis-1-4-1-odd-PriorityQueue]": PYTHONS_ORDER,

@@ -56,6 +56,7 @@ READY = {
     "test_redeliver",
     "test_redeliver_deaths",
     "test_synchronize",
+    "test_travel",
 }
 READY |= set(os.environ.get("PROCESSION_BOTH", "").split(","))
 
