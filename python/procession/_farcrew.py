@@ -68,8 +68,13 @@ class FarCrew(Crew):
     here = False
     far = True
     hands = 1  # the sender's
+    forked = (
+        "this pool belongs to the process that made it, and this one is a fork of that: make a"
+        " pool here"
+    )
     errors = Errors()
     keeps = None  # what is to live as long as calls may come
+    receiver = None  # the thread that takes in results, if it is the crew's own
 
     def __init__(self):
         super().__init__(None, 1, None, ())
@@ -383,8 +388,12 @@ class FarPool(Keeping):
 
     @property
     def _result_handler(self):
-        """The thread that runs callbacks."""
-        return self._crew._teller
+        """The thread that runs callbacks; without any, the one that takes in results."""
+        return self._crew._teller or self._crew.receiver or self._crew._sender
+
+    @property
+    def _task_handler(self):
+        return self._crew._sender
 
     @property
     def _taskqueue(self):

@@ -142,6 +142,7 @@ class Crew:
     """The threads of a pool, and its calls."""
 
     here = True  # who claims items works at them himself
+    forked = "the pool's threads are not in this process, {}: it was forked"
 
     @property
     def hands(self):
@@ -484,9 +485,7 @@ class Crew:
         self._changed = threading.Condition(self._lock)
         self.idle = threading.Event()
         self.state = TERMINATE
-        self.error = BrokenPoolError(
-            f"the pool's threads are not in this process, {os.getpid()}: it was forked"
-        )
+        self.error = BrokenPoolError(self.forked.format(os.getpid()))
         for call in [*self.open, *self.untold]:
             call.renew()
         self.sweep()

@@ -53,7 +53,6 @@ class Crew(FarCrew):
         self._owner = _core.RemotePoolOwner(server, name, _task.pack(options))
         self._key = self._owner.key
         self._learn(self._owner.workers)
-        self._receiver = None
         self._starting = threading.Lock()
 
     # ------------------------------------------------------------ the workers
@@ -253,10 +252,10 @@ class Crew(FarCrew):
     # ------------------------------------------------------------ and back
 
     def _receive_from_now_on(self):
-        if self._receiver is None:
+        if self.receiver is None:
             with self._starting:
-                if self._receiver is None:
-                    self._receiver = Thread.begin(self._receive)
+                if self.receiver is None:
+                    self.receiver = Thread.begin(self._receive)
 
     def _receive(self):
         """The thread that takes what workers report."""
