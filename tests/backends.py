@@ -41,6 +41,7 @@ READY = {
     "test_manager_objects",
     "test_manager_steps",
     "test_pool",
+    "test_pool_failures",
     "test_progress",
     "test_queue_batches",
     "test_queue_end",

@@ -213,3 +213,39 @@ def test_a_worker_does_not_keep_all_functions_there_were(remote_server):
         for _ in range(30):
             call()
         assert resident() - before < 60 << 20
+
+
+def test_a_pool_that_begins_during_a_beat_goes_on(remote_server):
+    """A worker's heartbeat is answered with the pools that there were; one has come since."""
+    from procession.remote.worker import Worker
+
+    ended = []
+
+    class Local:
+        def __init__(self, key):
+            self.key = key
+            self.pool = self
+
+        def rows(self):
+            return []
+
+        def terminate(self):
+            ended.append(self.key)
+
+    options = {"seats": 1, "queue": "q", "name": None, "most": None, "plain_only": False}
+    worker = Worker(remote_server.url(), say=print, **options)
+    old, young = Local("old"), Local("young")
+    worker._locals["old"] = old
+    worker._blobs["old", "b"] = b""
+
+    class Session:
+        def beat(self, _about):
+            worker._locals["young"] = young
+            worker._blobs["young", "b"] = b""
+            return []
+
+    session, worker._session = worker._session, Session()
+    worker.beat()
+    session.leave(True)
+    assert ended == ["old"] and worker._locals == {"young": young}
+    assert list(worker._blobs) == [("young", "b")]

@@ -17,7 +17,7 @@ import time
 import weakref
 from collections import deque
 
-from . import _poolview, pool
+from . import _core, _poolview, pool
 from ._crew import TERMINATE, Errors, Thread
 from ._std import util
 from ._std.pool import ExceptionWithTraceback
@@ -303,6 +303,10 @@ class FarCrew(Crew):
         if self.state == TERMINATE:
             self.sweep()
         util.debug("sender exiting")
+
+    def report_callback(self, callback, error):
+        """A callback has raised: reported as by a pool of processes."""
+        _core.write_unraisable(error, callback)
 
     # ------------------------------------------------------------ time limits and the end
 

@@ -332,13 +332,18 @@ class Crew:
             else:
                 call.error_callback(call.failure)
         except BaseException as error:
-            # Reported as the end of a thread is. The result is there all the same.
-            threading.excepthook(
-                threading.ExceptHookArgs(
-                    (type(error), error, error.__traceback__, threading.current_thread())
-                )
-            )
+            # The result is there all the same.
+            told = call.callback if call.failure is None else call.error_callback
+            self.report_callback(told, error)
         self._end(call)
+
+    def report_callback(self, _callback, error):
+        """A callback has raised: reported as the end of a thread is."""
+        threading.excepthook(
+            threading.ExceptHookArgs(
+                (type(error), error, error.__traceback__, threading.current_thread())
+            )
+        )
 
     def is_teller(self):
         return threading.current_thread() is self._teller

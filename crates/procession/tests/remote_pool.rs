@@ -362,3 +362,57 @@ fn without_memory_what_was_put_is_done_and_taken() {
     });
     assert_eq!(number(&worker.take(&[], &limit()).unwrap().unwrap()), "4");
 }
+
+#[test]
+fn what_a_restored_server_has_forgotten_is_told() {
+    let mut server = Server::start();
+    let place = place(&server.url("restored", "lease=1&timeout=20"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    let worker = enter(&place);
+    put(&owner, &[1, 2]);
+    let first = worker.take(&[], &limit()).unwrap().unwrap();
+    server.ask(&["SAVE"]);
+    worker.tell(&[told(&first, Outcome::Done)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap(), [Report::Done(1, b"done".into())]);
+    put(&owner, &[3, 4]);
+    server.restart();
+    // The second is there as before, and the others will never be reported.
+    let second = worker.take(&[], &limit()).unwrap().unwrap();
+    assert_eq!(number(&second), "2");
+    let mut forgotten = Vec::new();
+    while forgotten.len() < 2 {
+        for report in owner.results(&limit()).unwrap() {
+            let Report::Forgotten(number) = report else { panic!("{report:?}") };
+            forgotten.push(number);
+        }
+    }
+    forgotten.sort_unstable();
+    assert_eq!(forgotten, [3, 4]);
+    worker.tell(&[told(&second, Outcome::Done)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap(), [Report::Done(2, b"done".into())]);
+}
+
+#[test]
+fn where_pools_meet_is_nobodys_to_remove() {
+    let server = Server::start();
+    let url = server.url("board", "lease=1");
+    let place = place(&url);
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    put(&owner, &[1]);
+    let family = procession::remote::Family::open(&url).unwrap();
+    assert_eq!(family.names().unwrap(), []);
+    assert!(!family.remove("pools:board").unwrap());
+    // Somebody does it all the same: the pool finds its place again.
+    let keys = server.keys("board");
+    let board = keys.iter().filter(|key| key.starts_with("board:n:"));
+    let words: Vec<_> = ["UNLINK"].into_iter().chain(board.map(String::as_str)).collect();
+    assert!(words.len() > 2, "{keys:?}");
+    server.ask(&words);
+    let worker = enter(&place);
+    thread::scope(|scope| {
+        let owner = scope.spawn(|| owner.results(&limit()).unwrap());
+        let task = worker.take(&[], &limit()).unwrap().unwrap();
+        worker.tell(&[told(&task, Outcome::Done)]).unwrap();
+        assert_eq!(owner.join().unwrap(), [Report::Done(1, b"done".into())]);
+    });
+}

@@ -22,6 +22,7 @@ A worker tries nothing again: its owner counts how often an item was lost, where
 """
 
 import builtins
+import contextlib
 import sys
 
 from .. import _byvalue, _core, pool
@@ -151,18 +152,42 @@ def value_outcome(value, server, plain_only):
     return VALUE + (encode(server(), value, plain_only) if message is None else message)
 
 
-def failure_outcome(error, server, plain_only):
+def is_outcome(error, catches):
+    """Whether an exception is one; what is not ends the process."""
+    return isinstance(error, Exception) or (catches and not isinstance(error, KeyboardInterrupt))
+
+
+def failure_outcome(error, server, plain_only, catches=False):
     """The outcome that is an exception, with its traceback as text."""
-    if not plain_only:
-        try:
-            wrapped = ExceptionWithTraceback(error, error.__traceback__)
-            return PICKLED + encode(server(), wrapped)
-        except Exception as problem:
-            # As a pool of one machine has it. What tells of it is a pickle that is no problem.
-            unsent = pool.MaybeEncodingError(problem, error)
-            unsent = ExceptionWithTraceback(unsent, error.__traceback__)
-            return PICKLED + encode(server(), unsent)
-    return plain_failure(error)
+    if plain_only:
+        return plain_failure(error)
+    try:
+        return _pickled_failure(error, server)
+    except BaseException as problem:
+        if not is_outcome(problem, catches):
+            raise
+        return unsent_outcome(problem, error, server, plain_only, catches)
+
+
+def unsent_outcome(problem, thing, server, plain_only, catches):
+    """The outcome of a value or an exception that cannot be sent, as in a pool of one machine: a
+    `MaybeEncodingError`, or, of a call that catches, what was raised by the pickling."""
+    if catches:
+        with contextlib.suppress(Exception):  # what cannot be sent either is told by its text
+            return plain_failure(problem) if plain_only else _pickled_failure(problem, server)
+    unsent = pool.MaybeEncodingError(problem, thing)
+    if plain_only:
+        return plain_failure(unsent)
+    return _pickled_failure(unsent.with_traceback(problem.__traceback__), server)
+
+
+def _pickled_failure(error, server):
+    # Its traceback begins in the user's code, not in the worker's.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+        trace = trace.tb_next
+    wrapped = ExceptionWithTraceback(error, trace or error.__traceback__)
+    return PICKLED + encode(server(), wrapped)
 
 
 def plain_failure(error):
@@ -206,7 +231,7 @@ class Loaded:
             if kind == PICKLED:
                 error = decode(self._server, message, self._plain_only)
                 return False, error if isinstance(error, BaseException) else TypeError(repr(error))
-        except Exception as error:
+        except BaseException as error:  # of the unpickling: it is the item's, and no one else's
             return False, error
         if kind == PLAIN:
             return False, plain_error(*unpack(message))

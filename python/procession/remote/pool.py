@@ -280,7 +280,7 @@ class Crew(FarCrew):
             piece = self.under_way.get(number)
         if piece is None:
             return
-        if kind in ("lost", "left"):
+        if kind in ("lost", "left", "forgotten"):
             self.lost(piece, lambda index: self._lost_with(piece.call, index, kind, worker))
             return
         first, found = _task.unpack(body)
@@ -304,12 +304,13 @@ class Crew(FarCrew):
         about = json.loads(worker) if worker else {}
         pid, host = about.get("pid"), about.get("host")
         where = f"{call.name}, item {index}" if index else call.name
-        how = (
-            "was stopped in the midst of it"
-            if kind == "left"
-            else f"did not renew its lease of {self._server.lease:g} s: it died or was cut off"
-        )
-        text = f"{where}: its worker {pid} on {host} {how}"
+        lost = f"did not renew its lease of {self._server.lease:g} s: it died or was cut off"
+        how = {
+            "left": f"its worker {pid} on {host} was stopped in the midst of it",
+            "lost": f"its worker {pid} on {host} {lost}",
+            "forgotten": "the server was restored to an earlier state, in which it is not known",
+        }
+        text = f"{where}: {how[kind]}"
         return self.errors.lost(text, call.name, index, pid, None)
 
     # ------------------------------------------------------------ the end

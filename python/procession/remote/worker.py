@@ -354,7 +354,9 @@ class Worker:
 
     def beat(self):
         """Says how it is; ends what it has for pools that have ended."""
-        session = self._session
+        with self._lock:
+            # What comes while the server is asked may be of a pool that is younger than its answer.
+            session, locals_, blobs = self._session, dict(self._locals), list(self._blobs)
         try:
             there = set(session.beat(self._about()))
         except _core.LeaseLost:
@@ -363,11 +365,14 @@ class Worker:
         except _PASSING as error:
             self._say(str(error))
             return
+        ended = [local for key, local in locals_.items() if key not in there]
         with self._lock:
-            ended = [key for key in self._locals if key not in there]
-            ended = [self._locals.pop(key) for key in ended]
-            for key in [key for key in self._blobs if key[0] not in there]:
-                del self._blobs[key]
+            for local in ended:
+                if self._locals.get(local.key) is local:
+                    del self._locals[local.key]
+            for key in blobs:
+                if key[0] not in there:
+                    self._blobs.pop(key, None)
         for local in ended:
             local.pool.terminate()
 

@@ -43,6 +43,12 @@ pub enum CallError {
         /// What became of him.
         how: String,
     },
+    /// The server does not know of it any more: it was restored to an earlier state. It may have been begun.
+    #[error("{function}: the server was restored to an earlier state, in which it is not known")]
+    Forgotten {
+        /// What was called.
+        function: String,
+    },
     /// It took longer than its limit. A process was ended; a thread of a Rust worker's can't be, and goes on.
     #[error("{function}: no result after {limit:?}, and its worker {worker} {}", end(*ended))]
     TimedOut {
@@ -266,6 +272,7 @@ fn receive(owner: &RawOwner, calls: &Mutex<Calls>, lease: Duration) {
                 Report::Lost { number, left, worker } => {
                     (number, Ok(Item::Lost(Who::of(&worker), how_lost(left, lease))))
                 }
+                Report::Forgotten(number) => (number, Ok(Item::Forgotten)),
                 Report::Broken(text) => {
                     locked(calls).ended = Some(wire::text(&text));
                     locked(calls).waiting.clear();
@@ -302,6 +309,7 @@ fn settle(found: Result<Item, String>, function: String, limit: Option<Duration>
         Ok(Item::Late(worker, ended)) => {
             CallError::TimedOut { function, worker, limit: limit.unwrap_or_default(), ended }
         }
+        Ok(Item::Forgotten) => CallError::Forgotten { function },
         Err(why) => CallError::Data { function, why },
     })
 }

@@ -36,6 +36,8 @@ pub(super) enum Item {
     Failed(String, String, String),
     /// Which worker had it, and what became of its process.
     Lost(Who, String),
+    /// The server has forgotten it.
+    Forgotten,
     /// It took too long. The worker, and whether its process was ended.
     Late(Who, bool),
 }
