@@ -188,6 +188,21 @@ fn what_is_larger_than_the_server_takes_is_refused_by_itself() {
 }
 
 #[test]
+fn a_result_that_is_larger_than_the_server_takes_is_an_error_and_ends_nothing() {
+    let server = Server::with(&["--proto-max-bulk-len", "1mb"]);
+    let url = server.url("results", "lease=60&timeout=60");
+    let worker = Worker::open(&url).unwrap().threads(1).serve("zeros", |n: usize| vec![0_u32; n]);
+    let stopper = worker.stopper();
+    let running = thread::spawn(move || worker.run());
+    let pool = Pool::open(&url, "default").unwrap();
+    let error = pool.call::<_, Vec<u32>>("zeros", &(3 << 20)).unwrap_err().to_string();
+    assert!(error.starts_with("zeros: ") && error.contains("proto-max-bulk-len"), "{error}");
+    assert_eq!(pool.call::<_, Vec<u32>>("zeros", &2).unwrap(), [0, 0]);
+    stopper.stop();
+    running.join().unwrap().unwrap();
+}
+
+#[test]
 fn errors_say_which_function_and_which_worker() {
     let server = Server::start();
     let url = server.url("errors", "lease=2");

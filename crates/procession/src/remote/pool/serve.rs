@@ -213,8 +213,7 @@ impl Worker {
     fn sit(&self, raw: &RawWorker, over: &Stop) -> Result<(), RemoteError> {
         let mut done: Option<(RawTask, Outcome, Vec<u8>)> = None;
         let result = loop {
-            let told = done.take();
-            let told: Vec<_> = told
+            let told: Vec<_> = done
                 .iter()
                 .map(|(task, outcome, body)| Told {
                     pool: &task.pool,
@@ -224,11 +223,15 @@ impl Worker {
                 })
                 .collect();
             if over.is_said() || self.stop.is_said() {
-                break if told.is_empty() {
-                    Ok(())
-                } else {
-                    persist(&self.server, &Patience::forever(), || raw.tell(&told))
-                };
+                if told.is_empty() {
+                    break Ok(());
+                }
+                match persist(&self.server, &Patience::forever(), || raw.tell(&told)) {
+                    Err(error @ RemoteError::TooLarge { .. }) if shrink(&mut done, &error) => {
+                        continue;
+                    }
+                    result => break result,
+                }
             }
             let taken = persist(&self.server, &Patience::forever(), || {
                 raw.take(&told, &Patience::of(SOON))
@@ -238,7 +241,8 @@ impl Worker {
                     let (outcome, body) = self.work(&task);
                     done = Some((task, outcome, body));
                 }
-                Ok(None) => {}
+                Ok(None) => done = None,
+                Err(error @ RemoteError::TooLarge { .. }) if shrink(&mut done, &error) => {}
                 Err(error) => break Err(error),
             }
         };
@@ -271,6 +275,17 @@ impl Worker {
         };
         (Outcome::Done, wire::report(first, outcomes))
     }
+}
+
+/// Says that its results can't be told, in their place. Whether that is less.
+fn shrink(done: &mut Option<(RawTask, Outcome, Vec<u8>)>, why: &RemoteError) -> bool {
+    let Some((task, _, body)) = done else { return false };
+    let Ok(order) = Order::read(&task.body) else { return false };
+    let failure = wire::failure(&order.function, &format!("its results can't be told: {why}"));
+    let less = wire::report(order.first, vec![failure; order.items.len()]);
+    let is_less = less.len() < body.len();
+    *body = less;
+    is_less
 }
 
 /// Calls a function with the items from that one on, and gives out what becomes of each, until nobody wants more.
