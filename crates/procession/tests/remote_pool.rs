@@ -416,3 +416,29 @@ fn where_pools_meet_is_nobodys_to_remove() {
         assert_eq!(owner.join().unwrap(), [Report::Done(1, b"done".into())]);
     });
 }
+
+#[test]
+fn what_was_told_to_a_server_that_forgot_it_is_told_as_lost() {
+    let mut server = Server::start();
+    let place = place(&server.url("told", "lease=1&timeout=20"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    let worker = enter(&place);
+    put(&owner, &[1, 2]);
+    let first = worker.take(&[], &limit()).unwrap().unwrap();
+    let second = worker.take(&[], &limit()).unwrap().unwrap();
+    server.ask(&["SAVE"]);
+    worker.tell(&[told(&first, Outcome::Done)]).unwrap();
+    server.restart();
+    // Nobody would ever tell of the first one; the second one it has.
+    let found = thread::scope(|scope| {
+        let found = scope.spawn(|| owner.results(&limit()).unwrap());
+        while !found.is_finished() {
+            worker.beat("{}").unwrap();
+            thread::yield_now();
+        }
+        found.join().unwrap()
+    });
+    assert!(matches!(found[..], [Report::Lost { number: 1, left: true, .. }]), "{found:?}");
+    worker.tell(&[told(&second, Outcome::Done)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap(), [Report::Done(2, b"done".into())]);
+}
