@@ -303,10 +303,11 @@ class Crew(FarCrew):
         about = json.loads(worker) if worker else {}
         pid, host = about.get("pid"), about.get("host")
         where = f"{call.name}, item {index}" if index else call.name
+        who = f"its worker {pid} on {host}" if pid else "its worker"
         lost = f"did not renew its lease of {self._server.lease:g} s: it died or was cut off"
         how = {
-            "left": f"its worker {pid} on {host} was stopped in the midst of it",
-            "lost": f"its worker {pid} on {host} {lost}",
+            "left": f"{who} was stopped in the midst of it",
+            "lost": f"{who} {lost}",
             "forgotten": "the server was restored to an earlier state, in which it is not known",
         }
         text = f"{where}: {how[kind]}"

@@ -19,7 +19,8 @@ for i = 3, #A do
   local there = false
   for place = 0, places do
     local task = string.format('%.0f', place * SPAN + tonumber(A[i]))
-    there = there or call('HEXISTS', K[3], task) == 1
+    there = there or call('HEXISTS', K[3], task) == 1 and
+      (call('HEXISTS', K[4], task) == 1 or call('ZSCORE', K[2], task) ~= false)
   end
   if not there then unknown[#unknown + 1] = tonumber(A[i]) end
 end
