@@ -106,7 +106,7 @@ impl RawOwner {
             call = call.arg(name);
         }
         // A refusal is of the whole.
-        persist(self.pool.server(), patience, || call.clone().run(patience))?;
+        persist(self.pool.server(), patience, || call.run(patience))?;
         Ok(())
     }
 
