@@ -37,15 +37,14 @@ def learn(client, step):
 class Same:
     """Sends the same script with the same keys and arguments, and each time another number."""
 
-    def __init__(self, client, names, parts, sha, arguments):
-        self.client, self.sha = client, sha
-        self.keys = [names, *parts]
+    def __init__(self, client, keys, sha, arguments):
+        self.client, self.sha, self.keys = client, sha, keys
         self.arguments = arguments
 
     def __call__(self):
         arguments = self.arguments
-        if arguments[1]:
-            arguments = ["98", next(NUMBERS), *arguments[2:]]
+        if arguments[-4]:
+            arguments = [*arguments[:-5], "98", next(NUMBERS), *arguments[-3:]]
         self.client.evalsha(self.sha, len(self.keys), *self.keys, *arguments)
 
 
@@ -56,7 +55,7 @@ def same(client, step):
     keys = int(words[2])
     # Bytes stand in MONITOR's lines as \\x and two digits.
     arguments = [word.encode().decode("unicode_escape").encode("latin-1") for word in words[3 + keys :]]
-    return Same(client, words[3], words[4 : 3 + keys], words[1], arguments)
+    return Same(client, words[3 : 3 + keys], words[1], arguments)
 
 
 def rate(step, steps):

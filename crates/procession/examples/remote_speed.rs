@@ -248,7 +248,9 @@ fn replay(learnt: &[Vec<Vec<u8>>], seq: &mut u64, raw: &mut Connection) -> Resul
     let mut token = None;
     for words in learnt {
         let keys: usize = std::str::from_utf8(&words[2])?.parse()?;
-        let (slot, number, first) = (3 + keys, 4 + keys, 8 + keys);
+        // Behind the keys stand the operation's own arguments, and then those of all scripts.
+        let (first, slot) = (3 + keys, words.len() - 5);
+        let number = slot + 1;
         let mut command = redis::Cmd::new();
         for (at, word) in words.iter().enumerate() {
             if at == slot && !words[number].is_empty() {
@@ -305,7 +307,7 @@ fn learn(
         }
         // What the client's own thread sends is about no object.
         if words.first().is_some_and(|word| word.eq_ignore_ascii_case(b"EVALSHA"))
-            && words.get(4).is_some_and(|key| key.starts_with(b"procession-bench:n:"))
+            && words.get(3).is_some_and(|key| key.starts_with(b"procession-bench:n:"))
         {
             learnt.push(words);
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use redis::{Connection, RedisError};
 
+use super::resp::Words;
 use super::{Address, RemoteError};
 
 /// No server can be set up to take less.
@@ -20,9 +21,8 @@ pub(super) struct Size {
 }
 
 impl Size {
-    pub(super) fn of(arguments: &[Vec<u8>]) -> Size {
-        let longest = arguments.iter().map(Vec::len).max().unwrap_or(0);
-        Size { longest, whole: arguments.iter().map(Vec::len).sum() }
+    pub(super) fn of(arguments: &Words) -> Size {
+        Size { longest: arguments.longest(), whole: arguments.whole() }
     }
 
     /// Whether a server may be set up to refuse it.

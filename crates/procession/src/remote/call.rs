@@ -5,15 +5,17 @@
 //! refused: the idea is RIFL's (Lee and others, "Implementing Linearizability at Large Scale and Low Latency",
 //! SOSP 2015).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{Connection, RedisError, Value};
+use redis::{Connection, ConnectionLike, RedisError, Value};
 
 use super::bounds::Size;
 use super::client::{Client, Number, Slot, Unresolved, is_final, locked, refused, told};
 use super::life::Life;
 use super::reply::Reply;
+use super::resp::{self, Words};
 use super::script::Script;
 use super::{Patience, RemoteError};
 
@@ -23,22 +25,21 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A call that is being put together.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[must_use]
 pub(crate) struct Call<'a> {
     client: Arc<Client>,
-    keys: &'a [String],
-    sending: Sending,
+    sending: Sending<'a>,
     undo: Option<&'static Script>,
     life: Option<Arc<Life>>,
 }
 
 /// What is sent.
 #[derive(Debug, Clone)]
-pub(super) struct Sending {
+pub(super) struct Sending<'a> {
     script: &'static Script,
-    keys: Vec<String>,
-    arguments: Vec<Vec<u8>>,
+    keys: Cow<'a, [String]>,
+    arguments: Words,
     ttl: u64,
     must_be: bool,
 }
@@ -51,8 +52,9 @@ impl<'a> Call<'a> {
         ttl: u64,
     ) -> Self {
         let must_be = !keys.is_empty();
-        let sending = Sending { script, keys: Vec::new(), arguments: Vec::new(), ttl, must_be };
-        Call { client, keys, sending, undo: None, life: None }
+        let (keys, arguments) = (Cow::Borrowed(keys), Words::default());
+        let sending = Sending { script, keys, arguments, ttl, must_be };
+        Call { client, sending, undo: None, life: None }
     }
 
     /// The object need not be there.
@@ -62,20 +64,19 @@ impl<'a> Call<'a> {
     }
 
     /// The next argument.
-    pub(crate) fn arg(mut self, argument: impl AsRef<[u8]>) -> Self {
-        self.sending.arguments.push(argument.as_ref().to_vec());
-        self
+    pub(crate) fn arg(self, argument: impl AsRef<[u8]>) -> Self {
+        self.parts(&[argument.as_ref()])
     }
 
-    /// The next argument, which is not copied.
-    pub(crate) fn owned(mut self, argument: Vec<u8>) -> Self {
-        self.sending.arguments.push(argument);
+    /// The next argument, whose parts stand one behind the other.
+    pub(crate) fn parts(mut self, parts: &[&[u8]]) -> Self {
+        self.sending.arguments.push(parts);
         self
     }
 
     /// The next argument, a number.
     pub(crate) fn int(self, argument: i64) -> Self {
-        self.owned(argument.to_string().into_bytes())
+        self.arg(argument.to_string())
     }
 
     /// What is run, with the parts of the reply as its arguments, if the caller was told an error and the call turns out
@@ -92,17 +93,16 @@ impl<'a> Call<'a> {
     }
 
     /// Does it, once.
-    pub(crate) fn run(self, patience: &Patience<'_>) -> Result<Reply, RemoteError> {
+    pub(crate) fn run(&self, patience: &Patience<'_>) -> Result<Reply, RemoteError> {
         self.go(true, patience)
     }
 
     /// Does it; it changes nothing, so the server keeps no reply.
-    pub(crate) fn read(self, patience: &Patience<'_>) -> Result<Reply, RemoteError> {
+    pub(crate) fn read(&self, patience: &Patience<'_>) -> Result<Reply, RemoteError> {
         self.go(false, patience)
     }
 
-    fn go(mut self, changes: bool, patience: &Patience<'_>) -> Result<Reply, RemoteError> {
-        self.sending.keys = self.keys.to_vec();
+    fn go(&self, changes: bool, patience: &Patience<'_>) -> Result<Reply, RemoteError> {
         let mut slot = self.client.take_slot();
         slot.seq += 1;
         let size = Size::of(&self.sending.arguments);
@@ -113,7 +113,8 @@ impl<'a> Call<'a> {
         match (unknown, self.undo, tries.sent.take()) {
             (true, Some(undo), Some(life)) => {
                 slot.connection = None;
-                let unresolved = Unresolved { slot, life, sending: self.sending, undo: Some(undo) };
+                let unresolved =
+                    Unresolved { slot, life, sending: self.sending.to_keep(), undo: Some(undo) };
                 locked(&self.client.unresolved).push(unresolved);
             }
             _ => self.client.give_slot(slot),
@@ -257,7 +258,7 @@ impl<'a> Call<'a> {
                 }
                 Some("PROCESSIONGONE") => {
                     tries.sent = None;
-                    return Err(RemoteError::Gone(self.keys[0].clone()));
+                    return Err(RemoteError::Gone(self.sending.keys[0].clone()));
                 }
                 _ => {
                     if is_final(&error) {
@@ -284,7 +285,7 @@ impl<'a> Call<'a> {
     }
 
     fn lost(&self) -> RemoteError {
-        let what = self.keys.first().cloned().unwrap_or_default();
+        let what = self.sending.keys.first().cloned().unwrap_or_default();
         RemoteError::LeaseLost { what, lease: self.client.address().lease() }
     }
 }
@@ -301,7 +302,7 @@ struct Tries {
     cut: bool,
 }
 
-impl Sending {
+impl Sending<'_> {
     /// Sends it once and reads the answer. `seq`: what the call is known by, if it must not be done twice.
     pub(super) fn send(
         &self,
@@ -310,21 +311,27 @@ impl Sending {
         prefix: &str,
         seq: Option<Number>,
     ) -> Result<Value, RedisError> {
-        let query = |on: &mut Connection| {
-            let mut command = redis::cmd("EVALSHA");
-            command
-                .arg(self.script.hash())
-                .arg(self.keys.len() + 1)
-                .arg(life.key())
-                .arg(&self.keys);
-            match seq {
-                Some(Number { slot, seq, late: false }) => command.arg(slot).arg(seq),
-                Some(Number { slot, seq, late: true }) => command.arg(slot).arg(format!("{seq}!")),
-                None => command.arg("").arg(""),
-            };
-            command.arg(self.ttl).arg(prefix).arg(u8::from(self.must_be)).arg(&self.arguments);
-            command.query::<Value>(on)
+        let before = |out: &mut Vec<u8>| {
+            resp::word(out, &[b"EVALSHA"]);
+            resp::word(out, &[self.script.hash().as_bytes()]);
+            resp::number(out, self.keys.len() as u64 + 1, b"");
+            self.keys.iter().for_each(|key| resp::word(out, &[key.as_bytes()]));
+            resp::word(out, &[life.key().as_bytes()]);
         };
+        let behind = |out: &mut Vec<u8>| {
+            if let Some(Number { slot, seq, late }) = seq {
+                resp::number(out, slot.into(), b"");
+                resp::number(out, seq, if late { b"!" } else { b"" });
+            } else {
+                resp::word(out, &[]);
+                resp::word(out, &[]);
+            }
+            resp::number(out, self.ttl, b"");
+            resp::word(out, &[prefix.as_bytes()]);
+            resp::word(out, &[if self.must_be && !self.script.looks() { b"1" } else { b"0" }]);
+        };
+        let command = resp::command(4 + self.keys.len(), &self.arguments, 5, before, behind);
+        let query = |on: &mut Connection| on.req_packed_command(&command)?.extract_error();
         match query(on) {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 redis::cmd("SCRIPT").arg("LOAD").arg(self.script.text()).exec(on)?;
@@ -335,8 +342,19 @@ impl Sending {
     }
 
     /// The script that takes back what this one did.
-    pub(super) fn undone_by(&self, undo: &'static Script, arguments: Vec<Vec<u8>>) -> Sending {
-        let keys = self.keys.clone();
-        Sending { script: undo, keys, arguments, ttl: self.ttl, must_be: self.must_be }
+    pub(super) fn undone_by(
+        &self,
+        undo: &'static Script,
+        arguments: Vec<Vec<u8>>,
+    ) -> Sending<'static> {
+        let arguments = arguments.into_iter().collect();
+        Sending { script: undo, arguments, ..self.to_keep() }
+    }
+
+    /// The same, which outlives the call.
+    fn to_keep(&self) -> Sending<'static> {
+        let keys = Cow::Owned(self.keys.to_vec());
+        let Sending { script, ttl, must_be, .. } = *self;
+        Sending { script, keys, arguments: self.arguments.clone(), ttl, must_be }
     }
 }

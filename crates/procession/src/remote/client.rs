@@ -93,7 +93,7 @@ pub(crate) struct Kept {
 pub(super) struct Unresolved {
     pub(super) slot: Slot,
     pub(super) life: Arc<Life>,
-    pub(super) sending: super::call::Sending,
+    pub(super) sending: super::call::Sending<'static>,
     /// What takes it back; none where that is what is left to be done.
     pub(super) undo: Option<&'static Script>,
 }

@@ -34,6 +34,7 @@ mod probe;
 mod pulse;
 pub mod queue;
 mod reply;
+mod resp;
 mod script;
 mod server;
 mod stats;

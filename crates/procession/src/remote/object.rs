@@ -208,7 +208,10 @@ impl Object {
                 shared: true,
                 forks: forks_begun(),
             };
-            locked(&client.kept).entry(self.keys[0].clone()).or_insert_with(fresh);
+            let mut kept = locked(&client.kept);
+            if !kept.contains_key(&self.keys[0]) {
+                kept.insert(self.keys[0].clone(), fresh());
+            }
         }
         Ok(Call::new(client, script, &self.keys, self.ttl))
     }
@@ -216,7 +219,8 @@ impl Object {
     /// Tries until it has something, sleeping in between until it is woken; `None` if patience ends first.
     ///
     /// `waiters` is the place among the keys (as in the scripts, so the first part's is 2) of the zset of those who wait. An attempt is
-    /// given the waiter that its script is to enter if it can't go on, and to strike out if it can; the first one none.
+    /// given the waiter that its script is to enter if it can't go on, and to strike out if it can; the first one none. Who
+    /// was woken and found nothing, because another one came first, says how long he has waited: he keeps his place.
     pub(crate) fn wait<T>(
         &self,
         waiters: usize,
@@ -233,6 +237,7 @@ impl Object {
         let waiter = client.waiters.enter();
         let _sleeps = stop::sleeps(waiter.parker());
         let mut member;
+        let mut since = None;
         let result = loop {
             let life = client.life();
             let heard = client.until_heard(&life, patience);
@@ -241,7 +246,12 @@ impl Object {
             if !heard {
                 break Err(RemoteError::Interrupted);
             }
-            match attempt(Some(&member)) {
+            let first = *since.get_or_insert_with(Instant::now);
+            let said = match first.elapsed().as_micros() {
+                0 => member.clone(),
+                age => format!("{member}@{age}"),
+            };
+            match attempt(Some(&said)) {
                 Ok(None) => {}
                 Ok(Some(found)) => return Ok(Some(found)),
                 Err(error) => break Err(error),

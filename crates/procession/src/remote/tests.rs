@@ -15,6 +15,8 @@ use super::{Address, Patience, RemoteError, Server};
 static COUNTER: Kind = Kind { name: "counter", parts: &["waiters"] };
 static ADD: Script =
     Script::new("adding", "local n = call('HINCRBY', K[1], 'n', A[1]) ring(K[2], 1) return {n}");
+static MAKE: Script =
+    Script::new("making a part", "call('ZADD', K[2], 'NX', 1, 'nobody:1') return {1}, false");
 static GET: Script = Script::new(
     "getting",
     "local n = tonumber(call('HGET', K[1], 'n') or '0')
@@ -159,6 +161,76 @@ fn who_waits_is_woken() {
         add(&object, 1);
     }
     assert_eq!(waiting.join().unwrap().0, Some(3));
+}
+
+#[test]
+fn who_was_woken_for_nothing_keeps_his_place() {
+    let running = Running::start();
+    let server = running.server("prefix=p&lease=60");
+    let (object, _) = Object::named(&server, &COUNTER, "x", &[]).unwrap();
+    let mut connection = server.address().connect(Duration::from_secs(1)).unwrap();
+    let mut line = |length: usize| loop {
+        let all: Vec<String> = redis::cmd("ZRANGE")
+            .arg("p:n:x:waiters")
+            .arg(0)
+            .arg(-1)
+            .query(&mut connection)
+            .unwrap();
+        if all.len() == length {
+            break all;
+        }
+    };
+    let mut waiting = Vec::new();
+    for length in 1..=3 {
+        let other = object.another().unwrap();
+        let wait = move || at_least(&other, 10, &Patience::forever()).unwrap();
+        waiting.push(std::thread::spawn(wait));
+        line(length);
+    }
+    let before = line(3);
+    for _ in 0..5 {
+        add(&object, 1); // wakes the first one, who finds too little
+        assert_eq!(line(3), before);
+    }
+    // From ten on each finds enough, and wakes nobody: each call wakes one.
+    while !waiting.iter().all(std::thread::JoinHandle::is_finished) {
+        add(&object, 1);
+    }
+    assert!(line(0).is_empty());
+}
+
+#[test]
+fn what_has_no_name_has_a_time_to_live_in_all_its_parts() {
+    let running = Running::start();
+    let server = running.server("prefix=p&lease=60&keep=1000");
+    let (object, _) = Object::anonymous(&server, &COUNTER, &[]).unwrap();
+    let mut connection = server.address().connect(Duration::from_secs(1)).unwrap();
+    let parts = [object.key().to_string(), format!("{}:waiters", object.key())];
+    let mut left = |set: Option<u64>| {
+        parts.each_ref().map(|key| {
+            if let Some(left) = set {
+                redis::cmd("PEXPIRE").arg(key).arg(left).exec(&mut connection).unwrap();
+            }
+            redis::cmd("PTTL").arg(key).query::<i64>(&mut connection).unwrap()
+        })
+    };
+    assert!(left(None)[0] > 900_000);
+    assert!(at_least(&object, 9, &Patience::of(Duration::from_millis(1))).unwrap().is_none());
+    // A part that is made gets one of its own, by whichever call.
+    for script in [&MAKE, &ADD] {
+        object.call(script).unwrap().int(1).run(&Patience::forever()).unwrap();
+        let [hash, part] = left(None);
+        assert!(hash > 0 && (part == -2 || part >= hash), "{hash} {part}");
+    }
+    // With a tenth over, all begin anew, also where nothing is changed.
+    object.call(&MAKE).unwrap().int(1).run(&Patience::forever()).unwrap();
+    left(Some(800_000));
+    object.call(&GET).unwrap().arg("").int(0).read(&Patience::forever()).unwrap();
+    assert!(left(None).iter().all(|left| *left > 900_000));
+    // And before that the hash is left as it is.
+    left(Some(990_000));
+    object.call(&GET).unwrap().arg("").int(0).read(&Patience::forever()).unwrap();
+    assert!(left(None)[0] <= 990_000);
 }
 
 #[test]

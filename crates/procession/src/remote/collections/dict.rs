@@ -212,7 +212,7 @@ impl RemoteDict {
     /// # Errors
     /// [`RemoteError`].
     pub fn set(&self, field: &[u8], value: Vec<u8>) -> Result<Option<bool>, RemoteError> {
-        let reply = change(self.call(&SET)?.arg(field).owned(value))?;
+        let reply = change(&self.call(&SET)?.arg(field).arg(value))?;
         Ok(unless_unsure(reply.int(0)?).map(|found| found == 0))
     }
 
@@ -221,7 +221,7 @@ impl RemoteDict {
     /// # Errors
     /// [`RemoteError`].
     pub fn replace(&self, field: &[u8], value: Vec<u8>) -> Result<bool, RemoteError> {
-        Ok(change(self.call(&REPLACE)?.arg(field).owned(value))?.int(0)? == 1)
+        Ok(change(&self.call(&REPLACE)?.arg(field).arg(value))?.int(0)? == 1)
     }
 
     /// The value of a plain key, which is set if there was [`Seen::Nothing`].
@@ -229,7 +229,7 @@ impl RemoteDict {
     /// # Errors
     /// [`RemoteError`].
     pub fn set_default(&self, field: &[u8], value: Vec<u8>) -> Result<Seen, RemoteError> {
-        seen(change(self.call(&DEFAULT)?.arg(field).owned(value))?)
+        seen(change(&self.call(&DEFAULT)?.arg(field).arg(value))?)
     }
 
     /// Removes a field, and gives its value.
@@ -237,7 +237,7 @@ impl RemoteDict {
     /// # Errors
     /// [`RemoteError`].
     pub fn pop(&self, field: &[u8]) -> Result<Seen, RemoteError> {
-        seen(change(self.call(&POP)?.arg(field))?)
+        seen(change(&self.call(&POP)?.arg(field))?)
     }
 
     /// Removes the newest entry: its field and value.
@@ -245,7 +245,7 @@ impl RemoteDict {
     /// # Errors
     /// [`RemoteError`].
     pub fn pop_last(&self) -> Result<Option<Entry>, RemoteError> {
-        let mut reply = change(self.call(&POPITEM)?)?;
+        let mut reply = change(&self.call(&POPITEM)?)?;
         if reply.int(0)? == 0 {
             return Ok(None);
         }
@@ -266,7 +266,7 @@ impl RemoteDict {
         for value in [old, new] {
             call = call.int(value.is_some().into()).arg(value.unwrap_or_default());
         }
-        let mut reply = change(call)?;
+        let mut reply = change(&call)?;
         Ok(match reply.int(0)? {
             0 => Exchanged::Is(if reply.len() > 1 { reply.bytes(1)? } else { None }),
             1 => Exchanged::Done,
@@ -280,7 +280,7 @@ impl RemoteDict {
     /// [`RemoteError`].
     pub fn add(&self, field: &[u8], summand: &[u8], whole: bool) -> Result<Added, RemoteError> {
         let call = self.call(&ADD)?.arg(field).arg(summand).int(whole.into());
-        let mut reply = change(call)?;
+        let mut reply = change(&call)?;
         Ok(match reply.int(0)? {
             1 => Added::Sum(reply.bytes(1)?.unwrap_or_default()),
             2 => Added::Unsure,
@@ -301,7 +301,7 @@ impl RemoteDict {
         entries: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<bool, RemoteError> {
         let packed = pack(entries.into_iter().flat_map(|(field, value)| [field, value]));
-        Ok(change(self.call(&UPDATE)?.owned(packed))?.int(0)? == 1)
+        Ok(change(&self.call(&UPDATE)?.arg(packed))?.int(0)? == 1)
     }
 
     /// Sets the values of keys that the caller has compared. `false`: a key has come or gone meanwhile, and none is set.
@@ -317,7 +317,7 @@ impl RemoteDict {
             Settled::New(key, group, mark) => [b"0", key, group, mark, value],
         };
         let packed = pack(entries.into_iter().flat_map(five));
-        Ok(change(self.call(&SETTLE)?.owned(packed))?.int(0)? == 1)
+        Ok(change(&self.call(&SETTLE)?.arg(packed))?.int(0)? == 1)
     }
 
     /// The fields of keys that may be equal to one of this group; empty: all.
@@ -393,7 +393,7 @@ impl RemoteDict {
     /// # Errors
     /// [`RemoteError`].
     pub fn clear(&self) -> Result<(), RemoteError> {
-        change(self.call(&CLEAR)?).map(drop)
+        change(&self.call(&CLEAR)?).map(drop)
     }
 
     /// Its shape: see [`Entries::shape`].

@@ -149,7 +149,7 @@ impl RemoteList {
     /// # Errors
     /// [`RemoteError`].
     pub fn set(&self, index: i64, value: Vec<u8>) -> Result<bool, RemoteError> {
-        Ok(change(self.call(&SET)?.int(index).owned(value))?.int(0)? == 1)
+        Ok(change(&self.call(&SET)?.int(index).arg(value))?.int(0)? == 1)
     }
 
     /// Removes the value with this index, and gives it.
@@ -157,7 +157,7 @@ impl RemoteList {
     /// # Errors
     /// [`RemoteError`].
     pub fn pop(&self, index: i64) -> Result<Option<Vec<u8>>, RemoteError> {
-        found(&mut change(self.call(&POP)?.int(index))?)
+        found(&mut change(&self.call(&POP)?.int(index))?)
     }
 
     /// Replaces the values from one index to another, not included, by these.
@@ -170,8 +170,8 @@ impl RemoteList {
         to: i64,
         values: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<(), RemoteError> {
-        let call = self.call(&SPLICE)?.int(from).int(to).owned(pack(values));
-        change(call.arg("")).map(drop)
+        let call = self.call(&SPLICE)?.int(from).int(to).arg(pack(values));
+        change(&call.arg("")).map(drop)
     }
 
     /// Removes the values from one index to another, if the list has this version still. Whether it has.
@@ -180,7 +180,7 @@ impl RemoteList {
     /// [`RemoteError`].
     pub fn cut_if(&self, version: i64, from: i64, to: i64) -> Result<bool, RemoteError> {
         let call = self.call(&SPLICE)?.int(from).int(to).arg("").int(version);
-        Ok(change(call)?.int(0)? == 1)
+        Ok(change(&call)?.int(0)? == 1)
     }
 
     /// Copies the values from one index to another out, as they are at one moment.
@@ -245,7 +245,7 @@ impl RemoteList {
         slice: Slice,
         values: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Result<(), u64>, RemoteError> {
-        let reply = change(self.strides(&STRIDE_SET, slice)?.owned(pack(values)))?;
+        let reply = change(&self.strides(&STRIDE_SET, slice)?.arg(pack(values)))?;
         Ok(if reply.int(0)? == 1 { Ok(()) } else { Err(reply.int(1)?.cast_unsigned()) })
     }
 
@@ -254,7 +254,7 @@ impl RemoteList {
     /// # Errors
     /// [`RemoteError`].
     pub fn cut_stride(&self, slice: Slice) -> Result<(), RemoteError> {
-        change(self.strides(&STRIDE_DEL, slice)?).map(drop)
+        change(&self.strides(&STRIDE_DEL, slice)?).map(drop)
     }
 
     /// Puts the values in another order, if the list has this version still: for each place the index of its value.
@@ -264,7 +264,7 @@ impl RemoteList {
     /// [`RemoteError`].
     pub fn reorder(&self, version: i64, order: &[u32]) -> Result<bool, RemoteError> {
         let order: Vec<u8> = order.iter().flat_map(|index| index.to_be_bytes()).collect();
-        Ok(change(self.call(&REORDER)?.int(version).owned(order))?.int(0)? == 1)
+        Ok(change(&self.call(&REORDER)?.int(version).arg(order))?.int(0)? == 1)
     }
 
     /// Turns it round.
@@ -272,7 +272,7 @@ impl RemoteList {
     /// # Errors
     /// [`RemoteError`].
     pub fn reverse(&self) -> Result<(), RemoteError> {
-        change(self.call(&REVERSE)?).map(drop)
+        change(&self.call(&REVERSE)?).map(drop)
     }
 
     /// Makes it so many times as long by repetition. `false`: that is more than 2²⁶ values, and it stays as it is.
@@ -280,7 +280,7 @@ impl RemoteList {
     /// # Errors
     /// [`RemoteError`].
     pub fn repeat(&self, times: i64) -> Result<bool, RemoteError> {
-        Ok(change(self.call(&REPEAT)?.int(times).int(LONGEST))?.int(0)? == 1)
+        Ok(change(&self.call(&REPEAT)?.int(times).int(LONGEST))?.int(0)? == 1)
     }
 
     /// Removes all values.
@@ -288,7 +288,7 @@ impl RemoteList {
     /// # Errors
     /// [`RemoteError`].
     pub fn clear(&self) -> Result<(), RemoteError> {
-        change(self.call(&CLEAR)?).map(drop)
+        change(&self.call(&CLEAR)?).map(drop)
     }
 
     /// A number that moves with each change.

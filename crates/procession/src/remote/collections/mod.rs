@@ -114,10 +114,9 @@ fn claim(object: &Object, time: Duration) -> Result<bool, RemoteError> {
 }
 
 /// Makes a change, again and again while another client has claimed the object: that ends by itself, after seconds.
-fn change(mut call: Call<'_>) -> Result<Reply, RemoteError> {
+fn change(call: &Call<'_>) -> Result<Reply, RemoteError> {
     let (patience, mut pause) = (Patience::forever(), FIRST_PAUSE);
     loop {
-        let again = call.clone();
         let reply = call.run(&patience)?;
         if reply.int(0)? != CLAIMED {
             return Ok(reply);
@@ -126,7 +125,7 @@ fn change(mut call: Call<'_>) -> Result<Reply, RemoteError> {
             return Err(RemoteError::Interrupted);
         }
         std::thread::sleep(pause);
-        (call, pause) = (again, LAST_PAUSE.min(2 * pause));
+        pause = LAST_PAUSE.min(2 * pause);
     }
 }
 

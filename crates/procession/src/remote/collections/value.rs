@@ -52,7 +52,7 @@ impl RemoteValue {
     /// # Errors
     /// [`RemoteError`].
     pub fn set(&self, value: Vec<u8>) -> Result<(), RemoteError> {
-        self.object.call(&SET)?.owned(value).arg("0").run(&Patience::forever()).map(drop)
+        self.object.call(&SET)?.arg(value).arg("0").run(&Patience::forever()).map(drop)
     }
 
     /// Replaces it if it is `old`. Whether it was.
@@ -60,7 +60,7 @@ impl RemoteValue {
     /// # Errors
     /// [`RemoteError`].
     pub fn exchange(&self, old: &[u8], new: Vec<u8>) -> Result<bool, RemoteError> {
-        let call = self.object.call(&SET)?.owned(new).arg("1").arg(old);
+        let call = self.object.call(&SET)?.arg(new).arg("1").arg(old);
         Ok(call.run(&Patience::forever())?.int(0)? == 1)
     }
 }

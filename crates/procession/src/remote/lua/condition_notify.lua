@@ -21,7 +21,7 @@ if A[3] then
   if A[4] == 'wait' then
     if waits then
       -- By whom to wake it.
-      call('HSET', K[5], A[3], A[2])
+      call('HSET', K[5], A[3], (string.match(A[2], '^[^@]*')))
       wait(K[2], A[2])
     end
   else

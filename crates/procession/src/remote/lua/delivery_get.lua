@@ -2,7 +2,9 @@
 -- wake at the other end (see vacate), the waiter. Returns how many, the client, and number, count and message of each.
 -- What the dead held is looked for where nothing waits, and now and then elsewhere: it stands before all that came later.
 local time = now()
-local looked = tonumber(call('HGET', K[1], 'looked') or 0)
+local meta = call('HMGET', K[1], 'kind', 'looked')
+if not meta[1] then return redis.error_reply('PROCESSIONGONE ' .. K[1]), false end
+local looked = tonumber(meta[2] or 0)
 local is_due = time < looked or time >= looked + 250
 if is_due then recover() end
 local most = few(tonumber(A[1]), 'ZCARD')

@@ -1,6 +1,7 @@
 -- Puts messages at the end, as many as there is room for. A: maxsize, maxbytes, nothing, the waiter, the messages.
 -- Returns how many; -1: the queue is shut down.
-local meta = call('HMGET', K[1], 'closed', 'bytes', 'seq')
+local meta = call('HMGET', K[1], 'closed', 'bytes', 'seq', 'kind')
+if not meta[4] then return redis.error_reply('PROCESSIONGONE ' .. K[1]), false end
 if meta[1] then
   leave(K[4], A[4])
   return {-1}, false

@@ -1,1 +1,1 @@
-return {call('HLEN', ENTRIES)}, false
+return {call('HLEN', ENTRIES)}, false, false

@@ -1,1 +1,1 @@
-return {length(), call('HGET', META, 'version') or '0'}, false
+return {length(), call('HGET', META, 'version') or '0'}, false, false

@@ -9,4 +9,4 @@ for i = 1, #found, 2 do
   sum = sum + #member - struct.unpack('>I4', member, #member - 3) - 5
 end
 vacate(taken[1], sum, A[2], A[3])
-return taken
+return taken, true, false

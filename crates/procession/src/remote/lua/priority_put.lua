@@ -1,7 +1,8 @@
 -- Puts messages in their order, as many as there is room for. A: maxsize, maxbytes, the shape of all their keys
 -- ('0': they have several), the waiter, then keys and messages. Returns how many; -1: the queue is shut down; -2, and how
 -- many are in: the next one can't be compared with its neighbours.
-local meta = call('HMGET', K[1], 'closed', 'bytes', 'todo', 'seq', 'shape')
+local meta = call('HMGET', K[1], 'closed', 'bytes', 'todo', 'seq', 'shape', 'kind')
+if not meta[6] then return redis.error_reply('PROCESSIONGONE ' .. K[1]), false end
 if meta[1] then
   leave(K[4], A[4])
   return {-1}, false

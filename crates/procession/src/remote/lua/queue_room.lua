@@ -3,8 +3,12 @@
 -- maxbytes; `count`: the command that says how many there are. A message that is larger than maxbytes may be in an empty queue.
 local function room(args, before, step, count, used)
   local maxsize, maxbytes = tonumber(args[1]), tonumber(args[2])
-  local len = (maxsize > 0 or maxbytes > 0) and call(count, K[2]) or 0
   local n, sum = 0, 0
+  if maxsize == 0 and maxbytes == 0 then
+    for i = before + 1, #args, step do n, sum = n + 1, sum + #args[i] end
+    return n, sum - n
+  end
+  local len = call(count, K[2])
   for i = before + 1, #args, step do
     local more = #args[i] - 1
     if maxsize > 0 and len + n >= maxsize then break end

@@ -1,1 +1,1 @@
-return {call('HGET', K[1], 'value')}, false
+return {call('HGET', K[1], 'value')}, false, false

@@ -127,7 +127,7 @@ impl RawOwner {
         // Before it is put, since its result may be here before this returns.
         locked(&self.out).extend(tasks.iter().map(|task| (task.number, false)));
         // A refusal is of the whole.
-        let put = persist(self.pool.server(), patience, || call.clone().run(patience));
+        let put = persist(self.pool.server(), patience, || call.run(patience));
         let mut out = locked(&self.out);
         for task in tasks {
             match put {

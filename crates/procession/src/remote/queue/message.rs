@@ -15,15 +15,6 @@ pub struct NewMessage<'a> {
     pub key: &'a [u8],
 }
 
-impl NewMessage<'_> {
-    pub(super) fn whole(&self) -> Vec<u8> {
-        let mut whole = Vec::with_capacity(self.body.len() + 1);
-        whole.push(self.kind);
-        whole.extend_from_slice(self.body);
-        whole
-    }
-}
-
 /// A message that was taken, or looked at.
 #[derive(Debug, Clone)]
 pub struct Taken {

@@ -185,7 +185,7 @@ impl RemoteQueue {
         let call = self.object().call(self.kind().scripts().put)?;
         let call = call.arg(limits.messages.to_string()).arg(limits.bytes.to_string());
         let call = match self.kind() {
-            QueueKind::Priority => call.owned(shape_of(messages).to_string().into_bytes()),
+            QueueKind::Priority => call.arg(shape_of(messages).to_string()),
             QueueKind::Joinable | QueueKind::Lifo => call.arg("1"),
             QueueKind::Fifo | QueueKind::Delivery => call.arg(""),
         };
@@ -194,7 +194,7 @@ impl RemoteQueue {
             if is_ordered {
                 call = call.arg(message.key);
             }
-            call = call.owned(message.whole());
+            call = call.parts(&[&[message.kind], message.body]);
         }
         let reply = call.run(patience)?;
         match reply.int(0)? {
