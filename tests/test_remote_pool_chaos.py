@@ -14,6 +14,7 @@ from pool_workers import PATIENCE, until, working
 
 import procession
 from procession import BrokenPoolError, WorkerLostError
+from procession.remote.worker import Worker
 
 pytestmark = pytest.mark.timeout(90)
 LEASE = 1.5
@@ -290,6 +291,63 @@ def test_sigterm_lets_a_worker_finish_what_it_has(url, tmp_path):
         assert not rest.ready()
         with working(url):
             assert rest.get(PATIENCE)
+
+
+class Delayed:
+    """A worker's session. When a task comes its worker is told to drain, before a seat knows of the task."""
+
+    def __init__(self, worker, until_it_has_left):
+        self._worker, self._session = worker, worker._session
+        self._left = threading.Event()
+        self._waits = until_it_has_left
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def take(self, *told):
+        task = self._session.take(*told)
+        if task is not None:
+            self._worker.drain()
+            if self._waits:
+                assert self._left.wait(PATIENCE)
+        return task
+
+    def leave(self, begun):
+        self._session.leave(begun)
+        self._left.set()
+
+
+@pytest.mark.parametrize("has_left", [False, True], ids=["is there", "has left"])
+def test_what_is_taken_as_a_worker_drains_is_done_by_another(url, tmp_path, has_left):
+    said = []
+    with procession.Pool(backend=url) as pool:
+        draining = Worker(
+            url, seats=1, queue="default", name="", most=0, plain_only=False, say=said.append
+        )
+        draining._session = Delayed(draining, has_left)
+        call = pool.apply_async(marked, ((str(tmp_path), 0, 0),))
+        assert draining.run(threading.Event()) == 0
+        assert not call.ready()
+        with working(url):
+            assert call.get(PATIENCE) == 0
+    assert len(os.listdir(tmp_path)) == 1
+    assert not any("lost" in text for text in said), said
+
+
+def test_workers_that_come_and_go_do_everything_once(url, tmp_path):
+    jobs = [(str(tmp_path), number, 0.003) for number in range(400)]
+    with procession.Pool(backend=url) as pool:
+        call = pool.map_async(marked, jobs, chunksize=1)
+        with working(url) as first, working(url) as second:
+            until(lambda: len(os.listdir(tmp_path)) > 30)
+            assert first.end() == 0
+            until(lambda: len(os.listdir(tmp_path)) > 90)
+            assert second.end() == 0
+        assert not call.ready()
+        with working(url):
+            assert call.get(PATIENCE) == list(range(400))
+    runs = [int(name.partition(".")[0]) for name in os.listdir(tmp_path)]
+    assert sorted(runs) == list(range(400))
 
 
 def test_ctrl_c_ends_a_worker_at_once(url):

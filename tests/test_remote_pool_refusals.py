@@ -6,7 +6,7 @@ import time
 
 import pytest
 from pool_workers import PATIENCE, until, working
-from test_remote_pool_chaos import marked, pid_of
+from test_remote_pool_chaos import marked, pid_of, sleep
 
 import procession
 from procession import ProcessPoolExecutor
@@ -124,6 +124,51 @@ def test_a_result_that_is_too_large_for_the_server_is_an_error(own_server):
         with pytest.raises(RuntimeError, match="refused by the server"):
             pool.apply_async(bytes_of, (3 << 20,)).get(PATIENCE)
         assert pool.apply_async(bytes_of, (3,)).get(PATIENCE) == bytes(3)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["it tells", "it forbids to ask"])
+def test_a_task_that_is_too_large_for_the_server_is_its_calls_error(own_server, told):
+    server = own_server(options=["--proto-max-bulk-len", "1mb"])
+    if not told:
+        server.call("ACL", "SETUSER", "default", "-config")
+    url = server.url("large", lease=60, timeout=60 if told else 1)
+    large = bytes(8 << 20)
+    said = "8388[0-9]* bytes.*proto-max-bulk-len"
+    with procession.Pool(backend=url) as pool, working(url):
+        before = pool.apply_async(sleep, (0.3,))
+        for _ in range(2):
+            failed = pool.apply_async(len, (large,))
+            after = pool.apply_async(len, (b"small",))
+            with pytest.raises(
+                ValueError if told else procession.ServerUnreachableError, match=said
+            ):
+                failed.get(PATIENCE)
+            assert after.get(PATIENCE) == 5
+        assert before.get(PATIENCE)
+        # Of several items one is too large; and so is a function.
+        results = pool.imap(len, [b"1", large, b"333"], chunksize=1)
+        assert next(results) == 1
+        with pytest.raises(Exception, match=said):
+            next(results)
+        assert next(results) == 3
+        for _ in range(2):
+            with pytest.raises(Exception, match="bytes.*proto-max-bulk-len"):
+                pool.apply_async(lambda: len(large)).get(PATIENCE)
+        assert pool.map(len, [b"", b"1"]) == [0, 1]
+
+
+def test_a_call_that_finds_no_memory_at_the_server_has_that_for_its_error(own_server):
+    server = own_server()
+    url = server.url("full", lease=60, timeout=1)
+    with procession.Pool(backend=url) as pool, working(url, processes=1):
+        assert pool.apply_async(len, (b"",)).get(PATIENCE) == 0
+        server.call("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(MemoryError, match="OOM"):
+            pool.apply_async(len, (b"1",)).get(PATIENCE)
+        with pytest.raises(MemoryError, match="OOM"):
+            pool.map_async(len, [b"1"] * 100, chunksize=1).get(PATIENCE)
+        server.call("CONFIG", "SET", "maxmemory", "0")
+        assert pool.apply_async(len, (b"22",)).get(PATIENCE) == 2
 
 
 def test_what_was_called_off_leaves_its_room(remote_server):

@@ -346,8 +346,8 @@ POOL = """Worker processes that calls are distributed to.
 
 REMOTE_POOL = """Worker processes on any machines, that calls are distributed to over a server.
 
-    Workers are there where somebody runs `procession worker` with the same address; without any,
-    calls wait.
+    Workers are there where somebody runs `procession worker` with the same address; without any
+    that can do them, calls wait (stats().unserved).
 
     processes
         How many tasks at most are at workers at once; by default as many as there are workers.

@@ -117,6 +117,10 @@ class FarCrew(Crew):
         """What the workers do, for `stats`."""
         return ()
 
+    def unserved(self):
+        """What its tasks need that none of the workers can do, for `stats`."""
+        return ()
+
     def why(self, error):
         """What is said if it cannot go on because of that."""
         return repr(error)
@@ -430,6 +434,7 @@ class FarPool(Keeping):
             sum(w.coding for w in workers),
             sum(w.waited for w in workers),
             crew.items_done / max(time.monotonic() - self._since, 1e-9),
+            crew.unserved(),
         )
 
 

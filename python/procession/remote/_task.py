@@ -14,7 +14,8 @@ MessagePack. An outcome is bytes: one that says what it is, and the rest:
     v  the message of a value
     f  the message of a pickled exception
     e  plain data: ["module", "name", [arguments] or nil, text, traceback]
-    l  plain data: ["lost" | "late", pid, exit code or nil, host, item]
+    l  plain data: ["lost" | "late", pid, exit code or nil, host, item]; late without an exit code:
+       it was told of, and goes on
     u  nothing: the item could not be sent, and its owner knows why
 
 A worker tries nothing again: its owner counts how often an item was lost, wherever that was.
@@ -241,7 +242,9 @@ class Loaded:
         where = f"{name}, item {index}" if index else name
         worker = f"{pid} on {host}"
         if kind == "late":
-            text = f"{where}: no result after {call.timeout:g} s, and its worker {worker} was ended"
+            text = f"{where}: no result after {call.timeout:g} s, and its worker {worker}"
+            # A thread of a worker that is not Python's has no exit code.
+            text += " was ended" if exitcode is not None else " cannot end it: it still runs there"
             return self._errors.late(text, name, index, pid, exitcode)
         text = f"{where}: its worker {worker} {_how(exitcode)}"
         return self._errors.lost(text, name, index, pid, exitcode)

@@ -32,6 +32,8 @@ _LONG = 1024
 _BLOBS = 16
 # So many bytes at most are under way.
 _MUCH = 64 << 20
+# No server can be set up to take less at once. What is more goes alone, and fails alone.
+_SURE = 1 << 20
 # So long what is known of the workers is good enough, in seconds.
 _FRESH = 1.0
 
@@ -103,6 +105,13 @@ class Crew(FarCrew):
                 found.append(WorkerStats(name, "idle", None, 0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0))
         return found
 
+    def unserved(self):
+        with self._lock:
+            needs = {piece.packed[0] for piece in self.under_way.values()}
+        for worker in self._workers:
+            needs.difference_update(worker.get("serves", [""]))
+        return tuple(need or "functions of Python" for need in sorted(needs))
+
     def why(self, error):
         return f"its server cannot be used any more ({error})"
 
@@ -138,8 +147,11 @@ class Crew(FarCrew):
         body = [*head, items]
         body[2] = piece.first
         body = _task.pack(body)
-        if max(len(body), len(blob[1]) if blob else 0) > _task.MOST:
-            raise ValueError("what is to be sent is larger than a server takes: 512 MiB")
+        size = max(len(body), len(blob[1]) if blob else 0)
+        if size > _task.MOST:
+            raise ValueError(
+                f"a server does not take {size} bytes at once: its proto-max-bulk-len is 512 MiB"
+            )
         piece.packed = need, body, blob, errors
 
     def _enter(self, piece):
@@ -168,6 +180,23 @@ class Crew(FarCrew):
 
     def send(self, pieces):
         self._receive_from_now_on()
+        together, size = [], 0
+        for piece in pieces:
+            own = self._size(piece)
+            if together and size + own > _SURE:
+                self._put(together, size)
+                together, size = [], 0
+            together.append(piece)
+            size += own
+        if together:
+            self._put(together, size)
+
+    def _size(self, piece):
+        """How many bytes are to be sent for it."""
+        _need, body, blob, _errors = piece.packed
+        return len(body) + (0 if blob is None or blob[0] in self._blobs else len(blob[1]))
+
+    def _put(self, pieces, size):
         tasks, blobs = [], []
         for piece in pieces:
             need, body, blob, _errors = piece.packed
@@ -180,7 +209,30 @@ class Crew(FarCrew):
                     blobs.append((name, content))
                 calls.add(piece.call)
                 self._blobs.move_to_end(name)
-        self._owner.put(tasks, blobs, self._unused_blobs())
+        unused = self._unused_blobs()
+        try:
+            self._owner.put(tasks, blobs, unused)
+        except (ValueError, MemoryError, OSError) as error:
+            for name, _content in blobs:
+                del self._blobs[name]
+            for name in unused:
+                self._blobs[name] = weakref.WeakSet()
+                self._blobs.move_to_end(name, last=False)
+            self._refused(pieces, size, error)
+
+    def _refused(self, pieces, size, error):
+        """The server does not take these: so they have failed, and the pool goes on.
+
+        Who does not answer at all has perhaps cut the line because it was too much.
+        """
+        if isinstance(error, _core.ServerUnreachableError):
+            if size <= _SURE:
+                raise error
+            self._owner.sweep()  # raises what ends the pool, if it is away
+            self._owner.cancel([piece.number for piece in pieces])
+        for piece in pieces:
+            count = 1 if piece.call.stops else len(piece.items)
+            self.done(piece, [Failure(error) for _ in range(count)])
 
     def _unused_blobs(self):
         names = []
@@ -251,10 +303,11 @@ class Crew(FarCrew):
         about = json.loads(worker) if worker else {}
         pid, host = about.get("pid"), about.get("host")
         where = f"{call.name}, item {index}" if index else call.name
+        who = f"its worker {pid} on {host}" if pid else "its worker"
         lost = f"did not renew its lease of {self._server.lease:g} s: it died or was cut off"
         how = {
-            "left": f"its worker {pid} on {host} was stopped in the midst of it",
-            "lost": f"its worker {pid} on {host} {lost}",
+            "left": f"{who} was stopped in the midst of it",
+            "lost": f"{who} {lost}",
             "forgotten": "the server was restored to an earlier state, in which it is not known",
         }
         text = f"{where}: {how[kind]}"

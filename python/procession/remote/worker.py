@@ -176,7 +176,8 @@ class Worker:
             except Exception as error:  # whatever it is: a seat does not end with what it has
                 self._trouble(error)
                 refused += 1
-                if refused % 3 == 0 and self._tell_without(session, told, error):
+                hopeless = isinstance(error, ValueError)  # it is too large, and stays so
+                if (hopeless or refused % 3 == 0) and self._tell_without(session, told, error):
                     told, refused = self._rest(told), 0
                 continue
             told, refused = self._rest(told), 0
@@ -331,7 +332,7 @@ class Worker:
             session.tell([(*what, _task.pack([first, found]))])
         except _core.LeaseLost:
             raise
-        except _PASSING as error:
+        except (ValueError, *_PASSING) as error:
             self._say(str(error))
             return False
         return True

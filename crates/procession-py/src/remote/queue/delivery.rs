@@ -9,15 +9,13 @@ use std::collections::{HashMap, VecDeque};
 
 use procession::collections::NotInFlight;
 use procession::remote::queue::{RemoteQueue, Taken, Ticket};
-use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::prelude::*;
 
 use super::{PyRemoteQueueBase, PyRemoteTaken, get};
 use crate::error::Raise;
+use crate::queue::{Row, nothing_in_flight};
 use crate::remote::ask;
-
-/// A message in flight.
-pub(super) type Row = (u32, String, u32, f64, u64, u64);
 
 /// What a thread has taken out of a queue.
 #[derive(Default)]
@@ -126,9 +124,7 @@ pub(super) fn task_done(py: Python<'_>, slf: &PyRemoteQueueBase) -> PyResult<()>
     let queue = slf.delivering()?;
     match with_mine(slf, |mine| mine.tickets.pop_front())? {
         Some(ticket) => settle(py, queue, &ticket, true),
-        None => Err(PyValueError::new_err(
-            "task_done() called too many times: this thread has nothing in flight",
-        )),
+        None => Err(nothing_in_flight()),
     }
 }
 

@@ -21,10 +21,11 @@ pub(crate) use put::PyRemoteMessage;
 
 use super::there::{At, There, on_server};
 use super::{PyRemoteServer, PyRemoteStop, ask, during, interruptible};
+use crate::args::Arg;
 use crate::blocking::Patience;
 use crate::codec::Policy;
 use crate::error;
-use crate::queue::capacity;
+use crate::queue::{Row, capacity, not_redelivering};
 
 /// The native part of a queue on a server. Use `procession.get_context(url).Queue` or `procession.Family(url).queue`.
 #[pyclass(frozen, subclass, weakref, name = "RemoteQueueBase", module = "procession._core")]
@@ -36,9 +37,6 @@ pub(crate) struct PyRemoteQueueBase {
 }
 
 on_server! { RemoteQueue: "Queue.__init__() was not called", "the queue has begun already" }
-
-/// An optional argument.
-type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 #[pymethods]
 impl PyRemoteQueueBase {
@@ -325,7 +323,7 @@ impl PyRemoteQueueBase {
 
     /// Of each of them: pid, the process's name, how often it was delivered, seconds, bytes, and
     /// how many were put before it.
-    fn _in_flights(&self, py: Python<'_>) -> PyResult<Vec<delivery::Row>> {
+    fn _in_flights(&self, py: Python<'_>) -> PyResult<Vec<Row>> {
         delivery::rows(py, self.delivering()?)
     }
 
@@ -388,7 +386,7 @@ impl PyRemoteQueueBase {
         if queue.kind() == QueueKind::Delivery {
             return Ok(queue);
         }
-        Err(PyValueError::new_err("the queue was not made with redeliver=True"))
+        Err(not_redelivering())
     }
 
     fn policy(&self) -> Policy {

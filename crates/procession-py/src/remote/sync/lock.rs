@@ -1,7 +1,6 @@
 //! `RemoteLockBase`: locks on a server, reentrant or not.
 
 use procession::remote::{Abandoned, Acquired, Patience as Waiting, RawLock, ReleaseError};
-use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
@@ -11,7 +10,7 @@ use crate::blocking::Patience;
 use crate::error::Raise;
 use crate::remote::there::{At, There};
 use crate::remote::{PyRemoteServer, PyRemoteStop, ask, during, interruptible};
-use crate::sync::too_many;
+use crate::sync::{not_owner, too_many};
 
 /// The native part of a lock on a server. Use `procession.get_context(url).Lock` or `procession.Family(url).lock`.
 #[pyclass(frozen, subclass, weakref, name = "RemoteLockBase", module = "procession._core")]
@@ -24,9 +23,7 @@ impl Raise for ReleaseError {
     #[cold]
     fn raise(self) -> PyErr {
         match self {
-            ReleaseError::NotOwner => {
-                PyAssertionError::new_err("attempt to release recursive lock not owned by thread")
-            }
+            ReleaseError::NotOwner => not_owner(),
             ReleaseError::Remote(error) => error.raise(),
             _ => too_many(),
         }

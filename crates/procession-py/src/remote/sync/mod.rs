@@ -10,7 +10,6 @@ mod lock;
 mod semaphore;
 
 use procession::remote::{Barrier, Condition, Event, RawLock, Semaphore};
-use pyo3::prelude::*;
 
 pub(crate) use barrier::PyRemoteBarrierBase;
 pub(crate) use condition::{PyRemoteConditionBase, PyRemoteWaiter};
@@ -19,9 +18,7 @@ pub(crate) use lock::PyRemoteLockBase;
 pub(crate) use semaphore::PyRemoteSemaphoreBase;
 
 use super::there::on_server;
-
-/// An optional argument.
-type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+use crate::args::Arg;
 
 on_server! {
     RawLock, Semaphore, Event, Condition, Barrier:

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use procession::remote::{Patience as Waiting, RemoteError, Semaphore};
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -11,7 +11,7 @@ use super::Arg;
 use crate::blocking::Patience;
 use crate::remote::there::{At, There};
 use crate::remote::{PyRemoteServer, PyRemoteStop, during, interruptible};
-use crate::sync::too_many;
+use crate::sync::{permits, too_many};
 
 /// The native part of a semaphore on a server. Use `procession.get_context(url).Semaphore` or
 /// `procession.Family(url).semaphore`.
@@ -38,10 +38,7 @@ impl PyRemoteSemaphoreBase {
         value: i32,
         bounded: bool,
     ) -> PyResult<()> {
-        const EINVAL: i32 = 22;
-        let Ok(value) = u32::try_from(value) else {
-            return Err(PyOSError::new_err((EINVAL, "Invalid argument")));
-        };
+        let value = permits(value)?;
         self.there.begin(server, |at| {
             if bounded { Semaphore::bounded(at, value) } else { Semaphore::anonymous(at, value) }
         })

@@ -187,7 +187,8 @@ impl RawOwner {
             locked(&self.out).iter().filter(|(_, got)| **got).map(|(number, _)| *number).collect();
         let mut unknown = Vec::new();
         for some in out.chunks(MANY.unsigned_abs() as usize) {
-            let mut call = self.pool.call(&UNKNOWN)?.of_life(&self.life).arg(taken.had.to_string());
+            let call = self.pool.call(&UNKNOWN)?.of_life(&self.life);
+            let mut call = call.arg(self.board.key()).arg(taken.had.to_string());
             for number in some {
                 call = call.arg(number.to_string());
             }
