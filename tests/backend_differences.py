@@ -12,6 +12,7 @@ DESCRIPTORS = "there is no descriptor for one queue: it is on another machine"
 SERVER = "a class alone does not know which server"
 ROUND_TRIP = "each call is a round trip, which a thread waits for"
 KEPT = "what more than one process had lives on until its time is over: who has it is not known"
+STAYS = "what has a name on a server stays until it is removed"
 MANAGER = "a manager on a server has a class of its own"
 ELSEWHERE = "workers are processes of others, on any machine"
 WORKERS = "a pool has as many workers as there are; `processes` bounds the tasks under way"
@@ -46,6 +47,9 @@ DIFFERENCES = {
     "test_asyncio_loops.py::test_no_thread_and_nothing_left": ROUND_TRIP,
     "test_asyncio_loops.py::test_loops_in_turn_in_one_thread": LINE,
     "test_executor_end.py::test_many_maps_are_cancelled_at_once": UNASKED,
+    "test_family.py::test_when_all_were_killed_the_next_one_starts_afresh": STAYS,
+    "test_family.py::test_of_a_killed_child_more_is_known": ABSENT,
+    "test_family.py::test_to_a_selector": DESCRIPTORS,
     "test_manager_objects.py::test_as_the_standard_librarys[redis-the manager]": MANAGER,
     "test_manager_model.py::test_nothing_is_left": KEPT,
     "test_pool.py::test_a_lambda_is_no_result": BY_VALUE,

@@ -34,6 +34,7 @@ READY = {
     "test_delivery",
     "test_executor",
     "test_executor_end",
+    "test_family",
     "test_kill",
     "test_manager",
     "test_manager_corners",

@@ -164,12 +164,18 @@ def family(backend, own_family, family_folder, monkeypatch):
     else:
         family = backend.family()
     yield family
-    for name in family.names():
-        family.remove(name)
+    clear(family)
+
+
+def clear(family):
+    """Removes what has a name; not the board at which a worker sits that serves the module's pools."""
+    for name, kind in family.names().items():
+        if kind != "pools":
+            family.remove(name)
 
 
 @pytest.fixture
-def program(request):
+def program(request, backend):
     """Starts programs; if the test is in a family itself, in that one."""
     from family_support import Program
 
@@ -184,6 +190,10 @@ def program(request):
     yield start
     for each in programs:
         each.kill()
+    if backend.url is not None:
+        # What has a name stays.
+        with backend.family() as family:
+            clear(family)
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 
+import backends
 from support import PATIENCE
 
-START = """
+JOIN = 'family = mp.Family(os.environ["FAMILY"], allow_pickle=True)'
+START = f"""
 import os, signal, sys, time
 import procession as mp
-family = mp.Family("f")
+{JOIN}
 def say(*what):
     print(*what, flush=True)
 def ask():
@@ -31,7 +33,11 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "PROCESSION_FAMILY_DIR": str(folder)},
+            env={
+                **os.environ,
+                "PROCESSION_FAMILY_DIR": str(folder),
+                "FAMILY": backends.current.url or "f",
+            },
             start_new_session=True,
         )
         self.pid = self.process.pid

@@ -72,7 +72,8 @@ class Family(_familyface.Family):
     def stats(self):
         """What the server has for this family, and who is in it: a dict of `server`, `used_bytes`,
         `objects` and `participants`, a list of dicts with `id`, `pid`, `name` (the machine's),
-        `lease_left` in seconds and `waiting_on`. It looks at all keys of the family."""
+        `lease_left` in seconds and `waiting_on`, the key of an object or None. It looks at all keys
+        of the family."""
         self._check_open()
         return self._server.stats()
 

@@ -100,7 +100,8 @@ impl PyRemoteServer {
             one.set_item("pid", client.pid)?;
             one.set_item("name", client.host)?;
             one.set_item("lease_left", client.lease_left.as_secs_f64())?;
-            one.set_item("waiting_on", client.waits)?;
+            let waits = client.waits.into_iter().map(|(object, _part)| object);
+            one.set_item("waiting_on", waits.min())?;
             participants.append(one)?;
         }
         let all = PyDict::new(py);
