@@ -20,6 +20,7 @@ UNASKED = (
     "no worker asks between two items of a chunk whether they are still wanted: a round trip each"
 )
 BY_VALUE = "values travel by value, too, if cloudpickle is there"
+MEMORY = "C data is one machine's memory"
 LINE = "who stands first in a queue's line is served first, though its loop stands still"
 
 DIFFERENCES = {
@@ -57,6 +58,8 @@ DIFFERENCES = {
     "test_pool.py::test_pool_is_told_apart_by_its_names": ELSEWHERE,
     "test_progress.py::test_stats": ELSEWHERE,
     "test_travel.py::test_bytes_of_another_pickler_are_weak": KEPT,
+    "test_values.py::test_a_structure_has_its_fields": MEMORY,
+    "test_values.py::test_without_a_lock_it_is_the_ctypes_object": MEMORY,
     "test_queue_order_processes.py::test_every_message_once[redis-2-2-0-odd-PriorityQueue]": PYTHONS_ORDER,
     "test_queue_order_processes.py::test_every_message_once[redis-4-1-5-odd-PriorityQueue]": PYTHONS_ORDER,
     "test_queue_order_processes.py::test_every_message_once[redis-1-4-1-odd-PriorityQueue]": PYTHONS_ORDER,

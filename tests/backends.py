@@ -58,6 +58,7 @@ READY = {
     "test_redeliver_deaths",
     "test_synchronize",
     "test_travel",
+    "test_values",
 }
 READY |= set(os.environ.get("PROCESSION_BOTH", "").split(","))
 

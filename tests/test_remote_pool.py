@@ -314,9 +314,9 @@ def test_without_pickles_named_functions_and_plain_data_go(url):
             with pytest.raises(pickle.PicklingError):
                 pool.apply(square, (Own(1),))
         with procession.Pool(backend=url) as pool:
-            with pytest.raises(Exception, match="no-pickle"):
+            with pytest.raises(pickle.UnpicklingError, match="no-pickle"):
                 pool.apply(lambda: 1)
-            with pytest.raises(Exception, match="no-pickle"):
+            with pytest.raises(pickle.UnpicklingError, match="no-pickle"):
                 pool.apply(square, (Own(1),))
 
 

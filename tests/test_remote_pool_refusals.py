@@ -1,6 +1,7 @@
 """Pools whose server refuses: it has no memory, does not answer, forbids something, takes nothing so large."""
 
 import os
+import re
 import signal
 import time
 
@@ -117,13 +118,59 @@ def test_a_server_without_memory_ends_neither_workers_nor_pools(own_server, tmp_
         assert pool.apply_async(pid_of, (0,)).get(PATIENCE)
 
 
-def test_a_result_that_is_too_large_for_the_server_is_an_error(own_server):
+@pytest.mark.parametrize("told", [True, False], ids=["it tells", "it forbids to ask"])
+def test_a_result_that_is_too_large_for_the_server_is_an_error(own_server, told):
     server = own_server(options=["--proto-max-bulk-len", "1mb"])
+    if not told:
+        server.call("ACL", "SETUSER", "default", "-config")
     url = server.url("large", lease=60, timeout=1)
     with procession.Pool(backend=url) as pool, working(url, processes=1):
-        with pytest.raises(RuntimeError, match="refused by the server"):
+        with pytest.raises(procession.pool.MaybeEncodingError, match="result of 314[0-9]* bytes"):
             pool.apply_async(bytes_of, (3 << 20,)).get(PATIENCE)
         assert pool.apply_async(bytes_of, (3,)).get(PATIENCE) == bytes(3)
+
+
+def test_a_result_that_is_too_large_is_not_sent(own_server):
+    """The call does not wait until the time-out of the address is over, which here is never."""
+    server = own_server(options=["--proto-max-bulk-len", "1mb"])
+    url = server.url("large", lease=60, timeout=600)
+    large, small = 3 << 20, 900_000
+    said = "result of 314[0-9]* bytes.*does not take 314[0-9]* bytes.*proto-max-bulk-len is 1048576"
+    with procession.Pool(backend=url) as pool, working(url, processes=1) as worker:
+        before = received(server)
+        with pytest.raises(procession.pool.MaybeEncodingError, match=said):
+            pool.apply_async(bytes_of, (large,)).get(PATIENCE)
+        assert received(server) - before < large
+        # Of a chunk only that one is an error, and the others need not fit together.
+        results = pool.imap(bytes_of, [small, small, large, small, small], chunksize=5)
+        for _ in range(2):
+            assert len(next(results)) == small
+        with pytest.raises(procession.pool.MaybeEncodingError):
+            next(results)
+        assert [len(result) for result in results] == [small, small]
+        assert [len(r) for r in pool.map(bytes_of, [small] * 4, chunksize=4)] == [small] * 4
+        with pytest.raises(procession.pool.MaybeEncodingError):
+            pool.map(bytes_of, [small, large, small], chunksize=3)
+        # An error may be as large.
+        with pytest.raises(procession.pool.MaybeEncodingError):
+            pool.apply_async(raise_of, (large,)).get(PATIENCE)
+        # It may be set up otherwise meanwhile.
+        server.call("CONFIG", "SET", "proto-max-bulk-len", "4mb")
+        assert len(pool.apply_async(bytes_of, (large,)).get(PATIENCE)) == large
+        server.call("CONFIG", "SET", "proto-max-bulk-len", "1mb")
+        assert worker.process.poll() is None
+    with ProcessPoolExecutor(backend=url) as executor, working(url, processes=1):
+        with pytest.raises(ValueError, match="does not take"):
+            executor.submit(bytes_of, large).result(PATIENCE)
+
+
+def received(server):
+    info = server.call("INFO", "stats").decode()
+    return int(re.search(r"total_net_input_bytes:(\d+)", info)[1])
+
+
+def raise_of(count):
+    raise ValueError(bytes(count))
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["it tells", "it forbids to ask"])

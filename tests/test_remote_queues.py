@@ -8,7 +8,8 @@ import threading
 import time
 
 import pytest
-from support import PATIENCE, ended, run
+from backends import WAITING
+from support import PATIENCE, ended, run, until
 
 import procession as mp
 from procession.remote import queues
@@ -347,6 +348,57 @@ def test_an_unreachable_server_is_named(own_server):
         assert "geheim" not in str(caught.value)
         assert isinstance(caught.value, ConnectionError)
     assert time.monotonic() - began < PATIENCE
+
+
+@pytest.mark.parametrize("evil", ["kill", "freeze"])
+def test_a_wait_without_a_time_out_ends_with_the_server(own_server, evil):
+    """It waits for a message as long as it takes, and for a server no longer than its address says."""
+    server = own_server()
+    family = mp.Family(server.url("p", lease=30, timeout=1))
+    full, taken, counted = family.queue("full", 1), family.lock("taken"), family.joinable_queue("c")
+    full.put(1)
+    counted.put(1)
+    assert taken.acquire()
+    waits = [family.queue("empty").get, lambda: full.put(2), taken.acquire, counted.join]
+    waits += [family.semaphore("s", 0).acquire, family.event("e").wait]
+    errors = []
+
+    def wait(call):
+        with pytest.raises(mp.ServerUnreachableError) as caught:
+            call()
+        errors.append(str(caught.value))
+
+    threads = [threading.Thread(target=wait, args=(call,)) for call in waits]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(server.call("EVAL", WAITING, 0, "p")) >= len(waits), "that all wait")
+    getattr(server, evil)()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(errors) == len(waits)
+    for text in errors:
+        assert f"127.0.0.1:{server.port}" in text and "os error 11)" not in text
+    mp._core.leave_servers(0.1)
+    if evil == "freeze":
+        server.thaw()
+
+
+def test_a_wait_outlasts_an_outage_that_is_shorter(own_server):
+    server = own_server()
+    url = server.url("p", lease=60, timeout=60)
+    queue, got = mp.Family(url).queue("q"), []
+    thread = threading.Thread(target=lambda: got.append(queue.get()))
+    thread.start()
+    until(lambda: server.call("EVAL", WAITING, 0, "p"), "that it waits")
+    server.freeze()
+    putter = threading.Thread(target=queue.put, args=(1,))
+    putter.start()
+    putter.join(2.5)  # longer than one attempt
+    assert putter.is_alive() and not got
+    server.thaw()
+    putter.join(PATIENCE)
+    thread.join(PATIENCE)
+    assert got == [1]
 
 
 def test_threads_share_a_queue(context):

@@ -128,6 +128,7 @@ def test_memory_that_is_nearly_full(serve):
     server.call("CONFIG", "SET", "maxmemory", str(used // 2))
     found = look(server.url())
     assert found["scripts"].status == "problem" and "OOM" in found["scripts"].found
+    assert "maxmemory" in found["scripts"].advice
 
 
 def test_a_snapshot_that_failed(serve):
@@ -139,6 +140,7 @@ def test_a_snapshot_that_failed(serve):
     until(lambda: b"last_bgsave_status:err" in server.call("INFO", "persistence"), "the failure")
     found = look(server.url())
     assert {"snapshot", "scripts"} <= statuses(found, "problem")
+    assert "disk" in found["scripts"].advice
     assert "MISCONF" in found["scripts"].found and "refuses to write" in found["snapshot"].found
     server.call("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
     found = look(server.url())
@@ -270,6 +272,39 @@ def test_many_connections(serve):
     assert look(server.url())["connections"].status == "warning"
     for other in others:
         other.close()
+
+
+@pytest.mark.parametrize(
+    "limits, name, said",
+    [
+        ("normal 1mb 1mb 1", "answers' size", "1 MiB or 1 MiB for 1 s"),
+        ("normal 0 2mb 60", "answers' size", "2 MiB for 60 s"),
+        ("normal 0 0 0", "answers' size", None),
+        ("pubsub 1kb 1kb 1", "wake-ups", "1 KiB"),
+        ("pubsub 32mb 8mb 60", "wake-ups", None),
+    ],
+)
+def test_answers_that_are_cut(serve, limits, name, said):
+    found = look(serve("--client-output-buffer-limit", *limits.split()).url()).get(name)
+    if said is None:
+        assert found is None
+    else:
+        assert found.status == "warning" and said in found.found
+        assert "client-output-buffer-limit" in found.advice
+
+
+def test_a_server_that_hangs(serve, monkeypatch):
+    server = serve()
+
+    def ask(connection):
+        server.freeze()
+        yield connection.ask("PING")
+
+    monkeypatch.setattr(_serverlook, "TIMEOUT", 0.5)
+    monkeypatch.setattr(_serverdoctor, "identity", ask)
+    found = look(server.url())["answers"]
+    server.thaw()
+    assert found.status == "problem" and "no answer within 0.5 s" in found.found
 
 
 def test_the_command_line(serve):

@@ -421,7 +421,8 @@ _REMOTE = """
 _REMOTE_PUT_GET = """
     put, get, put_many, get_many, peek, qsize, empty, full, shutdown, close, aget, aput
         As of the queue in shared memory; each is one round trip to the server, or waits there.
-        ``ServerUnreachableError`` when the server does not answer for the address's ``timeout``.
+        ``ServerUnreachableError`` when the server does not answer for the address's ``timeout``,
+        also of a wait that has no time-out of its own.
 """
 REMOTE_QUEUE = f"""Queue(maxsize=0, *, maxbytes=0, redeliver=False): messages by way of a server.
 {_REMOTE.format("With ``redeliver=True`` it comes back, see ``get_delivery``.")}{_REMOTE_PUT_GET}

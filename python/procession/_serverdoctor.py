@@ -23,6 +23,7 @@ PINGS = 20
 SLOW = 0.05  # seconds for a round trip
 SKEW = 1.0
 NEARLY_FULL = 0.8
+LEAST_WAKES = 1 << 20  # bytes of wake-ups that a client may be behind
 PATIENCE = 2.0  # for counting keys
 EVERYTHING = "everything: queues, locks, dicts, tasks under way"
 
@@ -233,9 +234,27 @@ def limits(server: Server) -> Iterator[Finding]:
     if idle not in (None, "0") and float(idle or 0) < server.lease:
         loses = "nothing, but connections are made anew all the time"
         yield warning("idle connections", f"cut after {idle} s", "timeout 0", loses)
+    yield from _answers(server)
     threshold = server.config("busy-reply-threshold") or server.config("lua-time-limit")
     if threshold is not None:
         yield ok("scripts' time", f"others are told BUSY after {threshold} ms of one script")
+
+
+def _answers(server: Server) -> Iterator[Finding]:
+    """How much the server may have to say to a client before it cuts the line."""
+    limits = (server.config("client-output-buffer-limit") or "").split()
+    for kind, hard, soft, seconds in zip(*(limits[i::4] for i in range(4)), strict=False):
+        if kind == "normal" and (int(hard) or int(soft)):
+            bounds = [size(int(hard))] if int(hard) else []
+            bounds += [f"{size(int(soft))} for {seconds} s"] if int(soft) else []
+            found = f"cut when there wait {' or '.join(bounds)}"
+            advice = "client-output-buffer-limit normal 0 0 0"
+            loses = "messages as large as that, and the batches of get_many: who takes them gets"
+            yield warning("answers' size", found, advice, f"{loses} an OutcomeUnknownError")
+        elif kind == "pubsub" and 0 < int(hard) < LEAST_WAKES:
+            advice = f"client-output-buffer-limit pubsub {LEAST_WAKES} 0 0, or more"
+            loses = "nothing, but who waits learns late that there is something"
+            yield warning("wake-ups", f"cut when {size(int(hard))} wait to be read", advice, loses)
 
 
 def content(server: Server) -> Iterator[Finding]:

@@ -125,11 +125,26 @@ def _scripts(server: Server, key: str) -> Finding:
     except Refused as error:
         if error.code == "READONLY":
             return problem("scripts", str(error), "give the address of the primary")
+        if error.code == "CLUSTERDOWN":
+            return problem("scripts", str(error), "give the address of one server, not a cluster's")
         return problem("scripts", f"refused: {error}", rights(server))
     if refused:
         found = f"these commands are refused: {refused.decode()}"
         return problem("scripts", found, rights(server))
     if other:
         found = f"writing is refused: {other.decode(errors='replace').lstrip('-')}"
-        return problem("scripts", found, "see below")
+        return problem("scripts", found, _mend(found))
     return ok("scripts", f"work, and may write below {server.prefix}:")
+
+
+def _mend(refusal: str) -> str:
+    """What helps where it is not the user's rights."""
+    for code, advice in (
+        ("OOM", "raise maxmemory, or take away what fills it"),
+        ("MISCONF", "free the disk that it writes to; its log says what failed"),
+        ("READONLY", "give the address of the primary"),
+        ("NOREPLICAS", "start its replicas, or lower min-replicas-to-write"),
+    ):
+        if code in refusal:
+            return advice
+    return "see its log"

@@ -24,6 +24,7 @@ A worker tries nothing again: its owner counts how often an item was lost, where
 import builtins
 import contextlib
 import sys
+from pickle import PicklingError, UnpicklingError
 
 from .. import _byvalue, _core, pool
 from .._crew import _how
@@ -105,9 +106,7 @@ def pack_function(func, server, plain_only):
 
 
 def pool_error(func):
-    import pickle
-
-    return pickle.PicklingError(
+    return PicklingError(
         f"{func!r} cannot be found by its name in a module, and this pool does not pickle"
         " (allow_pickle=False)"
     )
@@ -130,9 +129,7 @@ def load_function(kind, what, server, plain_only):
 
 
 def refusal(what):
-    import pickle
-
-    return pickle.UnpicklingError(f"this worker takes no pickles (--no-pickle), only {what}")
+    return UnpicklingError(f"this worker takes no pickles (--no-pickle), only {what}")
 
 
 def load_item(message, server, plain_only):
@@ -203,6 +200,24 @@ def plain_failure(error):
     return PLAIN + pack((kind.__module__, kind.__qualname__, arguments, str(error), text))
 
 
+def too_large_outcome(why, size, catches=False):
+    """The outcome of a value that its server does not take. It is not shown: it is too large."""
+    error = ValueError(why)
+    if not catches:
+        error = pool.MaybeEncodingError(error, _Text(f"<a result of {size} bytes>"))
+    return plain_failure(error)
+
+
+class _Text:
+    """What its repr says."""
+
+    def __init__(self, text):
+        self._text = text
+
+    def __repr__(self):
+        return self._text
+
+
 def loss_outcome(error, host):
     """The outcome of an item whose process has died, or was ended since it took too long."""
     kind = "late" if isinstance(error, pool.TaskTimeoutError) else "lost"
@@ -251,15 +266,27 @@ class Loaded:
 
 
 def plain_error(module, name, arguments, text, trace):
-    """An exception that was told as plain data: of its own class if that is one of Python's."""
-    kind = getattr(builtins, name, None) if module == "builtins" else None
+    """An exception that was told as plain data: of its own class if that is one of Python's, or of
+    those that say what could not be sent."""
     error = None
-    if isinstance(kind, type) and issubclass(kind, Exception) and arguments is not None:
+    if arguments is not None:
         try:
-            error = kind(*arguments)
+            error = _error_of(module, name, arguments)
         except Exception:
             error = None
     if error is None:
         error = RuntimeError(f"{module}.{name}: {text}" if module else text)
     error.__cause__ = RemoteTraceback(f'\n"""\n{trace}"""')
     return error
+
+
+def _error_of(module, name, arguments):
+    if (module, name) == (pool.MaybeEncodingError.__module__, pool.MaybeEncodingError.__name__):
+        return pool.MaybeEncodingError(*map(_Text, arguments))  # they are reprs
+    if module in ("pickle", "_pickle"):
+        kind = {"PicklingError": PicklingError, "UnpicklingError": UnpicklingError}.get(name)
+    else:
+        kind = getattr(builtins, name, None) if module == "builtins" else None
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        return kind(*arguments)
+    return None

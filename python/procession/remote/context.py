@@ -1,7 +1,7 @@
 """`RemoteContext`: a context whose queues, locks and shared objects are on a server.
 
 Its processes are this machine's, started by one of the usual methods. So are what cannot be
-elsewhere: pipes, and ctypes objects (`Array`, `RawValue`, `RawArray`).
+elsewhere: pipes, and C data (`Array`, `RawValue`, `RawArray`).
 """
 
 from .. import _docs
@@ -125,13 +125,11 @@ class RemoteContext(_Factories):
         return Barrier(parties, action, timeout, ctx=self)
 
     def Value(self, typecode_or_type, *args, lock=True):
-        """Returns a shared value, with `value`, on the server: any plain object, or a number.
+        """Returns a shared number with a lock, on the server, see
+        procession.remote.sharedctypes.Value."""
+        from .sharedctypes import Value
 
-        It is what a manager's `Value` is, and `lock` says nothing: each access is one step.
-        """
-        from .collections import Value
-
-        return Value(typecode_or_type, *(args or (0,)), ctx=self)
+        return Value(typecode_or_type, *args, lock=lock, ctx=self)
 
     def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None, **options):
         from .pool import RemotePool

@@ -4,7 +4,6 @@ from typing import Any
 from ..context import _Factories
 from ..pool import Pool as _Pool
 from . import queues, synchronize
-from .collections import Value as _Value
 from .managers import RemoteManager
 
 __all__ = ["RemoteContext"]
@@ -48,9 +47,6 @@ class RemoteContext(_Factories):
         action: Callable[[], object] | None = None,
         timeout: float | None = None,
     ) -> synchronize.Barrier: ...
-    def Value(  # type: ignore[override]
-        self, typecode_or_type: Any, *args: Any, lock: Any = True
-    ) -> _Value[Any]: ...
     def Pool(  # type: ignore[override]
         self,
         processes: int | None = None,

@@ -23,6 +23,7 @@ import time
 
 from .. import _core, pool
 from . import _child, _task
+from ._report import Limit, Report
 from ._server import open_server
 
 __all__ = ["main"]
@@ -87,6 +88,7 @@ class Worker:
         self._say = say
         self._host = socket.gethostname()
         self._server = open_server(url)
+        self._limit = Limit(url, self._server.address)
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -196,10 +198,11 @@ class Worker:
         """Tells something smaller, if the server might refuse outcomes for their size."""
         if not told or told[0][2] != "done" or len(told[0][3]) < _LARGE:
             return False
+        self._limit.forget()
         key, task, _, body = told[0]
         first, found = _task.unpack(body)
-        text = f"{len(body)} bytes of results were refused by the server: {error}"
-        failure = _task.plain_failure(pool.MaybeEncodingError(text, None))
+        text = f"refused by the server: {error}"
+        failure = _task.too_large_outcome(text, len(body))
         try:
             session.tell([(key, task, "done", _task.pack([first, [failure] * len(found)]))])
         except (_core.LeaseLost, *_PASSING):
@@ -301,45 +304,47 @@ class Worker:
 
     def _follow(self, session, local, key, task, order, job):
         """Waits for the outcomes of a task that has been begun; what is to be told at its end."""
-        first, count, stops = order[2], len(order[7]), order[4] & _task.STOPS
-        found, since, size = [], time.monotonic(), 0
+        report, stops = Report(order, self._limit), order[4] & _task.STOPS
+        since = time.monotonic()
         while True:
             kind, value = job._take(max(0.0, since + _PART - time.monotonic()))
             lost = False
-            if kind == 0:
-                found.append(bytes(value))
-                size += len(found[-1])
-            elif kind == 1 and isinstance(value, pool.BrokenPoolError):
+            if kind == 1 and isinstance(value, pool.BrokenPoolError):
                 if not local.works:
                     return self._refuse(key, task, value)
-                return self._break_off(session, key, task, first, found)
-            elif kind == 1:
-                found.append(self._failure(value))
-                lost = _task.is_lost(found[-1])  # and what follows is done all the same
+                return self._break_off(session, key, task, report)
             if kind in (0, 1):
+                outcome = bytes(value) if kind == 0 else self._failure(value)
+                lost = kind == 1 and _task.is_lost(outcome)  # what follows is done all the same
+                outcome, too_large = report.fitting(outcome)
+                kind = 1 if too_large else kind
+                if report.is_full(outcome):
+                    self._tell_part(session, key, task, report)
+                report.add(outcome)
                 local.works = True
-            if kind == 2 or len(found) == count or (kind == 1 and stops and not lost):
-                return key, task, "done", _task.pack([first, found])
+            if kind == 2 or report.is_whole or (kind == 1 and stops and not lost):
+                return key, task, "done", report.body()
             # A loss counts also if this worker is the next one to die.
-            if lost or time.monotonic() - since > _PART or size > _MUCH:
-                if found and self._tell_part(session, (key, task, "part"), first, found):
-                    first, count, found, size = first + len(found), count - len(found), [], 0
+            if lost or time.monotonic() - since > _PART or report.size > _MUCH:
+                if report.found:
+                    self._tell_part(session, key, task, report)
                 since = time.monotonic()
 
-    def _tell_part(self, session, what, first, found):
+    def _tell_part(self, session, key, task, report):
         """Whether it has been told. If not it is, with more, later."""
         try:
-            session.tell([(*what, _task.pack([first, found]))])
+            session.tell([(key, task, "part", report.body())])
         except _core.LeaseLost:
             raise
         except (ValueError, *_PASSING) as error:
             self._say(str(error))
             return False
+        report.told()
         return True
 
-    def _break_off(self, session, key, task, first, found):
+    def _break_off(self, session, key, task, report):
         """The processes are gone: what there is counts, and the rest is lost."""
-        while found and not self._tell_part(session, (key, task, "part"), first, found):
+        while report.found and not self._tell_part(session, key, task, report):
             time.sleep(_PAUSE)
         return key, task, "lost", b""
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::{ClientTlsConfig, Connection, TlsCertificates};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use url::Url;
 
 use super::RemoteError;
@@ -11,6 +13,7 @@ use super::RemoteError;
 const DEFAULT_PORT: u16 = 6379;
 // What stands there is not repeated: behind an unescaped slash it can be a part of a password.
 const NO_DATABASE: &str = "what stands behind the host is no number of a database";
+const KNOWN: &str = "redis://, rediss://, valkey://, valkeys:// or unix://";
 const LONGEST_CONNECT: Duration = Duration::from_secs(2);
 const QUERY: &str = "prefix, lease, timeout, keep, db, ca, cert, key, user, password";
 
@@ -53,14 +56,18 @@ impl Address {
     pub fn parse(text: &str) -> Result<Address, RemoteError> {
         let wrong =
             |why: String| RemoteError::Address(format!("this is no address of a server: {why}"));
-        let url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
+        let url = Url::parse(text).map_err(|error| match error {
+            url::ParseError::RelativeUrlWithoutBase => {
+                wrong(format!("it does not begin with {KNOWN}"))
+            }
+            other => wrong(other.to_string()),
+        })?;
         let (scheme, unix) = match url.scheme() {
             "redis" | "valkey" => ("redis", false),
             "rediss" | "valkeys" => ("rediss", false),
             "unix" | "redis+unix" | "valkey+unix" => ("unix", true),
             other => {
-                let known = "redis, rediss, valkey, valkeys or unix";
-                return Err(wrong(format!("it begins with {other}://, and should with {known}")));
+                return Err(wrong(format!("it begins with {other}://, and should with {KNOWN}")));
             }
         };
         let mut query = Query::default();
@@ -83,6 +90,9 @@ impl Address {
         } else {
             let host = url.host_str().filter(|host| !host.is_empty());
             let host = host.ok_or_else(|| wrong("there is no host in it".into()))?;
+            if url.port() == Some(0) {
+                return Err(wrong("nobody listens at port 0".into()));
+            }
             format!("{host}:{}", url.port().unwrap_or(DEFAULT_PORT))
         };
         if unix && (!url.username().is_empty() || url.password().is_some()) {
@@ -235,6 +245,16 @@ impl Query {
                 .map_err(|error| format!("{path} can't be read ({error})")),
         };
         let (ca, cert, key) = (read(&self.ca)?, read(&self.cert)?, read(&self.key)?);
+        // Without one nobody would be trusted, and that would be told as a server that can't be reached.
+        for (pem, path) in [(&ca, &self.ca), (&cert, &self.cert)] {
+            if let (Some(pem), Some(path)) = (pem, path) {
+                has_certificates(pem).map_err(|why| format!("in {path} {why}"))?;
+            }
+        }
+        if let (Some(pem), Some(path)) = (&key, &self.key) {
+            PrivateKeyDer::from_pem_slice(pem)
+                .map_err(|_| format!("in {path} is no private key (PEM)"))?;
+        }
         let client_tls = match (cert, key) {
             (Some(client_cert), Some(client_key)) => {
                 Some(ClientTlsConfig { client_cert, client_key })
@@ -244,6 +264,18 @@ impl Query {
         };
         let any = ca.is_some() || client_tls.is_some();
         Ok(any.then_some(TlsCertificates { client_tls, root_cert: ca }))
+    }
+}
+
+fn has_certificates(pem: &[u8]) -> Result<(), &'static str> {
+    let mut found = CertificateDer::pem_slice_iter(pem).peekable();
+    if found.peek().is_none() {
+        return Err("is no certificate (PEM)");
+    }
+    if found.any(|certificate| certificate.is_err()) {
+        Err("a certificate is damaged")
+    } else {
+        Ok(())
     }
 }
 
@@ -293,10 +325,35 @@ mod tests {
             ("redis://localhost/1?db=2", "twice"),
             ("redis://localhost?ca=/no/such", "rediss"),
             ("unix://", "path"),
+            ("redis://localhost:0", "port 0"),
+            ("localhost:6379", "redis://"),
+            ("localhost", "redis://"),
         ];
         for (text, part) in cases {
             let error = Address::parse(text).unwrap_err().to_string();
             assert!(error.contains(part) || error.contains("can't be read"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn files_that_hold_no_certificate_are_refused() {
+        let folder = std::env::temp_dir().join(format!("procession-ca-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("pem");
+        let said = |text: &str, query: &str| {
+            std::fs::write(&file, text).unwrap();
+            let query = query.replace("FILE", file.to_str().unwrap());
+            Address::parse(&format!("rediss://localhost?{query}")).unwrap_err().to_string()
+        };
+        for text in
+            ["", "no certificate", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
+        {
+            assert!(said(text, "ca=FILE").ends_with("pem is no certificate (PEM)"), "{text}");
+        }
+        let damaged = "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n";
+        assert!(said(damaged, "ca=FILE").ends_with("a certificate is damaged"));
+        let whole = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(said(whole, "cert=FILE&key=FILE").ends_with("pem is no private key (PEM)"));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

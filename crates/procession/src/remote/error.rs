@@ -1,5 +1,6 @@
 //! What can go wrong between here and a server.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// An operation on a server's object did not happen, or nobody knows whether it did.
@@ -12,7 +13,7 @@ pub enum RemoteError {
     #[error("{0}")]
     Address(String),
     /// The server was not reached, or did not answer, for as long as there was patience. Nothing was done.
-    #[error("the server at {address} can't be reached (tried for {:.1} s): {why}", waited.as_secs_f64())]
+    #[error("the server at {address} can't be reached (tried for {:.1} s): {}", waited.as_secs_f64(), plainly(why))]
     Unreachable {
         /// The server's address, without credentials.
         address: String,
@@ -23,7 +24,8 @@ pub enum RemoteError {
     },
     /// The operation was sent, and then the server was lost before it answered: it may have been done or not.
     #[error(
-        "the server at {address} was lost in the middle of {what}, which may have been done or not: {why}"
+        "the server at {address} was lost in the middle of {what}, which may have been done or not: {}",
+        plainly(why)
     )]
     OutcomeUnknown {
         /// The server's address, without credentials.
@@ -34,7 +36,11 @@ pub enum RemoteError {
         why: String,
     },
     /// What this client held is not its own any more: it did not renew its lease in time.
-    #[error("the lease of {what} is over: this client did not reach the server for {:.1} s or more, and others may have it now", lease.as_secs_f64())]
+    #[error(
+        "the lease of {what} is over, and others may have it now: this client did not reach the server for {:.1} s or \
+         more, or the server has forgotten it (was started anew, flushed, or was full)",
+        lease.as_secs_f64()
+    )]
     LeaseLost {
         /// What was held.
         what: String,
@@ -96,4 +102,39 @@ pub enum RemoteError {
     /// A signal came, and the caller wants to go.
     #[error("interrupted by a signal")]
     Interrupted,
+}
+
+/// What an attempt gave, without the words of the client library that name no cause.
+pub(super) fn plainly(why: &str) -> Cow<'_, str> {
+    // That is how a socket says that its time is over.
+    const LATE: [&str; 2] = [
+        "Resource temporarily unavailable (os error 11)",
+        "Operation now in progress (os error 115)",
+    ];
+    if why.starts_with("Parse error") {
+        return "what answers there is no Valkey or Redis server (is it one with TLS?)".into();
+    }
+    match LATE.iter().find(|late| why.contains(*late)) {
+        Some(late) => why.replace(late, "it did not answer in time").into(),
+        None => why.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_is_told_as_one() {
+        let late = std::io::Error::from_raw_os_error(libc::EAGAIN).to_string();
+        let why = redis::RedisError::from(std::io::Error::from_raw_os_error(libc::EAGAIN));
+        assert_eq!(plainly(&late), "it did not answer in time");
+        let error =
+            RemoteError::OutcomeUnknown { address: "a".into(), what: "b", why: why.to_string() };
+        assert!(error.to_string().ends_with("or not: it did not answer in time"), "{error}");
+        assert_eq!(
+            plainly("Connection refused (os error 111)"),
+            "Connection refused (os error 111)"
+        );
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use redis::{Connection, ConnectionLike, ErrorKind, RedisError, Value};
 
 use super::Address;
+use super::error::plainly;
 
 /// What came back. Maps, sets and numbers with a point arrive as the older protocol has them.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +46,7 @@ pub enum ProbeError {
 /// One connection.
 pub struct Probe {
     connection: Connection,
+    timeout: Duration,
 }
 
 impl std::fmt::Debug for Probe {
@@ -61,7 +63,7 @@ impl Probe {
     /// Nobody answers in time, or the user or the password is refused.
     pub fn open(address: &Address, timeout: Duration) -> Result<Probe, ProbeError> {
         let connection = address.connect(timeout).map_err(|error| opening(&error))?;
-        Ok(Probe { connection })
+        Ok(Probe { connection, timeout })
     }
 
     /// Sends one command.
@@ -76,13 +78,20 @@ impl Probe {
         }
         match self.connection.req_command(&command) {
             Ok(value) => Ok(answer(value)),
-            Err(error) => refused(&error).ok_or_else(|| ProbeError::Unreachable(error.to_string())),
+            Err(error) => refused(&error).ok_or_else(|| {
+                let why = if error.is_timeout() {
+                    format!("no answer within {:.1} s", self.timeout.as_secs_f64())
+                } else {
+                    plainly(&error.to_string()).into_owned()
+                };
+                ProbeError::Unreachable(why)
+            }),
         }
     }
 }
 
 fn opening(error: &RedisError) -> ProbeError {
-    let text = error.to_string();
+    let text = plainly(&error.to_string()).into_owned();
     if error.kind() == ErrorKind::AuthenticationFailed || error.code().is_some() {
         ProbeError::Denied(text)
     } else {
