@@ -6,6 +6,8 @@ import asyncio
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -433,3 +435,43 @@ def wait_and_tell(condition, event):
     with condition:
         assert condition.wait(PATIENCE)
     event.set()
+
+
+INTERRUPTED = """
+import sys, time
+import procession
+family = procession.Family(sys.argv[1])
+barrier, condition = family.barrier("barrier", 2), family.condition("condition")
+
+def wait():
+    with condition:
+        condition.wait()
+
+print("ready", flush=True)
+try:
+    {"barrier": barrier.wait, "condition": wait}[sys.argv[2]]()
+except BaseException as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize("what", ["barrier", "condition"])
+def test_ctrl_c_ends_a_wait_while_the_server_hangs(own_server, what):
+    server = own_server()
+    url = server.url("p", lease=60, timeout=PATIENCE)
+    family = procession.Family(url)
+    barrier, condition = family.barrier("barrier", 2), family.condition("condition")
+    child = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, url, what], stdout=subprocess.PIPE, text=True
+    )
+    with child:
+        assert child.stdout.readline() == "ready\n"
+        until(lambda: barrier.n_waiting + condition._waiting() == 1)
+        server.freeze()
+        began = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        said = child.communicate(timeout=PATIENCE)[0]
+    server.thaw()
+    assert said == "KeyboardInterrupt\n"
+    # No time-out of the address is waited out, let alone two.
+    assert time.monotonic() - began < PATIENCE / 2

@@ -13,7 +13,7 @@ use support::random::{Random, seed};
 use support::server::Server;
 
 const FATES: [Fate; 4] = [Fate::CutBefore, Fate::CutAfter, Fate::Hang, Fate::Garbage];
-// A quarter of the time-out is for how long the first attempt waits for an answer.
+// A half of the time-out is for how long the first attempt waits for an answer.
 const QUERY: &str = "timeout=2&lease=20";
 
 fn through(proxy: &Proxy, prefix: &str) -> (Family, Queue<u64>) {

@@ -245,8 +245,8 @@ fn a_server_that_is_stopped_for_longer_than_a_call_waits_does_it_once() {
     server.freeze();
     std::thread::scope(|scope| {
         let put = scope.spawn(|| q.put(1));
-        // The first sending waits 0.3 s, and others follow.
-        std::thread::sleep(Duration::from_millis(700));
+        // The first sending waits 0.6 s, and others follow.
+        std::thread::sleep(Duration::from_millis(900));
         server.thaw();
         put.join().unwrap().unwrap();
     });
@@ -267,4 +267,38 @@ fn a_server_that_is_stopped_for_longer_than_a_call_waits_does_it_once() {
     found.sort_unstable();
     // The second put may have been done or not, but not twice.
     assert!([vec![0, 1], vec![0, 1, 2]].contains(&found), "{found:?}");
+}
+
+#[test]
+fn who_has_no_time_left_is_told_soon_each_time_that_the_server_hangs() {
+    let server = Server::start();
+    let q: Queue<u64> = family(&server, "p", "timeout=30&lease=60").queue("q", None).unwrap();
+    for _ in 0..3 {
+        assert!(q.is_empty().unwrap());
+        server.freeze();
+        let began = Instant::now();
+        assert!(matches!(q.try_get(), Err(GetError::Remote(_))));
+        let tried = began.elapsed();
+        assert!(matches!(q.get_timeout(Duration::from_secs(1)), Err(GetError::Remote(_))));
+        let both = began.elapsed();
+        server.thaw();
+        assert!(tried < Duration::from_secs(5), "{tried:?}");
+        assert!(both < tried + Duration::from_secs(6), "{both:?}");
+    }
+}
+
+#[test]
+fn whoever_only_looks_asks_again_under_another_lease() {
+    let server = Server::start();
+    let q: Queue<u64> = family(&server, "p", "timeout=8&lease=0.5").queue("q", None).unwrap();
+    q.put(1).unwrap();
+    server.freeze();
+    std::thread::scope(|scope| {
+        let peek = scope.spawn(|| q.peek());
+        // It has been asked in vain for 4 s, and the lease is over.
+        std::thread::sleep(Duration::from_secs(5));
+        server.thaw();
+        assert_eq!(peek.join().unwrap().unwrap(), 1);
+    });
+    assert_eq!(q.get().unwrap(), 1);
 }

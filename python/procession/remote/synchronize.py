@@ -21,6 +21,7 @@ from .._core import (
     RemoteEventBase,
     RemoteLockBase,
     RemoteSemaphoreBase,
+    ServerUnreachableError,
 )
 from .._lockface import (
     BoundedFace,
@@ -78,6 +79,8 @@ class _Leased(Remote):
         return self.acquire()
 
     def __exit__(self, kind=None, error=None, traceback=None):
+        if _is_without(self, error):
+            return
         # Who was told in the block that the lock is lost is not told once more.
         if not isinstance(error, LeaseLost):
             self.release()
@@ -199,15 +202,20 @@ class _Permits(Remote):
         self._give(count)
         return count
 
-    def _acquire_deep(self, count):
-        for _ in range(count):
-            self.acquire()
+    def _acquire_deep(self, count, timeout=None):
+        for done in range(count):
+            if not self.acquire(timeout=timeout):
+                if done:
+                    self._give(done)
+                return False
+        return True
 
     def __enter__(self):
         return self.acquire()
 
     def __exit__(self, kind=None, error=None, traceback=None):
-        self.release()
+        if not _is_without(self, error):
+            self.release()
 
     async def __aenter__(self):
         return await self.aacquire()
@@ -290,13 +298,33 @@ class Condition(Remote, ConditionFace, RemoteConditionBase):
             raise
         try:
             waiter.wait(timeout)
-        except BaseException:
+        except BaseException as error:
             waiter.withdraw()
+            self._take_back(count, error)
             raise
-        finally:
-            self._lock._acquire_deep(count)
+        self._lock._acquire_deep(count)
         # Only now: if this process is killed before it has the lock, another one is woken.
         return waiter.leave()
+
+    def _take_back(self, count, error):
+        """Takes the lock again, for who leaves a wait with an error.
+
+        However long others have it; but if the server does not answer he goes without it, and what
+        he is to be told is not hidden by that.
+        """
+        try:
+            while not self._lock._acquire_deep(count, 1):
+                pass
+        except (ServerUnreachableError, LeaseLost):
+            error._procession_without = self._lock
+        except BaseException as another:  # Ctrl-C once more
+            another._procession_without = self._lock
+            raise
+
+
+def _is_without(lock, error):
+    """Whether that error left a condition's wait when its lock could not be taken again."""
+    return error is not None and getattr(error, "_procession_without", None) is lock
 
 
 def _check_lock(lock, server):

@@ -12,7 +12,7 @@ use super::waiters::Waiters;
 use super::{Address, Patience, RemoteError};
 use crate::sys::atomic::{AtomicBool, Ordering};
 
-/// The shortest and the longest that one attempt waits for the server's answer, before it asks again.
+/// The shortest time between two looks at anything, and the longest sleep of who waits to be woken.
 const SOON: Duration = Duration::from_millis(50);
 const LATE: Duration = Duration::from_secs(2);
 
@@ -30,6 +30,7 @@ pub(crate) struct Client {
     pub(super) graves: Mutex<Vec<Vec<String>>>,
     pub(super) unresolved: Mutex<Vec<Unresolved>>,
     pub(super) ended: AtomicBool,
+    hangs: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -44,10 +45,8 @@ pub(super) struct Slot {
     pub(super) seq: u64,
     /// A sending was not answered, and may arrive at any time until the server has a record of it or of a later one.
     pub(super) late: bool,
-    /// Whether its connection has a shorter limit than that, for the last call.
-    pub(super) short: bool,
     pub(super) connection: Option<Connection>,
-    /// How long an attempt waits for an answer.
+    /// How long that waits for an answer.
     pub(super) limit: Duration,
 }
 
@@ -108,14 +107,16 @@ impl Client {
         let began = Instant::now();
         let limit = Self::first_limit(&address);
         let begin = || {
+            let left = address.timeout().saturating_sub(began.elapsed()).max(SOON);
+            let limit = limit.min(left);
             let mut connection = address.connect(limit)?;
             check_version(&mut connection)?;
             let life = Life::begin(&address, &mut connection)?;
             // Who may not do this can wake nobody: he is told now, and not in the middle of something.
             redis::cmd("PUBLISH").arg(life.channel(&address)).arg("").exec(&mut connection)?;
-            Ok((connection, life))
+            Ok((connection, life, limit))
         };
-        let (connection, life) = loop {
+        let (connection, life, limit) = loop {
             match begin() {
                 Ok(both) => break both,
                 Err(error) if is_final(&error) => {
@@ -134,14 +135,7 @@ impl Client {
                 Err(_) => std::thread::sleep(SOON),
             }
         };
-        let first = Slot {
-            index: 0,
-            seq: 0,
-            late: false,
-            short: false,
-            connection: Some(connection),
-            limit,
-        };
+        let first = Slot { index: 0, seq: 0, late: false, connection: Some(connection), limit };
         Ok(Client {
             address,
             life: Mutex::new(Arc::new(life)),
@@ -153,6 +147,7 @@ impl Client {
             graves: Mutex::default(),
             unresolved: Mutex::default(),
             ended: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
         })
     }
 
@@ -165,8 +160,20 @@ impl Client {
         Arc::clone(&locked(&self.life))
     }
 
-    fn first_limit(address: &Address) -> Duration {
-        (address.timeout() / 4).clamp(SOON, LATE)
+    /// How long an attempt waits for the answer before the server is asked again: it may be at work at just that.
+    pub(super) fn first_limit(address: &Address) -> Duration {
+        (address.timeout() / 2).max(SOON)
+    }
+
+    /// Whether the server did not answer the last call in time.
+    pub(super) fn hangs(&self) -> bool {
+        self.hangs.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_hangs(&self, hangs: bool) {
+        if self.hangs() != hangs {
+            self.hangs.store(hangs, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn take_slot(&self) -> Slot {
@@ -175,7 +182,7 @@ impl Client {
             let index = slots.made;
             slots.made += 1;
             let limit = Self::first_limit(&self.address);
-            Slot { index, seq: 0, late: false, short: false, connection: None, limit }
+            Slot { index, seq: 0, late: false, connection: None, limit }
         })
     }
 

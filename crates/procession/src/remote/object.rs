@@ -268,8 +268,9 @@ impl Object {
                 break Err(RemoteError::Interrupted);
             }
         };
-        // The others' wake-up is not to be lost with this one; if the server is away, they look by themselves.
-        let _ = self.call(&LEAVE)?.arg(member).arg(waiters.to_string()).run(&Patience::none());
+        // The others' wake-up is not to be lost with this one; if the server hangs, nobody waits for that here.
+        let call = self.call(&LEAVE)?.arg(member).arg(waiters.to_string()).parting();
+        let _ = call.run(&Patience::none());
         result
     }
 }

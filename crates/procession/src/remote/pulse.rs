@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Connection, RedisError};
 
+use super::call::Pace;
 use super::client::{Client, locked};
 use super::life::Life;
 use super::reply::Reply;
@@ -54,7 +55,7 @@ fn beat_and_hear(client: Arc<Client>, weak: &Weak<Client>) -> Result<(), RedisEr
     ears.subscribe(life.channel(&address))?;
     client.hears(Some(life.id().to_string()));
     client.waiters.wake_all();
-    resolve(&client, &mut beats)?;
+    resolve(&client, &mut beats, limit)?;
     bury(&client, &mut beats)?;
     keep(&client, &mut beats)?;
     drop(client);
@@ -92,7 +93,7 @@ fn beat_and_hear(client: Arc<Client>, weak: &Weak<Client>) -> Result<(), RedisEr
         // A connection that was cut is silent: it is asked for a sign of life.
         ears.set_read_timeout(Some(limit))?;
         ears.ping::<redis::Value>()?;
-        resolve(&client, &mut beats)?;
+        resolve(&client, &mut beats, limit)?;
         bury(&client, &mut beats)?;
         if keeping.elapsed() >= (address.keep() / 4).min(Duration::from_secs(300)) {
             keeping = Instant::now();
@@ -123,7 +124,12 @@ fn begin_anew(
 }
 
 /// Finds out what became of calls whose callers were told an error, and takes back what should not have been done.
-pub(super) fn resolve(client: &Client, on: &mut Connection) -> Result<(), RedisError> {
+/// `limit`: what the connection has.
+pub(super) fn resolve(
+    client: &Client,
+    on: &mut Connection,
+    limit: Duration,
+) -> Result<(), RedisError> {
     let mut all = std::mem::take(&mut *locked(&client.unresolved));
     let mut refused = Vec::new();
     let mut result = Ok(());
@@ -133,7 +139,8 @@ pub(super) fn resolve(client: &Client, on: &mut Connection) -> Result<(), RedisE
             continue;
         }
         let seq = left.slot.number(true);
-        match left.sending.send(on, &left.life, client.address().prefix(), seq) {
+        let mut pace = Pace { limit, most: limit, written: None };
+        match left.sending.send(on, &left.life, client.address().prefix(), seq, &mut pace) {
             Ok(value) => match (left.undo.take(), Reply::of(value)) {
                 (Some(undo), Ok(reply)) => {
                     left.sending = left.sending.undone_by(undo, reply.into_arguments());

@@ -119,11 +119,19 @@ fn leave(client: &Client, limit: Duration) {
     let _ = connection
         .set_read_timeout(Some(limit))
         .and_then(|()| connection.set_write_timeout(Some(limit)));
-    let _ = pulse::resolve(client, &mut connection);
-    let _ = pulse::bury(client, &mut connection);
+    // A server that does not answer is not waited for again and again.
+    let hangs =
+        |done: Result<(), redis::RedisError>| done.is_err_and(|error| error.code().is_none());
+    if hangs(pulse::resolve(client, &mut connection, limit))
+        || hangs(pulse::bury(client, &mut connection))
+    {
+        return client.life().end();
+    }
     let life = client.life();
     // The pulse hears that it is over.
     let wake = life.channel(client.address());
-    let _: Result<(), _> = redis::cmd("PUBLISH").arg(wake).arg("").exec(&mut connection);
+    if hangs(redis::cmd("PUBLISH").arg(wake).arg("").exec(&mut connection)) {
+        return life.end();
+    }
     life.leave(&mut connection);
 }

@@ -96,9 +96,11 @@ impl PyRemoteLockBase {
         RawLock::thread_here()
     }
 
-    /// Takes it, as if that were done so often.
-    fn _acquire_deep(slf: &Bound<'_, Self>, depth: u32) -> PyResult<()> {
-        Self::take(slf, RawLock::thread_here(), depth, Patience::Until(None), None).map(drop)
+    /// Takes it, as if that were done so often; waits for it at most timeout seconds. Whether it was had.
+    #[pyo3(signature = (depth, timeout=None))]
+    fn _acquire_deep(slf: &Bound<'_, Self>, depth: u32, timeout: Arg) -> PyResult<bool> {
+        let patience = Patience::from_args(None, timeout)?;
+        Self::take(slf, RawLock::thread_here(), depth, patience, None)
     }
 
     /// Gives the lock back. A plain lock may be released by any process.

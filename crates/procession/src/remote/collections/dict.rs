@@ -415,7 +415,7 @@ impl RemoteDict {
     ) -> Result<bool, RemoteError> {
         let changed = self.object.wait(WAITERS, patience, |waiter| {
             let call = self.call(&AWAIT)?.int(since).arg(waiter.unwrap_or_default());
-            let reply = if waiter.is_some() { call.run(patience) } else { call.read(patience) };
+            let reply = if waiter.is_some() { call.look(patience) } else { call.read(patience) };
             Ok((reply?.int(0)? == 1).then_some(()))
         })?;
         Ok(changed.is_some())

@@ -104,7 +104,7 @@ impl RemoteQueue {
     pub fn join(&self, patience: &Patience<'_>) -> Result<bool, RemoteError> {
         let attempt = |waiter: Option<&str>| {
             let call = self.object().call(self.kind().scripts().join)?;
-            let reply = call.arg(waiter.unwrap_or("")).run(patience)?;
+            let reply = call.arg(waiter.unwrap_or("")).look(patience)?;
             Ok((reply.int(0)? == 1).then_some(()))
         };
         Ok(self.object().wait(JOINERS, patience, attempt)?.is_some())

@@ -264,7 +264,7 @@ impl RemoteQueue {
                 QueueKind::Priority => call = call.arg("ZRANGE").arg(""),
                 QueueKind::Delivery => {}
             }
-            let mut reply = call.arg(waiter.unwrap_or("")).run(patience)?;
+            let mut reply = call.arg(waiter.unwrap_or("")).look(patience)?;
             match reply.int(0)? {
                 0 => Ok(None),
                 1 => self.message(whole(&mut reply, 1)?).map(|taken| Some(vec![taken])),

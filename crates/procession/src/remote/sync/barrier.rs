@@ -232,7 +232,10 @@ impl Barrier {
         member: &str,
         patience: &Patience<'_>,
     ) -> Result<Answer, RemoteError> {
-        let call = self.object.call(&DO)?.arg(what).arg(member).arg(&place.entry);
+        let mut call = self.object.call(&DO)?.arg(what).arg(member).arg(&place.entry);
+        if what == "give-up" {
+            call = call.parting();
+        }
         let reply = match call.of_life(&place.life).run(patience) {
             // The others have found it broken.
             Err(RemoteError::LeaseLost { .. }) => return Ok(Answer::Broken),

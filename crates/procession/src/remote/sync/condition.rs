@@ -8,6 +8,7 @@ use super::error::{Guard, LockError, ReleaseError};
 use super::lock::taken;
 use super::raw::RawLock;
 use super::{RLock, count, lost, ticket};
+use crate::remote::call::Call;
 use crate::remote::life::Life;
 use crate::remote::object::{Kind, Object};
 use crate::remote::script::Script;
@@ -272,8 +273,7 @@ impl Place {
         let object = &*self.object;
         let lost = || lost(object, "place at the condition");
         let Some(entry) = &self.entry else { return Ok(false) };
-        let call = object.call(&NOTIFY)?.int(0).arg(member).arg(entry).arg(what);
-        match call.of_life(&self.life).run(patience) {
+        match self.call(member, entry, what)?.run(patience) {
             Ok(reply) => match reply.int(1)? {
                 2 => Err(lost()),
                 outcome => Ok(outcome == 1),
@@ -282,12 +282,20 @@ impl Place {
             Err(other) => Err(other),
         }
     }
+
+    fn call(&self, member: &str, entry: &str, what: &str) -> Result<Call<'_>, RemoteError> {
+        let call = self.object.call(&NOTIFY)?.int(0).arg(member).arg(entry).arg(what);
+        Ok(call.of_life(&self.life))
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.entry.is_some() && !self.life.is_over() {
-            let _ = self.tell("", "withdraw", &Patience::none());
+        if let Some(entry) = &self.entry
+            && !self.life.is_over()
+        {
+            let call = self.call("", entry, "withdraw");
+            let _ = call.and_then(|call| call.parting().run(&Patience::none()));
         }
     }
 }
