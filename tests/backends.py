@@ -32,6 +32,8 @@ READY = {
     "test_asyncio_locks",
     "test_asyncio_loops",
     "test_delivery",
+    "test_executor",
+    "test_executor_end",
     "test_kill",
     "test_manager",
     "test_manager_corners",
@@ -41,6 +43,10 @@ READY = {
     "test_manager_objects",
     "test_manager_steps",
     "test_pool",
+    "test_pool_failures",
+    "test_pool_inside",
+    "test_pool_owner",
+    "test_pool_start",
     "test_progress",
     "test_queue_batches",
     "test_queue_end",
@@ -50,6 +56,7 @@ READY = {
     "test_redeliver",
     "test_redeliver_deaths",
     "test_synchronize",
+    "test_travel",
 }
 READY |= set(os.environ.get("PROCESSION_BOTH", "").split(","))
 
@@ -63,7 +70,7 @@ def pytest_configure(config):
 
 
 def is_shared(item):
-    return item.get_closest_marker("both_backends") and not item.get_closest_marker("of_the_arena")
+    return item.get_closest_marker("both_backends") and not is_of_the_arena(item)
 
 
 def pytest_generate_tests(metafunc):
@@ -80,12 +87,21 @@ def difference(item):
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        if callspec is not None and callspec.params.get("backend") == SERVER:
-            reason = difference(item)
-            if reason is not None:
-                item.add_marker(pytest.mark.xfail(strict=True, reason=reason))
+    # Of a test whose mark `of_the_arena` is one parameter's, the others are of both.
+    items[:] = [item for item in items if not (is_over_server(item) and is_of_the_arena(item))]
+    for item in filter(is_over_server, items):
+        reason = difference(item)
+        if reason is not None:
+            item.add_marker(pytest.mark.xfail(strict=True, reason=reason))
+
+
+def is_over_server(item):
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and callspec.params.get("backend") == SERVER
+
+
+def is_of_the_arena(item):
+    return item.get_closest_marker("of_the_arena") is not None
 
 
 class Arena:
@@ -94,6 +110,8 @@ class Arena:
     name = ARENA
     url = None
     lease = 0
+    context = procession
+    executor = procession.ProcessPoolExecutor
 
     def waiting(self):
         """The processes that wait for something shared."""
@@ -124,6 +142,7 @@ class Server:
         self.server, self.prefix = server, f"both{os.getpid()}-{next(self.numbers)}"
         self.url = server.url(self.prefix, lease=LEASE)
         self.context = procession.get_context(self.url, allow_pickle=True)
+        self.executor = functools.partial(procession.ProcessPoolExecutor, backend=self.url)
 
     def waiting(self):
         return {int(pid) for pid in self.server.call("EVAL", WAITING, 0, self.prefix)}
@@ -205,8 +224,7 @@ def in_place(module, backend):
     before, current = current, backend
     ours = {id(procession): Face(backend)}
     ours |= {id(getattr(procession, name)): stand_in(name) for name in MODULES}
-    executor = functools.partial(procession.ProcessPoolExecutor, backend=backend.url)
-    ours[id(procession.ProcessPoolExecutor)] = executor
+    ours[id(procession.ProcessPoolExecutor)] = backend.executor
     was = {name: value for name, value in vars(module).items() if id(value) in ours}
     vars(module).update((name, ours[id(value)]) for name, value in was.items())
     try:
@@ -225,8 +243,7 @@ def children_of_a_failure(request, nothing_left):
     """A test that is to fail leaves children that wait for it."""
     before = multiprocessing.active_children()
     yield
-    callspec = getattr(request.node, "callspec", None)
-    if callspec and callspec.params.get("backend") == SERVER and difference(request.node):
+    if is_over_server(request.node) and difference(request.node):
         for child in multiprocessing.active_children():
             if child not in before:
                 child.kill()

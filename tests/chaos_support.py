@@ -150,6 +150,18 @@ class Scene:
         time.sleep(seconds)
         self.hosts[host].join()
 
+    def befall(self, evil, workers):
+        """Kills one of the workers, for which another one is started ("kill"), kills the server and starts it again
+        ("server"), or cuts a host off for so many seconds."""
+        if evil == "kill":
+            victim = workers.pop(self.random.randrange(len(workers)))
+            victim.kill()
+            workers.append(self.start(*victim.place))
+        elif evil == "server":
+            self.server.restart()
+        else:
+            self.cut(self.random.randrange(len(self.hosts)), evil)
+
     def left(self):
         """The keys that are on the server and will stay: those of killed clients go with their leases."""
         keys = self.server.keys(self.prefix)

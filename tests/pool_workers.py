@@ -24,11 +24,15 @@ class Worker:
         )
         self.pid = self.process.pid
         self.said = []
+        self.listen("processes for pools")
+
+    def listen(self, text):
+        """Waits until it says that."""
         for line in self.process.stderr:
             self.said.append(line)
-            if "processes for pools" in line:
+            if text in line:
                 return
-        raise AssertionError(f"no worker: {''.join(self.said)}")
+        raise AssertionError(f"the worker did not say {text!r}: {''.join(self.said)}")
 
     def send(self, number):
         self.process.send_signal(number)

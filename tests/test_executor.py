@@ -19,19 +19,28 @@ from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, as_completed, wai
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 
+import backends
 import pytest
 from support import PATIENCE, each_method, until
 
 import procession as mp
 from procession import ProcessPoolExecutor, TaskTimeoutError, WorkerLostError
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.both_backends(workers=1), pytest.mark.timeout(60)]
 # Under a start method that makes no forks beside threads.
 spawned = functools.partial(
     concurrent.futures.ProcessPoolExecutor, mp_context=mp.get_context("spawn")
 )
+
+
+def ours(*arguments, **options):
+    return backends.current.executor(*arguments, **options)
+
+
+of_theirs = pytest.mark.of_the_arena("what theirs do, which is demanded of ours")
 each_executor = pytest.mark.parametrize(
-    "kind", [spawned, ProcessPoolExecutor], ids=["stdlib", "procession"]
+    "kind",
+    [pytest.param(spawned, id="stdlib", marks=of_theirs), pytest.param(ours, id="procession")],
 )
 
 
@@ -114,6 +123,7 @@ def world():
     return list(WORLD)
 
 
+@pytest.mark.of_the_arena("its forks")
 def test_workers_start_with_the_first_call(monkeypatch):
     executor = ProcessPoolExecutor(1, mp.get_context("fork"))
     assert executor._processes == {} and not mp.active_children()
@@ -293,7 +303,8 @@ def test_asyncio_cancels_what_has_not_begun():
 def test_a_map_with_a_time_limit():
     gate = mp.Event()
     with ProcessPoolExecutor(1) as executor:
-        results = executor.map(gate.wait, [0, PATIENCE, PATIENCE], timeout=0.3)
+        assert executor.submit(square, 3).result(PATIENCE) == 9  # its worker is there
+        results = executor.map(gate.wait, [0, PATIENCE, PATIENCE], timeout=2)
         assert next(results) is False
         with pytest.raises(FutureTimeoutError):
             next(results)
@@ -312,7 +323,8 @@ def test_a_map_that_is_left_drops_what_has_not_begun(end):
     call = functools.partial(note_and_wait, names, gate)
     first = functools.partial(fail_at, bad=0, error=ValueError("first"))
     with ProcessPoolExecutor(1) as executor:
-        timeout = 0.2 if end == "time limit" else None
+        assert executor.submit(square, 3).result(PATIENCE) == 9  # its worker is there
+        timeout = 2 if end == "time limit" else None
         calls = [first if end == "error" else square, *[call] * 1000]
         results = executor.map(apply, calls, range(1001), timeout=timeout)
         if end == "error":

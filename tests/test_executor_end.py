@@ -11,14 +11,22 @@ import warnings
 from concurrent.futures import CancelledError, wait
 from concurrent.futures.process import BrokenProcessPool
 
+import backends
 import pytest
 from support import PATIENCE, each_method, run, script, until
-from test_executor import each_executor, square
+from test_executor import each_executor, of_theirs, ours, square
 
 import procession as mp
 from procession import BrokenPoolError, ProcessPoolExecutor
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.both_backends(workers=1), pytest.mark.timeout(60)]
+
+
+def workers_of(executor):
+    """Its one worker, if that is a child of this process."""
+    workers = list(executor._processes.values())
+    assert len(workers) == (backends.current.name == backends.ARENA)
+    return workers
 
 
 def text_of(error, call):
@@ -52,24 +60,32 @@ def test_impossible_arguments(kind):
     assert text_of(TypeError, lambda: kind(1, initializer=3)) == "initializer must be a callable"
 
 
-@pytest.mark.parametrize(
-    "kind", [concurrent.futures.ProcessPoolExecutor, ProcessPoolExecutor], ids=["stdlib", "ours"]
-)
-def test_impossible_numbers_of_tasks(kind):
-    if kind is not ProcessPoolExecutor and sys.version_info < (3, 11):
+def with_tasks(kind, number, method="spawn"):
+    if kind is concurrent.futures.ProcessPoolExecutor and sys.version_info < (3, 11):
         pytest.skip("max_tasks_per_child is new in 3.11")
+    return kind(1, mp.get_context(method), max_tasks_per_child=number)
 
-    def make(number, method="spawn"):
-        return kind(1, mp.get_context(method), max_tasks_per_child=number)
 
+theirs = pytest.param(concurrent.futures.ProcessPoolExecutor, id="stdlib", marks=of_theirs)
+each_plain_executor = pytest.mark.parametrize("kind", [theirs, pytest.param(ours, id="ours")])
+
+
+@each_plain_executor
+def test_impossible_numbers_of_tasks(kind):
     text = "max_tasks_per_child must be an integer"
-    assert text_of(TypeError, lambda: make("2")) == text
-    assert text_of(ValueError, lambda: make(0)) == "max_tasks_per_child must be >= 1"
+    assert text_of(TypeError, lambda: with_tasks(kind, "2")) == text
+    text = "max_tasks_per_child must be >= 1"
+    assert text_of(ValueError, lambda: with_tasks(kind, 0)) == text
+
+
+@pytest.mark.of_the_arena("its start methods")
+@each_plain_executor
+def test_no_number_of_tasks_for_forks(kind):
     text = (
         "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method;"
         " supply a different mp_context."
     )
-    assert text_of(ValueError, lambda: make(1, "fork")) == text
+    assert text_of(ValueError, lambda: with_tasks(kind, 1, "fork")) == text
 
 
 def test_a_worker_for_each_task():
@@ -222,9 +238,12 @@ def test_many_threads_submit_while_one_ends_it():
     executor, futures, refused = ProcessPoolExecutor(2), [], []
 
     def submit():
+        mine = []
         while not refused:
+            wait(mine[-20:-19], PATIENCE)  # so many are ahead
             try:
-                futures.append(executor.submit(square, 3))
+                mine.append(executor.submit(square, 3))
+                futures.append(mine[-1])
             except RuntimeError as error:
                 refused.append(str(error))
 
@@ -248,13 +267,14 @@ def test_a_dropped_executor(kind):
         warnings.simplefilter("error")
         executor = kind(1)
         futures = [executor.submit(time.sleep, 0.02) for _ in range(8)]
-        (worker,) = executor._processes.values()
+        workers = workers_of(executor)
         executor.itself = executor  # so that it is the collector that finds it
         del executor
         gc.collect()
         assert wait(futures, PATIENCE).not_done == set()
-        until(lambda: worker.exitcode is not None, "the end of the worker")
-        assert worker.exitcode == 0
+        for worker in workers:
+            until(lambda worker=worker: worker.exitcode is not None, "the end of the worker")
+            assert worker.exitcode == 0
         gc.collect()
 
 
@@ -287,8 +307,13 @@ def test_a_forks_copy_is_not_the_owners():
     executor.shutdown()
 
 
+def environment():
+    """What a program is told of its back end."""
+    return {"BACKEND": backends.current.url or ""}
+
+
 AT_EXIT = """
-import sys, time
+import os, sys, time
 import procession as mp
 from procession import ProcessPoolExecutor
 
@@ -297,7 +322,7 @@ def late(n):
     return n
 
 def work(drop):
-    executor = ProcessPoolExecutor(1)
+    executor = ProcessPoolExecutor(1, backend=os.environ["BACKEND"] or None)
     for n in range(10):
         executor.submit(late, n).add_done_callback(lambda f: print(f.result(), flush=True))
     executor.map(late, range(3))
@@ -319,15 +344,16 @@ if __name__ == "__main__":
 @each_method
 @pytest.mark.parametrize("how", ["keep", "drop", "child"])
 def test_the_end_of_the_program_waits(method, how, tmp_path):
-    out = run(script(tmp_path, AT_EXIT), method, how)
+    out = run(script(tmp_path, AT_EXIT), method, how, env=environment())
     assert out == "".join(f"{n}\n" for n in range(10))
 
 
 TOO_LATE = """
-import threading
-from procession import Event, ProcessPoolExecutor, _desk
+import os, threading
+from procession import ProcessPoolExecutor, _desk, get_context
 
-gate, told = Event(), threading.Event()
+backend = os.environ["BACKEND"] or None
+gate, told = get_context(backend).Event(), threading.Event()
 
 def again(future):
     try:
@@ -342,13 +368,13 @@ def close(desk, cancel=False, close=_desk.Desk.close):
     close(desk, cancel)
 
 _desk.Desk.close = close  # which is called when no more calls are taken
-executor = ProcessPoolExecutor(1)
+executor = ProcessPoolExecutor(1, backend=backend)
 executor.submit(gate.wait, 20).add_done_callback(again)
 """
 
 
 def test_nothing_at_the_end_of_the_program(tmp_path):
-    out = run(script(tmp_path, TOO_LATE))
+    out = run(script(tmp_path, TOO_LATE), env=environment())
     assert out == "cannot schedule new futures after interpreter shutdown\n"
 
 
@@ -402,12 +428,12 @@ def test_ending_the_workers(name, code):
     with ProcessPoolExecutor(1) as executor:
         futures = [executor.submit(begin_and_wait, begun, gate) for _ in range(5)]
         assert begun.wait(PATIENCE)
-        (worker,) = executor._processes.values()
+        workers = workers_of(executor)
         getattr(executor, name)()
         for future in futures[:2]:
             assert isinstance(future.exception(PATIENCE), BrokenProcessPool)
         assert all(future.cancelled() for future in futures[2:])
-    assert worker.exitcode == code
+    assert [worker.exitcode for worker in workers] == [code] * len(workers)
     assert text_of(BrokenProcessPool, lambda: executor.submit(square, 1)).endswith("were ended")
     getattr(ProcessPoolExecutor(1), name)()
 

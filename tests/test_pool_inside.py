@@ -4,16 +4,23 @@ import multiprocessing.pool
 import sys
 import threading
 
+import backends
 import pytest
 from support import PATIENCE, until
 
 import procession as mp
 from procession.pool import mapstar, starmapstar
 
-pytestmark = pytest.mark.timeout(60)
-each_pool = pytest.mark.parametrize(
-    "make", [multiprocessing.Pool, mp.Pool], ids=["stdlib", "procession"]
-)
+pytestmark = [pytest.mark.both_backends(workers=2), pytest.mark.timeout(60)]
+
+
+def ours(*arguments):
+    return backends.current.context.Pool(*arguments)
+
+
+of_theirs = pytest.mark.of_the_arena("what theirs do, which is demanded of ours")
+theirs = pytest.param(multiprocessing.Pool, id="stdlib", marks=of_theirs)
+each_pool = pytest.mark.parametrize("make", [theirs, pytest.param(ours, id="procession")])
 
 
 def square(x):
@@ -100,9 +107,12 @@ def test_threads(pool):
     for name in ("_worker_handler", "_result_handler", "_task_handler"):
         handler = getattr(pool, name)
         assert isinstance(handler, threading.Thread) and handler.is_alive() and handler.daemon
-    assert len(pool._pool) == pool._processes == 2 and pool._state == "RUN"
+    assert pool._processes == 2 and pool._state == "RUN"
+    here = backends.current.name == backends.ARENA
+    assert len(pool._pool) == (2 if here else 0)
 
 
+@pytest.mark.of_the_arena("this process's threads")
 def test_threads_calls_under_way():
     gate, told = threading.Event(), []
     with mp.pool.ThreadPool(1) as pool:
@@ -120,6 +130,7 @@ def test_threads_calls_under_way():
     pool.join()
 
 
+@pytest.mark.of_the_arena("a static method")
 @pytest.mark.parametrize("size", [1, 2, 5, 9])
 def test_tasks(size):
     theirs = multiprocessing.pool.Pool._get_tasks(square, iter(range(5)), size)
@@ -141,7 +152,7 @@ def test_map_async_with_a_mapper(make, chunksize):
         assert powers.get(PATIENCE) == squares
         twice = pool._map_async(square, range(10), twice_each, chunksize, told.append)
         assert twice.wait(PATIENCE) is None and twice.successful()
-        if make is mp.Pool:  # a list of another length is an error of some kind in the other
+        if make is ours:  # a list of another length is an error of some kind in the other
             assert twice.get() == [i * i for i in range(10) for _ in range(2)] == told[1]
         errors = []
         failing = pool._map_async(fail, range(3), twice_each, 1, None, errors.append)

@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 
+import backends
 import pytest
 from support import PATIENCE, until
 
@@ -17,7 +18,7 @@ import procession as mp
 from procession import _crew
 from procession.pool import BrokenPoolError, WorkerLostError
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.both_backends(workers=2), pytest.mark.timeout(60)]
 
 
 def square(x):
@@ -75,7 +76,7 @@ def test_chunks_are_no_longer_than_the_buffer(pool, source):
 @pytest.mark.parametrize("source", ["list", "iterator"])
 @pytest.mark.parametrize("chunksize", [1, 3])
 def test_no_more_is_taken_than_the_buffer_allows(pool, source, chunksize):
-    done = mp.Value("i")
+    done = mp.Queue()
 
     def items():
         for x in range(100):
@@ -88,22 +89,22 @@ def test_no_more_is_taken_than_the_buffer_allows(pool, source, chunksize):
     for taken_out in range(1, 20):
         next(results)
         assert len(taken) <= taken_out + 6 + 1  # one may be in the feeder's hand
-        assert done.value <= taken_out + 6
+        assert done.qsize() <= taken_out + 6
 
 
 def count(done):
-    with done:
-        done.value += 1
+    done.put(None)
 
 
 def test_results_that_nobody_takes_do_not_pile_up(pool):
     """An iterator over results that was left: its items are done, as in the standard library, and its
     results are dropped."""
     reached, ahead = threading.Event(), []
+    many = 200_001 if backends.current.name == backends.ARENA else 2_001  # a task is a round trip
 
     def items():
-        for x in range(200_001):
-            if x % 1000 == 0:
+        for x in range(many):
+            if x % (many // 200) == 0:
                 ahead.append(x - pool.stats().items)
             yield x
         reached.set()
@@ -113,9 +114,9 @@ def test_results_that_nobody_takes_do_not_pile_up(pool):
     del _
     assert reached.wait(PATIENCE)
     until(lambda: pool.stats().calls == 0)
-    assert pool.stats().items == 200_001
+    assert pool.stats().items == many
     # Items that wait for their dispatch, and those that workers have: bounded, and not by all there are.
-    assert max(ahead) < 20_000
+    assert max(ahead) < many / 10
 
 
 def resident():
@@ -123,6 +124,7 @@ def resident():
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
+@pytest.mark.of_the_arena("the list of its tasks")
 def test_what_passes_a_long_task_leaves_nothing_behind(pool):
     pool.apply_async(sleep, (600,))
     before = []
@@ -144,6 +146,7 @@ def test_nothing_is_called_with_a_chunksize_of_zero(pool):
     assert pool.map(square, [1, 2, 3], -1) == [None] * 3
 
 
+@pytest.mark.of_the_arena("the slices of its waits")
 def test_who_comes_to_wait_is_not_overlooked(pool):
     """The thread for results waits already, and one report wakes one of the two."""
     begun = time.monotonic()
@@ -203,6 +206,7 @@ def slow_or_killed(owner, path, item):
     return item
 
 
+@pytest.mark.of_the_arena("the reports of its workers")
 def test_a_result_in_the_making_counts(tmp_path):
     """A worker is killed while a result of the same task is being unpickled, for long."""
     path = tmp_path / "ran"
@@ -221,6 +225,7 @@ def test_a_result_in_the_making_counts(tmp_path):
     assert path.read_text().split() == ["0", "1", "2"]
 
 
+@pytest.mark.of_the_arena("it starts its workers")
 def test_a_start_that_fails_is_tried_again(monkeypatch):
     monkeypatch.setattr(_crew, "_LAST_PAUSE", 0.05)
 
@@ -254,6 +259,7 @@ def only_the_first(path):
     os.close(os.open(path, os.O_CREAT | os.O_EXCL))
 
 
+@pytest.mark.of_the_arena("its workers are at hand")
 def test_some_workers_do_not_come_up(tmp_path):
     with (
         warnings.catch_warnings(record=True),
@@ -265,6 +271,7 @@ def test_some_workers_do_not_come_up(tmp_path):
         assert pool._crew._not_before > 0  # the next is tried after a pause
 
 
+@pytest.mark.of_the_arena("the memory for reports")
 def test_a_report_for_which_there_is_no_memory():
     """It stays where it is until there is, and nothing else is hurt."""
     program = """
@@ -300,6 +307,7 @@ class SlowToPickle:
         return int, (1,)
 
 
+@pytest.mark.of_the_arena("who calls pickles; over a server it is a thread")
 @pytest.mark.parametrize("chunksize", [1, 20, None])
 def test_ctrl_c_while_items_are_pickled(pool, chunksize):
     """It ends the call, whichever item is at it, and the pool goes on."""

@@ -15,14 +15,7 @@ def test_holders_follow_one_another_in_the_order_of_their_tokens():
                 # Each time somebody has had it in between.
                 start = scene.bytes_of("hold")
                 scene.until(lambda start=start: scene.bytes_of("hold") > start + 2000, "progress")
-                if evil == "kill":
-                    victim = holders.pop(scene.random.randrange(4))
-                    victim.kill()
-                    holders.append(scene.start(*victim.place))
-                elif evil == "server":
-                    scene.server.restart()
-                else:
-                    scene.cut(scene.random.randrange(2), evil)
+                scene.befall(evil, holders)
         start = scene.bytes_of("hold")
         scene.until(lambda: scene.bytes_of("hold") > start + 2000, "progress after all")
         for holder in holders:

@@ -14,24 +14,18 @@ def test_each_result_comes_once():
     with Scene(hosts=3, lease=2, timeout=60) as scene:
         workers = [scene.start(host, "worker", "--processes", 2) for host in range(3)]
         found = []
-        evils = ["worker", 1, "slow", "server", 3, "worker", "fast", 1, "server"]
+        evils = ["kill", 1, "slow", "server", 3, "kill", "fast", 1, "server"]
         with procession.Pool(backend=scene.url(), retries=20) as pool:
             results = pool.imap_unordered(task, range(TASKS), chunksize=5)
             for i, evil in enumerate(evils, 1):
                 while len(found) < i * TASKS // (len(evils) + 1):
                     found.append(results.next(timeout=60))
-                if evil == "worker":
-                    victim = workers.pop(scene.random.randrange(3))
-                    victim.kill()
-                    workers.append(scene.start(*victim.place))
-                elif evil == "server":
-                    scene.server.restart()
-                elif evil == "slow":
+                if evil == "slow":
                     scene.hosts[0].slow(delay=0.002, loss=0.01)
                 elif evil == "fast":
                     scene.hosts[0].slow()
                 else:
-                    scene.cut(scene.random.randrange(3), evil)
+                    scene.befall(evil, workers)
             while len(found) < TASKS:
                 found.append(results.next(timeout=60))
             with pytest.raises(StopIteration):

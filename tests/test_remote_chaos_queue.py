@@ -31,12 +31,7 @@ def trouble(scene, kinds, size, role, consumers):
     step = size // (len(kinds) + 1)
     for i, kind in enumerate(kinds, 1):
         scene.until(lambda i=i: scene.bytes_of(role) >= i * step, f"progress before {kind}")
-        if kind == "consumer":
-            victim = scene.random.choice(consumers)
-            victim.kill()
-            consumers.remove(victim)
-            consumers.append(scene.start(*victim.place))
-        elif kind == "producer":
+        if kind == "producer":
             alive = [w for w in scene.workers if w.role == "produce" and w.process.poll() is None]
             victim = scene.random.choice(alive)
             victim.kill()
@@ -44,8 +39,6 @@ def trouble(scene, kinds, size, role, consumers):
             *place, redeliver, each, batch, number = victim.place
             each -= sum(int(words[3]) for words in victim.lines() if words[0] == "P")
             scene.start(*place, redeliver, each, batch, number + PRODUCERS)
-        elif kind == "server":
-            scene.server.restart()
         elif kind == "slow":
             for host in scene.hosts:
                 host.slow(delay=0.002, loss=0.01)
@@ -53,7 +46,7 @@ def trouble(scene, kinds, size, role, consumers):
             for host in scene.hosts:
                 host.slow()
         else:
-            scene.cut(scene.random.randrange(len(scene.hosts)), kind)
+            scene.befall(kind, consumers)
 
 
 def finish(scene, queue, consumers):
@@ -76,7 +69,7 @@ def test_without_redelivery_only_what_the_killed_had_is_lost():
             scene.start(number % 2, "produce", 0, each, BATCH, number)
         consumers = [scene.start(host, "consume", BATCH) for host in (0, 1)]
         # Some eight bytes for each message.
-        evils = ["consumer", 1.5, "server", "slow", "producer", "consumer", 3, "server"]
+        evils = ["kill", 1.5, "server", "slow", "producer", "kill", 3, "server"]
         trouble(scene, evils, PRODUCERS * each * 7, "consume", consumers)
         finish(scene, queue, consumers)
         account = Account(scene)
@@ -102,7 +95,7 @@ def test_with_redelivery_nothing_is_lost_and_what_comes_twice_says_so():
             scene.start(number % 2, "produce", 1, each, BATCH, number)
         consumers = [scene.start(host, "deliver") for host in (0, 1, 0)]
         # A cut of three seconds outlasts the lease, one of a second does not.
-        evils = ["consumer", 1, "server", "slow", "producer", "consumer", 3, "server"]
+        evils = ["kill", 1, "server", "slow", "producer", "kill", 3, "server"]
         trouble(scene, evils, PRODUCERS * each * 18, "deliver", consumers)
         finish(scene, queue, consumers)
         assert queue.in_flight() == 0

@@ -14,6 +14,7 @@ from pool_workers import PATIENCE, until, working
 
 import procession
 from procession import BrokenPoolError, WorkerLostError
+from procession.remote.worker import Worker
 
 pytestmark = pytest.mark.timeout(90)
 LEASE = 1.5
@@ -34,6 +35,34 @@ def marked_or_kept(job):
     path, number = job
     until(lambda: os.path.exists(path), PATIENCE * 2)
     return number
+
+
+def tries(folder, number):
+    """Notes in a folder that it is tried, and says how often it was."""
+    with open(os.path.join(folder, str(number)), "ab") as file:
+        file.write(b".")
+        return file.tell()
+
+
+def kills_its_process(job):
+    tries(*job)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kills_its_process_at_odds(job):
+    """The first two times, for each other number."""
+    if tries(*job) <= 2 and job[1] % 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return job[1]
+
+
+def kills_process_or_worker(job):
+    """Its process when it is tried first, and then the worker, by way of its fork server."""
+    if tries(*job) > 1:
+        with open(f"/proc/{os.getppid()}/stat") as file:
+            os.kill(int(file.read().rpartition(")")[2].split()[1]), signal.SIGKILL)
+        time.sleep(PATIENCE)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def sleep(seconds):
@@ -103,6 +132,30 @@ def test_without_retries_each_item_is_done_or_lost_and_none_twice(url, tmp_path)
     assert sorted(done + lost) == list(range(400))
     assert len(lost) <= 2
     assert len(runs) == len(set(runs))
+
+
+def test_losses_of_processes_and_of_workers_count_together(url, tmp_path):
+    with procession.Pool(backend=url) as pool, working(url) as one, working(url) as other:
+        call = pool.apply_async(kills_process_or_worker, ((str(tmp_path), 1),), retries=2)
+        with pytest.raises(WorkerLostError, match="did not renew its lease"):
+            call.get(PATIENCE)
+        assert (tmp_path / "1").read_bytes() == b"..."
+        for worker in (one, other):
+            assert worker.process.wait(PATIENCE) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("stops", [True, False], ids=["map", "imap"])
+def test_an_item_is_tried_so_often_and_not_more(url, tmp_path, stops):
+    with procession.Pool(backend=url) as pool, working(url):
+        jobs = [(str(tmp_path), number) for number in range(7)]
+        make = pool.map if stops else pool.imap
+        done = make(kills_its_process_at_odds, jobs, chunksize=7, retries=2)
+        assert list(done) == list(range(7))
+        runs = [len((tmp_path / str(number)).read_bytes()) for number in range(7)]
+        assert runs == [1, 3] * 3 + [1]
+        with pytest.raises(WorkerLostError, match="kills_its_process"):
+            list(make(kills_its_process, [(str(tmp_path), "last")], retries=2))
+        assert (tmp_path / "last").read_bytes() == b"..."
 
 
 def test_a_machine_that_is_lost_is_told_after_its_lease(url):
@@ -224,16 +277,77 @@ def test_ctrl_c_ends_an_owner_and_its_tasks(url, tmp_path, remote_server):
         assert worker.end() == 0
 
 
-def test_sigterm_lets_a_worker_finish_what_it_has(url, remote_server):
+def test_sigterm_lets_a_worker_finish_what_it_has(url, tmp_path):
+    enough = tmp_path / "enough"
     with procession.Pool(backend=url) as pool, working(url, processes=1) as worker:
-        first = pool.apply_async(sleep, (0.5,))
+        first = pool.apply_async(marked_or_kept, ((str(enough), 1),))
         rest = pool.apply_async(sleep, (0,))
-        until(lambda: [key for key in remote_server.keys() if key.endswith(":held")])
-        assert worker.end() == 0
-        assert first.get(PATIENCE)
+        until(lambda: [w for w in pool.stats().workers if w.task == "marked_or_kept"])
+        worker.send(signal.SIGTERM)
+        worker.listen("takes no more tasks")
+        enough.touch()
+        assert worker.process.wait(PATIENCE) == 0
+        assert first.get(PATIENCE) == 1
         assert not rest.ready()
         with working(url):
             assert rest.get(PATIENCE)
+
+
+class Delayed:
+    """A worker's session. When a task comes its worker is told to drain, before a seat knows of the task."""
+
+    def __init__(self, worker, until_it_has_left):
+        self._worker, self._session = worker, worker._session
+        self._left = threading.Event()
+        self._waits = until_it_has_left
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def take(self, *told):
+        task = self._session.take(*told)
+        if task is not None:
+            self._worker.drain()
+            if self._waits:
+                assert self._left.wait(PATIENCE)
+        return task
+
+    def leave(self, begun):
+        self._session.leave(begun)
+        self._left.set()
+
+
+@pytest.mark.parametrize("has_left", [False, True], ids=["is there", "has left"])
+def test_what_is_taken_as_a_worker_drains_is_done_by_another(url, tmp_path, has_left):
+    said = []
+    with procession.Pool(backend=url) as pool:
+        draining = Worker(
+            url, seats=1, queue="default", name="", most=0, plain_only=False, say=said.append
+        )
+        draining._session = Delayed(draining, has_left)
+        call = pool.apply_async(marked, ((str(tmp_path), 0, 0),))
+        assert draining.run(threading.Event()) == 0
+        assert not call.ready()
+        with working(url):
+            assert call.get(PATIENCE) == 0
+    assert len(os.listdir(tmp_path)) == 1
+    assert not any("lost" in text for text in said), said
+
+
+def test_workers_that_come_and_go_do_everything_once(url, tmp_path):
+    jobs = [(str(tmp_path), number, 0.003) for number in range(400)]
+    with procession.Pool(backend=url) as pool:
+        call = pool.map_async(marked, jobs, chunksize=1)
+        with working(url) as first, working(url) as second:
+            until(lambda: len(os.listdir(tmp_path)) > 30)
+            assert first.end() == 0
+            until(lambda: len(os.listdir(tmp_path)) > 90)
+            assert second.end() == 0
+        assert not call.ready()
+        with working(url):
+            assert call.get(PATIENCE) == list(range(400))
+    runs = [int(name.partition(".")[0]) for name in os.listdir(tmp_path)]
+    assert sorted(runs) == list(range(400))
 
 
 def test_ctrl_c_ends_a_worker_at_once(url):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from pool_workers import PATIENCE, until, working
-from test_remote_pool_chaos import marked, pid_of
+from test_remote_pool_chaos import marked, pid_of, sleep
 
 import procession
 from procession import ProcessPoolExecutor
@@ -126,6 +126,51 @@ def test_a_result_that_is_too_large_for_the_server_is_an_error(own_server):
         assert pool.apply_async(bytes_of, (3,)).get(PATIENCE) == bytes(3)
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["it tells", "it forbids to ask"])
+def test_a_task_that_is_too_large_for_the_server_is_its_calls_error(own_server, told):
+    server = own_server(options=["--proto-max-bulk-len", "1mb"])
+    if not told:
+        server.call("ACL", "SETUSER", "default", "-config")
+    url = server.url("large", lease=60, timeout=60 if told else 1)
+    large = bytes(8 << 20)
+    said = "8388[0-9]* bytes.*proto-max-bulk-len"
+    with procession.Pool(backend=url) as pool, working(url):
+        before = pool.apply_async(sleep, (0.3,))
+        for _ in range(2):
+            failed = pool.apply_async(len, (large,))
+            after = pool.apply_async(len, (b"small",))
+            with pytest.raises(
+                ValueError if told else procession.ServerUnreachableError, match=said
+            ):
+                failed.get(PATIENCE)
+            assert after.get(PATIENCE) == 5
+        assert before.get(PATIENCE)
+        # Of several items one is too large; and so is a function.
+        results = pool.imap(len, [b"1", large, b"333"], chunksize=1)
+        assert next(results) == 1
+        with pytest.raises(Exception, match=said):
+            next(results)
+        assert next(results) == 3
+        for _ in range(2):
+            with pytest.raises(Exception, match="bytes.*proto-max-bulk-len"):
+                pool.apply_async(lambda: len(large)).get(PATIENCE)
+        assert pool.map(len, [b"", b"1"]) == [0, 1]
+
+
+def test_a_call_that_finds_no_memory_at_the_server_has_that_for_its_error(own_server):
+    server = own_server()
+    url = server.url("full", lease=60, timeout=1)
+    with procession.Pool(backend=url) as pool, working(url, processes=1):
+        assert pool.apply_async(len, (b"",)).get(PATIENCE) == 0
+        server.call("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(MemoryError, match="OOM"):
+            pool.apply_async(len, (b"1",)).get(PATIENCE)
+        with pytest.raises(MemoryError, match="OOM"):
+            pool.map_async(len, [b"1"] * 100, chunksize=1).get(PATIENCE)
+        server.call("CONFIG", "SET", "maxmemory", "0")
+        assert pool.apply_async(len, (b"22",)).get(PATIENCE) == 2
+
+
 def test_what_was_called_off_leaves_its_room(remote_server):
     url = remote_server.url(lease=2)
     with ProcessPoolExecutor(max_workers=2, backend=url) as executor:
@@ -140,8 +185,7 @@ def test_to_drop_a_call_asks_the_server_nothing(own_server):
     pool = procession.Pool(backend=server.url("drop", timeout=5))
     results = pool.imap(pid_of, range(3))
     until(lambda: [key for key in server.keys("drop") if key.endswith(":ready")])
-    # By then what is known of the workers is old.
-    time.sleep(1.2)
+    pool._crew._learnt -= 60  # what is known of the workers is old
     server.freeze()
     began = time.monotonic()
     del results
@@ -169,3 +213,39 @@ def test_a_worker_does_not_keep_all_functions_there_were(remote_server):
         for _ in range(30):
             call()
         assert resident() - before < 60 << 20
+
+
+def test_a_pool_that_begins_during_a_beat_goes_on(remote_server):
+    """A worker's heartbeat is answered with the pools that there were; one has come since."""
+    from procession.remote.worker import Worker
+
+    ended = []
+
+    class Local:
+        def __init__(self, key):
+            self.key = key
+            self.pool = self
+
+        def rows(self):
+            return []
+
+        def terminate(self):
+            ended.append(self.key)
+
+    options = {"seats": 1, "queue": "q", "name": None, "most": None, "plain_only": False}
+    worker = Worker(remote_server.url(), say=print, **options)
+    old, young = Local("old"), Local("young")
+    worker._locals["old"] = old
+    worker._blobs["old", "b"] = b""
+
+    class Session:
+        def beat(self, _about):
+            worker._locals["young"] = young
+            worker._blobs["young", "b"] = b""
+            return []
+
+    session, worker._session = worker._session, Session()
+    worker.beat()
+    session.leave(True)
+    assert ended == ["old"] and worker._locals == {"young": young}
+    assert list(worker._blobs) == [("young", "b")]

@@ -371,3 +371,23 @@ def test_importing_the_package_does_not_import_what_is_remote():
         "import sys, procession as mp; mp.Queue(); print([n for n in sys.modules if 'remote' in n])"
     )
     assert run("-c", code) == "[]\n"
+
+
+AT_THE_END = """
+import ctypes, signal, sys, threading
+import procession
+
+queue = procession.Family(sys.argv[1]).queue("the end")
+threading.Thread(target=queue.get, daemon=True).start()
+# The process goes on when the interpreter has ended, for longer than that thread looks for signals.
+libc = ctypes.CDLL(None)
+libc.__cxa_atexit(libc.pause, None, None)
+signal.signal(signal.SIGALRM, signal.SIG_DFL)
+signal.alarm(2)
+"""
+
+
+def test_a_daemons_thread_waits_when_the_interpreter_has_ended(family, remote_server):
+    command = [sys.executable, "-c", AT_THE_END, remote_server.url(lease=1)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGALRM, "", "")

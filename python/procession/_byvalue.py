@@ -31,6 +31,7 @@ import weakref
 from types import FunctionType
 
 _MAIN = "__main__"
+_CHILDS_MAIN = "__mp_main__"  # its name in a child that has imported it again
 _HEAP_TYPE = 1 << 9
 
 _tokens: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # object of __main__ → its token
@@ -45,6 +46,8 @@ def reduce(pickler, obj):
     module = getattr(obj, "__module__", None)
     name = getattr(obj, "__qualname__", None)
     if module != _MAIN:
+        if module == _CHILDS_MAIN and module in sys.modules and _goes_far():
+            return _take_apart(pickler, obj, sys.modules[module])
         if _pickle_finds(obj, module, name):
             return NotImplemented
         return _take_apart(pickler, obj)
@@ -91,7 +94,8 @@ def _pickle_finds(obj, module, name):
     return found is obj
 
 
-def _take_apart(pickler, obj):
+def _take_apart(pickler, obj, whole=None):
+    """`whole`: its module, which cloudpickle takes for one that everybody has."""
     if pickler._taking_apart is None:
         if isinstance(obj, type) and not obj.__flags__ & _HEAP_TYPE:
             return NotImplemented  # not made by Python code: there is nothing to take apart
@@ -103,6 +107,10 @@ def _take_apart(pickler, obj):
                 " cloudpickle"
             ) from None
         pickler._taking_apart = cloudpickle.Pickler(io.BytesIO(), 5)
+    if whole is not None:
+        import cloudpickle
+
+        cloudpickle.register_pickle_by_value(whole)
     return pickler._taking_apart.reducer_override(obj)
 
 

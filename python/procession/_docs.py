@@ -346,8 +346,8 @@ POOL = """Worker processes that calls are distributed to.
 
 REMOTE_POOL = """Worker processes on any machines, that calls are distributed to over a server.
 
-    Workers are there where somebody runs `procession worker` with the same address; without any,
-    calls wait.
+    Workers are there where somebody runs `procession worker` with the same address; without any
+    that can do them, calls wait (stats().unserved).
 
     processes
         How many tasks at most are at workers at once; by default as many as there are workers.
@@ -362,7 +362,8 @@ REMOTE_POOL = """Worker processes on any machines, that calls are distributed to
 
     Everything else as Pool's, but that `initializer` is called by the processes that each machine
     has for this pool. When a whole machine is lost, its items raise WorkerLostError (or are tried
-    again, with retries) as soon as its lease is over.
+    again, with retries) as soon as its lease is over. An item is tried retries + 1 times at most,
+    wherever it was lost: in a process that died, or with a machine.
 
     >>> import procession
     >>> with procession.Pool(backend="redis://localhost") as pool:

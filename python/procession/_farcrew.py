@@ -17,7 +17,7 @@ import time
 import weakref
 from collections import deque
 
-from . import _poolview, pool
+from . import _core, _poolview, pool
 from ._crew import TERMINATE, Errors, Thread
 from ._std import util
 from ._std.pool import ExceptionWithTraceback
@@ -29,16 +29,27 @@ from ._threadpool import Keeping
 _BATCH = 256
 
 
+# The outcome of an item whose worker was lost, and which is to be tried again.
+LOST = object()
+
+
 class Piece:
     """Items of a call that go to a worker together."""
 
-    __slots__ = ("call", "first", "items", "losses", "number", "packed")
+    __slots__ = ("call", "first", "items", "losses", "number", "open", "packed")
 
     def __init__(self, call, first, items):
         self.call, self.first, self.items = call, first, items
         self.number = 0
-        self.losses = 0
+        self.losses = 0  # of each of its items, so far
         self.packed = None
+        self.open = [1]  # how many pieces there are of what was claimed at once
+
+    def again(self, first, items):
+        """Some of its items, after one more loss."""
+        again = Piece(self.call, first, items)
+        again.losses, again.packed, again.open = self.losses + 1, self.packed, self.open
+        return again
 
 
 class _Hand:
@@ -57,8 +68,13 @@ class FarCrew(Crew):
     here = False
     far = True
     hands = 1  # the sender's
+    forked = (
+        "this pool belongs to the process that made it, and this one is a fork of that: make a"
+        " pool here"
+    )
     errors = Errors()
     keeps = None  # what is to live as long as calls may come
+    receiver = None  # the thread that takes in results, if it is the crew's own
 
     def __init__(self):
         super().__init__(None, 1, None, ())
@@ -101,6 +117,10 @@ class FarCrew(Crew):
         """What the workers do, for `stats`."""
         return ()
 
+    def unserved(self):
+        """What its tasks need that none of the workers can do, for `stats`."""
+        return ()
+
     def why(self, error):
         """What is said if it cannot go on because of that."""
         return repr(error)
@@ -108,18 +128,38 @@ class FarCrew(Crew):
     # ------------------------------------------------------------ what became of pieces
 
     def done(self, piece, outcomes):
-        """What became of all items of a piece: values, and `Failure`s instead of values."""
+        """What became of all items of a piece: values, `Failure`s instead of values, or `LOST`."""
         if self._strike_out(piece):
-            self.items_done += len(outcomes)
-            self._settle(piece.call, piece.first, outcomes, True)
+            self._settle_runs(piece, piece.first, piece.items, outcomes, True)
 
     def part(self, piece, outcomes):
         """What became of the first items of a piece, and never of the last one."""
         if piece.number in self.under_way:
-            self.items_done += len(outcomes)
-            first = piece.first
-            piece.first, piece.items = first + len(outcomes), piece.items[len(outcomes) :]
-            self._settle(piece.call, first, outcomes, False)
+            first, items = piece.first, piece.items
+            piece.first, piece.items = first + len(outcomes), items[len(outcomes) :]
+            self._settle_runs(piece, first, items, outcomes, False)
+
+    def may_try_again(self, piece):
+        return piece.losses < piece.call.retries and not piece.call.given_up
+
+    def _settle_runs(self, piece, first, items, outcomes, last):
+        """Items that are lost become pieces of their own; what is between them is settled."""
+        lost = [i for i, outcome in enumerate(outcomes) if outcome is LOST]
+        self.items_done += len(outcomes) - len(lost)
+        piece.open[0] += len(lost) - last
+        self._try_again([piece.again(first + i, items[i : i + 1]) for i in lost])
+        begin = 0
+        for end in [*lost, len(outcomes)]:
+            if begin < end:
+                whole = last and piece.open[0] == 0
+                self._settle(piece.call, first + begin, outcomes[begin:end], whole)
+            begin = end + 1
+
+    def _try_again(self, pieces):
+        if pieces:
+            with self._lock:
+                self._again += pieces
+            self.tokens.put(_AGAIN)
 
     def _settle(self, call, first, outcomes, whole):
         if call.given_up:
@@ -133,14 +173,9 @@ class FarCrew(Crew):
     def lost(self, piece, error):
         """Nobody knows what became of the rest of a piece; `error(index)` is an item's error."""
         call = piece.call
-        if piece.losses < call.retries and not call.given_up:
+        if self.may_try_again(piece):
             if self._strike_out(piece):
-                again = Piece(call, piece.first, piece.items)
-                again.losses = piece.losses + 1
-                again.packed = piece.packed
-                with self._lock:
-                    self._again.append(again)
-                self.tokens.put(_AGAIN)
+                self._try_again([piece.again(piece.first, piece.items)])
             return
         last = 1 if call.stops else len(piece.items)
         self.done(piece, [Failure(error(piece.first + i)) for i in range(last)])
@@ -274,6 +309,10 @@ class FarCrew(Crew):
             self.sweep()
         util.debug("sender exiting")
 
+    def report_callback(self, callback, error):
+        """A callback has raised: reported as by a pool of processes."""
+        _core.write_unraisable(error, callback)
+
     # ------------------------------------------------------------ time limits and the end
 
     def _limit(self, timeout):
@@ -349,8 +388,12 @@ class FarPool(Keeping):
 
     @property
     def _result_handler(self):
-        """The thread that runs callbacks."""
-        return self._crew._teller
+        """The thread that runs callbacks; without any, the one that takes in results."""
+        return self._crew._teller or self._crew.receiver or self._crew._sender
+
+    @property
+    def _task_handler(self):
+        return self._crew._sender
 
     @property
     def _taskqueue(self):
@@ -391,6 +434,7 @@ class FarPool(Keeping):
             sum(w.coding for w in workers),
             sum(w.waited for w in workers),
             crew.items_done / max(time.monotonic() - self._since, 1e-9),
+            crew.unserved(),
         )
 
 

@@ -70,7 +70,11 @@ def _at(worker):
 
 
 class PoolStats(NamedTuple):
-    """What a pool does. `throughput` is items a second since it was made."""
+    """What a pool does. `throughput` is items a second since it was made.
+
+    `unserved` is of a pool whose workers are elsewhere: what its tasks need that nobody who is
+    there can do. They wait for a worker who can.
+    """
 
     workers: tuple
     calls: int
@@ -80,6 +84,7 @@ class PoolStats(NamedTuple):
     coding: float
     waited: float
     throughput: float
+    unserved: tuple = ()
 
     def __str__(self):
         lines = [
@@ -89,6 +94,8 @@ class PoolStats(NamedTuple):
             f" {self.waited:.2f} s waiting"
         ]
         lines += [f"  {worker}" for worker in self.workers]
+        if self.unserved:
+            lines.append(f"  nobody who is there can do: {', '.join(self.unserved)}")
         return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from statistics import median
 
 from ._doctor import Finding, report, size
 from ._serverlook import Refused, Server, ok, problem, rights, warning
+from ._serverpools import pools
 from ._serverrights import permissions
 
 LEAST_VERSION = {"redis": (6, 2), "valkey": (7, 2)}
@@ -291,7 +292,7 @@ def examine(url: str) -> list[Finding]:
     try:
         server.learn()
         parts = [identity, safety, permissions, persistence, memory, replication]
-        for part in [*parts, speed, limits, content]:
+        for part in [*parts, speed, limits, content, pools]:
             findings += part(server)
     except Refused as refused:
         advice = _mend(str(refused)) or rights(server)

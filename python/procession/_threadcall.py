@@ -40,17 +40,14 @@ class Call:
     stops = False  # after a failure the rest of the piece is skipped
 
     def __init__(self, crew, func, mode, name, timeout, callback, error_callback):
-        self.crew = crew
-        self.func = func
+        self.crew, self.func, self.name = crew, func, name
         self.one = _ONE[mode](func)
         self.bulk = starmap if mode == pool._STAR else map
-        self.name = name
         self.timeout = timeout
         self.callback, self.error_callback = callback, error_callback
         self.kept = None  # the pool, while somebody may wait for it
         self.failure = None
-        self.given_up = False
-        self.done = False
+        self.given_up = self.done = False
         self._signal = SimpleQueue()
 
     @property
@@ -62,6 +59,9 @@ class Call:
     def _number_left(self):
         _, outcomes, known = self.progress()
         return 0 if self.done else known - outcomes
+
+    def ready(self):
+        return self.done
 
     def value(self):
         return None
@@ -266,7 +266,7 @@ class Stream(Call):
         # Results: what came, what of it may be taken, and how many that were and are.
         self._came = SimpleQueue()
         self._sorting = threading.Lock()
-        self.ready, self._early = deque(), {}
+        self.outcomes, self._early = deque(), {}
         self._at = 0
         self._over = False
         self._wants_room = False  # more items would come
@@ -424,7 +424,7 @@ class Stream(Call):
             self._sorting.release()
 
     def _take(self, get):
-        ready = self.ready
+        ready = self.outcomes
         while True:
             try:
                 outcome = ready.popleft()
@@ -450,11 +450,11 @@ class Stream(Call):
             return
         while self._early and (more := self._early.pop(first + len(outcomes), None)):
             outcomes += more
-        self.ready += outcomes
+        self.outcomes += outcomes
         self._at += len(outcomes)
 
     def _taken(self):
-        return self._at - len(self.ready)
+        return self._at - len(self.outcomes)
 
     def _make_room(self):
         """Has more items come, if there is not much under way."""

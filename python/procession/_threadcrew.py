@@ -142,6 +142,7 @@ class Crew:
     """The threads of a pool, and its calls."""
 
     here = True  # who claims items works at them himself
+    forked = "the pool's threads are not in this process, {}: it was forked"
 
     @property
     def hands(self):
@@ -332,13 +333,18 @@ class Crew:
             else:
                 call.error_callback(call.failure)
         except BaseException as error:
-            # Reported as the end of a thread is. The result is there all the same.
-            threading.excepthook(
-                threading.ExceptHookArgs(
-                    (type(error), error, error.__traceback__, threading.current_thread())
-                )
-            )
+            # The result is there all the same.
+            told = call.callback if call.failure is None else call.error_callback
+            self.report_callback(told, error)
         self._end(call)
+
+    def report_callback(self, _callback, error):
+        """A callback has raised: reported as the end of a thread is."""
+        threading.excepthook(
+            threading.ExceptHookArgs(
+                (type(error), error, error.__traceback__, threading.current_thread())
+            )
+        )
 
     def is_teller(self):
         return threading.current_thread() is self._teller
@@ -479,9 +485,7 @@ class Crew:
         self._changed = threading.Condition(self._lock)
         self.idle = threading.Event()
         self.state = TERMINATE
-        self.error = BrokenPoolError(
-            f"the pool's threads are not in this process, {os.getpid()}: it was forked"
-        )
+        self.error = BrokenPoolError(self.forked.format(os.getpid()))
         for call in [*self.open, *self.untold]:
             call.renew()
         self.sweep()

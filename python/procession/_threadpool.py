@@ -74,7 +74,7 @@ class IMapIterator(_Result, pool.IMapIterator):
     def next(self, timeout=None):
         call = self._call
         try:
-            outcome = call.ready.popleft()
+            outcome = call.outcomes.popleft()
         except IndexError:
             try:
                 outcome = call.take(timeout)

@@ -5,15 +5,16 @@ and the others give are Procession's ordinary objects, which are pickled, passed
 waited for as any others.
 """
 
-from . import synchronize
+from . import _familyface
 from ._core import FamilyBase
+from ._lockface import check_parties
 from .queues import JoinableQueue, LifoQueue, PriorityQueue, Queue
 from .synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
 
 __all__ = ["Family"]
 
 
-class Family(FamilyBase):
+class Family(_familyface.Family, FamilyBase):
     """Family(name, *, allow_pickle=None): what unrelated processes of one user share by name.
 
     All processes of this user that open a family of this name are in it, in Python or Rust,
@@ -76,14 +77,7 @@ class Family(FamilyBase):
 
     def close(self):
         """Ends the use of this object; what was had by it lives on, and so does the family."""
-        self._closed = True
-
-    def __enter__(self):
-        self._check_open()
-        return self
-
-    def __exit__(self, *exc_info):
-        self.close()
+        super().close()
 
     def __repr__(self):
         plain = "" if self._allow_pickle else ", allow_pickle=False"
@@ -92,79 +86,6 @@ class Family(FamilyBase):
     def __reduce__(self):
         self._check_open()
         return _reopen, (type(self), self._name, self._allow_pickle)
-
-    # ------------------------------------------------------------ objects
-
-    def queue(self, name, maxsize=None, *, redeliver=False):
-        """The `Queue` of that name. `maxsize`: how many messages it holds, 0 for any number; None:
-        as it is, and any number if it is new. With redeliver it is another kind of object.
-
-        Here and below: TypeError if the name is something else's, ValueError if the object there
-        was made otherwise than is asked for.
-        """
-        return self._attached(Queue, "delivery_queue" if redeliver else "queue", name, maxsize)
-
-    def joinable_queue(self, name, maxsize=None):
-        """The `JoinableQueue` of that name; `maxsize` as of `queue`."""
-        return self._attached(JoinableQueue, "joinable_queue", name, maxsize)
-
-    def lifo_queue(self, name, maxsize=None):
-        """The `LifoQueue` of that name; `maxsize` as of `queue`."""
-        return self._attached(LifoQueue, "lifo_queue", name, maxsize)
-
-    def priority_queue(self, name, maxsize=None):
-        """The `PriorityQueue` of that name; `maxsize` as of `queue`."""
-        return self._attached(PriorityQueue, "priority_queue", name, maxsize)
-
-    def lock(self, name):
-        """The `Lock` of that name."""
-        return self._attached(Lock, "lock", name)
-
-    def rlock(self, name):
-        """The `RLock` of that name."""
-        return self._attached(RLock, "rlock", name)
-
-    def semaphore(self, name, value=1):
-        """The `Semaphore` of that name; a new one has `value` permits."""
-        return self._attached(Semaphore, "semaphore", name, value)
-
-    def bounded_semaphore(self, name, value=None):
-        """The `BoundedSemaphore` of that name, which has `value` permits when all were given back;
-        None: as it is, and 1 if it is new."""
-        return self._attached(BoundedSemaphore, "bounded_semaphore", name, value)
-
-    def event(self, name):
-        """The `Event` of that name."""
-        return self._attached(Event, "event", name)
-
-    def condition(self, name):
-        """The `Condition` of that name, with a reentrant lock of its own."""
-        handles, held = self._have("condition", name)
-        condition, lock = Condition.__new__(Condition), RLock.__new__(RLock)
-        condition._attach(handles[0])
-        lock._attach(handles[1])
-        del held
-        condition._set_lock(lock)
-        return condition
-
-    def barrier(self, name, parties):
-        """The `Barrier` of that name, at which so many meet."""
-        synchronize.check_parties(parties)
-        barrier = self._attached(Barrier, "barrier", name, parties)
-        barrier._action = barrier._timeout = None
-        return barrier
-
-    def dict(self, name):
-        """The shared dict of that name: what `Manager().dict()` gives, without a manager."""
-        return self._proxy("dict", "dict", name)
-
-    def list(self, name):
-        """The shared list of that name: what `Manager().list()` gives, without a manager."""
-        return self._proxy("list", "list", name)
-
-    def value(self, name, initial=None):
-        """The shared value of that name, `v.value`, which is `initial` if it is new."""
-        return self._proxy("Value", "value", name, initial)
 
     def names(self):
         """What has a name in the family: a dict of names and kinds, the oldest first."""
@@ -185,34 +106,49 @@ class Family(FamilyBase):
 
     # ------------------------------------------------------------ how they are had
 
-    def _check_open(self):
-        if self._closed:
-            raise ValueError(f"{self!r}: no object can be had by it any more")
-
-    def _have(self, kind, name, argument=None):
-        """The handles of an object, and what keeps it alive until they are opened."""
+    def _of_kind(self, kind, name, argument=None):
+        if kind == "barrier":
+            check_parties(argument)
         self._check_open()
-        return self._object(kind, name, argument, not self._allow_pickle)
+        # What is held keeps it alive until its handles are opened.
+        handles, held = self._object(kind, name, argument, not self._allow_pickle)
+        if kind in _PROXIES:
+            from ._proxies import find  # the standard library's managers are slow to import
 
-    def _attached(self, cls, kind, name, argument=None):
-        handles, held = self._have(kind, name, argument)
-        made = cls.__new__(cls)
-        made._attach(handles[0])
+            made = find(_PROXIES[kind], handles[0])
+        else:
+            made = _attached(_CLASSES[kind], handles[0])
+        if kind == "barrier":
+            made._action = made._timeout = None
+        elif kind == "condition":
+            made._set_lock(_attached(RLock, handles[1]))
         del held
-        return self._restricted(made)
-
-    def _proxy(self, typeid, kind, name, argument=None):
-        from ._proxies import find  # the standard library's managers are slow to import
-
-        handles, held = self._have(kind, name, argument)
-        made = find(typeid, handles[0])
-        del held
-        return self._restricted(made)
-
-    def _restricted(self, made):
         if not self._allow_pickle and hasattr(made, "_refuse_pickle"):
             made._refuse_pickle()
         return made
+
+
+_CLASSES = {
+    "queue": Queue,
+    "delivery_queue": Queue,
+    "joinable_queue": JoinableQueue,
+    "lifo_queue": LifoQueue,
+    "priority_queue": PriorityQueue,
+    "lock": Lock,
+    "rlock": RLock,
+    "semaphore": Semaphore,
+    "bounded_semaphore": BoundedSemaphore,
+    "event": Event,
+    "condition": Condition,
+    "barrier": Barrier,
+}
+_PROXIES = {"dict": "dict", "list": "list", "value": "Value"}
+
+
+def _attached(cls, handle):
+    made = cls.__new__(cls)
+    made._attach(handle)
+    return made
 
 
 def _reopen(cls, name, allow_pickle):

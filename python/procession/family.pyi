@@ -1,30 +1,18 @@
 from multiprocessing.managers import ValueProxy
-from typing import Any, TypedDict
+from typing import Any
 
 from typing_extensions import Self
 
-from ._core import FamilyBase
+from ._core import FamilyBase, _Stats
 from .managers import _Dict, _List
 from .queues import JoinableQueue, LifoQueue, PriorityQueue, Queue
 from .synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
 
 __all__ = ["Family"]
 
-class _Participant(TypedDict):
-    pid: int
-    serial: int
-    name: str
-    waiting_on: int | None
-
-class _Stats(TypedDict):
-    arena_bytes: int
-    idle_bytes: int
-    limit: int
-    queues: int
-    pipes: int
-    participants: list[_Participant]
-
 class Family(FamilyBase):
+    # Of a URL it gives a `procession.remote.Family`; but no type tells a URL from a name, and a
+    # union of the two would reject what is right for one. That class may be called itself.
     def __new__(cls, name: str, *, allow_pickle: bool | None = None) -> Self: ...
     def __init__(self, name: str, *, allow_pickle: bool | None = None) -> None: ...
     @property

@@ -4,6 +4,9 @@ use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 
+/// An optional argument.
+pub(crate) type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+
 /// An argument that may be missing, and may be None.
 #[derive(Clone, Copy)]
 pub(crate) struct Given<'a, 'py>(pub(crate) Option<Borrowed<'a, 'py, PyAny>>);

@@ -22,7 +22,8 @@ use std::io;
 use procession::collections::{FindError, NotInFlight, OfferError};
 use procession::{ArenaError, FamilyError, HandleError, NamedError, PipeError, TooManyDone};
 use pyo3::exceptions::{
-    PyBrokenPipeError, PyMemoryError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
+    PyBaseException, PyBrokenPipeError, PyMemoryError, PyOSError, PyRuntimeError, PyTypeError,
+    PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -40,6 +41,12 @@ pyo3::create_exception!(
     PyOSError,
     "The arena was made by a version of Procession whose memory layout is another one."
 );
+
+/// Reports an exception that nobody can catch, as `sys.unraisablehook` has it: what `by` raised.
+#[pyfunction]
+pub(crate) fn write_unraisable(error: &Bound<'_, PyBaseException>, by: &Bound<'_, PyAny>) {
+    PyErr::from_value(error.clone().into_any()).write_unraisable(by.py(), Some(by));
+}
 
 /// Turns a core error into the exception that Python's users expect for it.
 pub(crate) trait Raise {

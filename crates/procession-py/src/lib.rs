@@ -52,7 +52,7 @@ mod _core {
     #[pymodule_export]
     use crate::doorbell::PyDoorbell;
     #[pymodule_export]
-    use crate::error::{CorruptArenaError, LayoutError};
+    use crate::error::{CorruptArenaError, LayoutError, write_unraisable};
     #[pymodule_export]
     use crate::family::{
         attach_family, check, depart, family_fd, family_id, leave_cleanly, memory_limit,

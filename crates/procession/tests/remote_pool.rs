@@ -5,13 +5,14 @@
 mod support;
 
 use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use procession::remote::pool::{
     CallError, NewTask, Outcome, Pool, RawOwner, RawTask, RawWorker, Report, Told, Worker,
 };
-use procession::remote::{Address, Patience, Server as Place};
+use procession::remote::{Address, Patience, RemoteError, Server as Place};
 use support::server::Server;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -67,8 +68,8 @@ fn functions_are_served_by_their_names() {
     let lengths: HashMap<String, usize> = pool.call("lengths", &["one", "three"]).unwrap();
     assert_eq!(lengths["three"], 5);
     assert_eq!(pool.call::<_, u32>("odd", &7).unwrap(), 7);
-    let Err(CallError::Failed { message, .. }) = pool.call::<_, u32>("odd", &8) else { panic!() };
-    assert!(message.contains("it is even"), "{message}");
+    let error = pool.call::<_, u32>("odd", &8).unwrap_err();
+    assert_eq!(error.to_string(), "odd: RuntimeError: it is even");
     let Err(CallError::Failed { message, .. }) = pool.call::<_, ()>("panic", &()) else { panic!() };
     assert!(message.contains("on purpose"), "{message}");
     let Err(CallError::Failed { .. }) = pool.call::<_, u32>("odd", &"text") else { panic!() };
@@ -141,6 +142,122 @@ fn who_refuses_a_pool_has_it_no_more_and_the_last_one_breaks_it() {
     let task = two.take(&[], &limit()).unwrap().unwrap();
     two.tell(&[told(&task, Outcome::Refused)]).unwrap();
     assert_eq!(owner.results(&limit()).unwrap(), [Report::Broken(b"done".into())]);
+}
+
+#[test]
+fn who_can_do_nothing_of_the_kind_is_not_hoped_for() {
+    let server = Server::start();
+    let place = place(&server.url("kinds", "lease=2"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    let willing = enter(&place);
+    let other = RawWorker::enter(&place, "board", vec!["add".into()], "{}").unwrap();
+    put(&owner, &[1]);
+    assert_eq!(other.take(&[], &Patience::none()).unwrap(), None);
+    let task = willing.take(&[], &limit()).unwrap().unwrap();
+    willing.tell(&[told(&task, Outcome::Refused)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap(), [Report::Broken(b"done".into())]);
+    // The other way round it is the one who comes who is hoped for.
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    willing.leave(false).unwrap();
+    put(&owner, &[1]);
+    owner.sweep(&limit()).unwrap();
+    assert_eq!(owner.results(&Patience::none()).unwrap(), []);
+    assert_eq!(number(&enter(&place).take(&[], &limit()).unwrap().unwrap()), "1");
+}
+
+#[test]
+fn what_is_larger_than_the_server_takes_is_refused_by_itself() {
+    let server = Server::with(&["--proto-max-bulk-len", "1mb"]);
+    let place = place(&server.url("large", "lease=60&timeout=60"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    for bytes in [(1 << 20) + 1, 8 << 20] {
+        let body = vec![0; bytes];
+        let task = NewTask { number: 1, need: "", body: &body };
+        let began = Instant::now();
+        let Err(RemoteError::TooLarge { bytes: told, setting, .. }) =
+            owner.put(&[task], &[], &[], &limit())
+        else {
+            panic!()
+        };
+        assert!(began.elapsed() < LIMIT);
+        assert_eq!(told, bytes);
+        assert!(setting.contains("proto-max-bulk-len"), "{setting}");
+    }
+    put(&owner, &[2]);
+    assert_eq!(number(&enter(&place).take(&[], &limit()).unwrap().unwrap()), "2");
+}
+
+#[test]
+fn a_result_that_is_larger_than_the_server_takes_is_an_error_and_ends_nothing() {
+    let server = Server::with(&["--proto-max-bulk-len", "1mb"]);
+    let url = server.url("results", "lease=60&timeout=60");
+    let worker = Worker::open(&url).unwrap().threads(1).serve("zeros", |n: usize| vec![0_u32; n]);
+    let stopper = worker.stopper();
+    let running = thread::spawn(move || worker.run());
+    let pool = Pool::open(&url, "default").unwrap();
+    let error = pool.call::<_, Vec<u32>>("zeros", &(3 << 20)).unwrap_err().to_string();
+    assert!(error.starts_with("zeros: ") && error.contains("proto-max-bulk-len"), "{error}");
+    assert_eq!(pool.call::<_, Vec<u32>>("zeros", &2).unwrap(), [0, 0]);
+    stopper.stop();
+    running.join().unwrap().unwrap();
+}
+
+#[test]
+fn errors_say_which_function_and_which_worker() {
+    let server = Server::start();
+    let url = server.url("errors", "lease=2");
+    let pool = Pool::open(&url, "default").unwrap();
+    let about = r#"{"host": "there", "pid": 77, "seats": 1}"#;
+    let worker = RawWorker::enter(&place(&url), "default", vec!["add".into()], about).unwrap();
+    let task = pool.submit::<_, i64>("add", &(1, 2)).unwrap();
+    let taken = worker.take(&[], &limit()).unwrap().unwrap();
+    worker.tell(&[told(&taken, Outcome::Lost)]).unwrap();
+    let error = task.join().unwrap_err();
+    let CallError::Lost { function, worker: who, .. } = &error else { panic!("{error}") };
+    assert_eq!((&**function, who.pid, &*who.host), ("add", 77, "there"));
+    assert_eq!(error.to_string(), "add: its worker 77 on there was stopped in the midst of it");
+    let task = pool.submit::<_, i64>("add", &(1, 2)).unwrap();
+    let taken = worker.take(&[], &limit()).unwrap().unwrap();
+    worker.tell(&[told(&taken, Outcome::Done)]).unwrap(); // which is no report
+    let error = task.join().unwrap_err().to_string();
+    assert!(error.starts_with("add: "), "{error}");
+    let task = pool.submit::<_, i64>("add", &(1, 2)).unwrap();
+    drop(pool);
+    assert_eq!(task.join().unwrap_err().to_string(), "add: the pool has ended: it was dropped");
+}
+
+#[test]
+fn who_takes_too_long_is_told_of_and_left_behind() {
+    let server = Server::start();
+    let url = server.url("late", "lease=30");
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let theirs = Arc::clone(&gate);
+    let worker = Worker::open(&url)
+        .unwrap()
+        .threads(1)
+        .serve("add", |(a, b): (i64, i64)| a + b)
+        .serve("wait", move |n: u32| {
+            let (opened, changed) = &*theirs;
+            drop(changed.wait_while(opened.lock().unwrap(), |opened| !*opened).unwrap());
+            n
+        });
+    let stopper = worker.stopper();
+    let running = thread::spawn(move || worker.run());
+    let pool = Pool::open(&url, "default").unwrap().task_timeout(Duration::from_millis(300));
+    let error = pool.call::<_, u32>("wait", &1).unwrap_err();
+    let CallError::TimedOut { function, worker, ended: false, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((&**function, worker.pid), ("wait", std::process::id()));
+    assert!(error.to_string().starts_with("wait: no result after 300ms"), "{error}");
+    // Its only seat is free again, though the function has not returned.
+    let patient = Pool::open(&url, "default").unwrap().task_timeout(LIMIT);
+    assert_eq!(patient.call::<_, i64>("add", &(1, 2)).unwrap(), 3);
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    assert_eq!(patient.call::<_, u32>("wait", &2).unwrap(), 2);
+    stopper.stop();
+    running.join().unwrap().unwrap();
 }
 
 #[test]
@@ -244,4 +361,84 @@ fn without_memory_what_was_put_is_done_and_taken() {
         more.join().unwrap();
     });
     assert_eq!(number(&worker.take(&[], &limit()).unwrap().unwrap()), "4");
+}
+
+#[test]
+fn what_a_restored_server_has_forgotten_is_told() {
+    let mut server = Server::start();
+    let place = place(&server.url("restored", "lease=1&timeout=20"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    let worker = enter(&place);
+    put(&owner, &[1, 2]);
+    let first = worker.take(&[], &limit()).unwrap().unwrap();
+    server.ask(&["SAVE"]);
+    worker.tell(&[told(&first, Outcome::Done)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap(), [Report::Done(1, b"done".into())]);
+    put(&owner, &[3, 4]);
+    server.restart();
+    // The second is there as before, and the others will never be reported.
+    let second = worker.take(&[], &limit()).unwrap().unwrap();
+    assert_eq!(number(&second), "2");
+    let mut forgotten = Vec::new();
+    while forgotten.len() < 2 {
+        for report in owner.results(&limit()).unwrap() {
+            let Report::Forgotten(number) = report else { panic!("{report:?}") };
+            forgotten.push(number);
+        }
+    }
+    forgotten.sort_unstable();
+    assert_eq!(forgotten, [3, 4]);
+    worker.tell(&[told(&second, Outcome::Done)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap(), [Report::Done(2, b"done".into())]);
+}
+
+#[test]
+fn where_pools_meet_is_nobodys_to_remove() {
+    let server = Server::start();
+    let url = server.url("board", "lease=1");
+    let place = place(&url);
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    put(&owner, &[1]);
+    let family = procession::remote::Family::open(&url).unwrap();
+    assert_eq!(family.names().unwrap(), []);
+    assert!(!family.remove("pools:board").unwrap());
+    // Somebody does it all the same: the pool finds its place again.
+    let keys = server.keys("board");
+    let board = keys.iter().filter(|key| key.starts_with("board:n:"));
+    let words: Vec<_> = ["UNLINK"].into_iter().chain(board.map(String::as_str)).collect();
+    assert!(words.len() > 2, "{keys:?}");
+    server.ask(&words);
+    let worker = enter(&place);
+    thread::scope(|scope| {
+        let owner = scope.spawn(|| owner.results(&limit()).unwrap());
+        let task = worker.take(&[], &limit()).unwrap().unwrap();
+        worker.tell(&[told(&task, Outcome::Done)]).unwrap();
+        assert_eq!(owner.join().unwrap(), [Report::Done(1, b"done".into())]);
+    });
+}
+
+#[test]
+fn what_was_told_to_a_server_that_forgot_it_is_told_as_lost() {
+    let mut server = Server::start();
+    let place = place(&server.url("told", "lease=1&timeout=20"));
+    let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
+    let worker = enter(&place);
+    put(&owner, &[1, 2]);
+    let first = worker.take(&[], &limit()).unwrap().unwrap();
+    let second = worker.take(&[], &limit()).unwrap().unwrap();
+    server.ask(&["SAVE"]);
+    worker.tell(&[told(&first, Outcome::Done)]).unwrap();
+    server.restart();
+    // Nobody would ever tell of the first one; the second one it has.
+    let found = thread::scope(|scope| {
+        let found = scope.spawn(|| owner.results(&limit()).unwrap());
+        while !found.is_finished() {
+            worker.beat("{}").unwrap();
+            thread::yield_now();
+        }
+        found.join().unwrap()
+    });
+    assert!(matches!(found[..], [Report::Lost { number: 1, left: true, .. }]), "{found:?}");
+    worker.tell(&[told(&second, Outcome::Done)]).unwrap();
+    assert_eq!(owner.results(&limit()).unwrap(), [Report::Done(2, b"done".into())]);
 }

@@ -12,7 +12,8 @@ import os
 import threading
 import weakref
 
-from .._core import RemoteStop, RemoteStopped, ShutDown
+from .. import _aio
+from .._core import RemoteStop, RemoteStopped
 
 # A thread that has nothing to do for so many seconds ends.
 IDLE = 5.0
@@ -191,7 +192,7 @@ async def run(owner, what, attempt, undo=None):
         raise
 
 
-class AsyncQueue:
+class AsyncQueue(_aio.AsyncQueue):
     """Mixed into queues: `aget`, `aput` and `async for`."""
 
     async def aget(self):
@@ -212,15 +213,6 @@ class AsyncQueue:
         """
         message = self._encode(obj)
         await run(self, "put", lambda stop: self._put_raw(message, stop))
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        try:
-            return await self.aget()
-        except ShutDown:
-            raise StopAsyncIteration from None
 
 
 class AsyncJoin:

@@ -53,23 +53,28 @@ class Runner:
 
     def __call__(self, message):
         _url, plain_only, kind, what, mode, flags = self._parts
-        caught = BaseException if flags & _task.CATCHES else Exception
+        catches = bool(flags & _task.CATCHES)
+        how = self._server, plain_only, catches
         if not message:
             raise Fault(_task.UNSENT)
         try:
             if self._function is None:
                 self._function = _task.load_function(kind, what, self._server, plain_only)
             item = _task.load_item(message, self._server, plain_only)
+        except Exception as error:
+            raise Fault(_task.failure_outcome(error, *how)) from None
+        try:
             value = _call(self._function, mode, item)
-        except KeyboardInterrupt:
-            raise
-        except caught as error:
-            raise Fault(_task.failure_outcome(error, self._server, plain_only)) from None
+        except BaseException as error:
+            if not _task.is_outcome(error, catches):
+                raise
+            raise Fault(_task.failure_outcome(error, *how)) from None
         try:
             return _task.value_outcome(value, self._server, plain_only)
-        except Exception as error:
-            unsent = pool.MaybeEncodingError(error, value)
-            raise Fault(_task.failure_outcome(unsent, self._server, plain_only)) from None
+        except BaseException as error:
+            if not _task.is_outcome(error, catches):
+                raise
+            raise Fault(_task.unsent_outcome(error, value, *how)) from None
 
 
 def _call(function, mode, item):

@@ -28,7 +28,7 @@ class IMapIterator(_threadpool.IMapIterator):
         call = self._call
         try:
             try:
-                outcome = call.ready.popleft()
+                outcome = call.outcomes.popleft()
             except IndexError:
                 outcome = call.take(timeout)
         except StopIteration:

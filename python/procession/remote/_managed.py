@@ -2,11 +2,11 @@
 standard library's proxies have, and `threading`'s arguments and errors."""
 
 import queue
-import threading
 import types
 
-from .. import synchronize as _home
 from .._core import RemoteQueueBase
+from .._lockface import check_parties
+from .._proxies import locks as _home
 from .._std import managers as _std
 from . import _aio, queues, synchronize
 from ._proxied import Proxied
@@ -60,9 +60,7 @@ class _Lock(_Managed):
         text = "can't specify a timeout for a non-blocking call"
         return super().acquire(blocking, _patience(blocking, timeout, text))
 
-    def _text(self):
-        state = "locked" if self.locked() else "unlocked"
-        return f"<{state} _thread.{self._details()} at {id(self):#x}>"
+    _text = _home.LockProxy._text
 
 
 class LockProxy(_Lock, synchronize.Lock, _std.AcquirerProxy, typeid="Lock"):
@@ -74,8 +72,7 @@ class LockProxy(_Lock, synchronize.Lock, _std.AcquirerProxy, typeid="Lock"):
         except ValueError:
             raise RuntimeError("release unlocked lock") from None
 
-    def _details(self):
-        return "lock object"
+    _details = _home.LockProxy._details
 
 
 class RLockProxy(_Lock, synchronize.RLock, _std.AcquirerProxy, typeid="RLock"):
@@ -87,10 +84,7 @@ class RLockProxy(_Lock, synchronize.RLock, _std.AcquirerProxy, typeid="RLock"):
         except AssertionError:
             raise RuntimeError("cannot release un-acquired lock") from None
 
-    def _details(self):
-        # The thread, if it is of this process; else the holder is a process.
-        holder = threading.get_ident() if self._is_mine() else (self._holder() or (0,))[0]
-        return f"RLock object owner={holder} count={self._count()}"
+    _details = _home.RLockProxy._details
 
 
 class _Permits(_Managed):
@@ -114,12 +108,8 @@ class _Permits(_Managed):
         except ValueError:
             raise ValueError("Semaphore released too many times") from None
 
-    def _text(self):
-        name = f"threading.{self._typeid}"
-        return f"<{name} at {id(self):#x}: value={self._state()}>"
-
-    def _state(self):
-        return f"{self._get_value()}"
+    _text = _home.SemaphoreProxy._text
+    _state = _home.SemaphoreProxy._state
 
 
 class SemaphoreProxy(_Permits, synchronize.Semaphore, _std.AcquirerProxy, typeid="Semaphore"):
@@ -131,8 +121,7 @@ class BoundedSemaphoreProxy(
 ):
     """A semaphore on a server that is never released more often than acquired."""
 
-    def _state(self):
-        return f"{self._get_value()}/{self.maxvalue}"
+    _state = _home.BoundedSemaphoreProxy._state
 
 
 class ConditionProxy(_Managed, synchronize.Condition, _std.ConditionProxy, typeid="Condition"):
@@ -148,12 +137,9 @@ class ConditionProxy(_Managed, synchronize.Condition, _std.ConditionProxy, typei
 
     def _check_mine(self, text):
         self._lock._check_here()
-        if not self._lock._semlock._is_mine():
-            verb = "wait" if "wait" in text else "notify"
-            raise RuntimeError(f"cannot {verb} on un-acquired lock")
+        _home.ConditionProxy._check_mine(self, text)
 
-    def _text(self):
-        return f"<Condition({self._lock}, {self._waiting()})>"
+    _text = _home.ConditionProxy._text
 
 
 class EventProxy(_Managed, synchronize.Event, _std.EventProxy, typeid="Event"):
@@ -162,22 +148,18 @@ class EventProxy(_Managed, synchronize.Event, _std.EventProxy, typeid="Event"):
     def _open(self, place):
         self._begin(place)
 
-    def _text(self):
-        return f"<threading.Event at {id(self):#x}: {'set' if self.is_set() else 'unset'}>"
+    _text = _home.EventProxy._text
 
 
 class BarrierProxy(_Managed, synchronize.Barrier, _std.BarrierProxy, typeid="Barrier"):
     """A barrier on a server; the last one to come runs the action."""
 
     def _open(self, place, parties, action=None, timeout=None):
-        _home.check_parties(parties)
+        check_parties(parties)
         self._begin(place, parties)
         self._action, self._timeout = action, timeout
 
-    def _text(self):
-        name = f"threading.Barrier at {id(self):#x}"
-        state = "broken" if self.broken else f"waiters={self.n_waiting}/{self.parties}"
-        return f"<{name}: {state}>"
+    _text = _home.BarrierProxy._text
 
 
 def _check_time(block, timeout):

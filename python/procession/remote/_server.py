@@ -93,7 +93,16 @@ def _rebuild(cls):
 
 class Remote:
     """Mixed into what is on a server, before the native base, which has `_create`, `_find`,
-    `_attach`, `_key`, `_key_to_send`, `_server` and perhaps `_refuse_pickle` and `_plain_only`."""
+    `_attach`, `_there` and perhaps `_refuse_pickle` and `_plain_only`."""
+
+    @property
+    def _server(self):
+        return self._there()[0]
+
+    @property
+    def _key(self):
+        """What names it on its server."""
+        return self._there()[1]
 
     def _begin(self, place, *arguments):
         """Becomes a new object without a name."""
@@ -127,9 +136,9 @@ class Remote:
         pass
 
     def __getstate__(self):
-        where, key = where_to_send(self._server), self._key_to_send()
+        server, key = self._there(to_send=True)
         plain_only = getattr(self, "_plain_only", False)
-        return where, key, self._attach_args(), plain_only, self._extra()
+        return where_to_send(server), key, self._attach_args(), plain_only, self._extra()
 
     def __setstate__(self, state):
         where, key, arguments, plain_only, extra = state
@@ -142,8 +151,8 @@ class Remote:
 
     def __repr__(self):
         try:
-            server = self._server
+            server, key = self._there()
         except RuntimeError:
             return f"<{type(self).__name__}, not begun>"
-        key = self._key.removeprefix(f"{server.prefix}:")
+        key = key.removeprefix(f"{server.prefix}:")
         return f"<{type(self).__name__} {key} on {server.address}>"

@@ -3,7 +3,7 @@
 All of it is plain data (MessagePack), so that a worker may be written in any language:
 
     options   [version, initializer or nil, maxtasksperchild or nil, daemon]
-    task      [version, name, first item, mode, flags, timeout or nil, retries, function, [items]]
+    task      [version, name, first item, mode, flags, timeout or nil, function, [items]]
     function  ["name", "module:qualified.name"], ["pickle", bytes], ["blob", name of a blob of the
               pool's, which is the pickle], or ["served", the name by which somebody serves it]
     report    [the first item, [outcomes]]
@@ -14,11 +14,15 @@ MessagePack. An outcome is bytes: one that says what it is, and the rest:
     v  the message of a value
     f  the message of a pickled exception
     e  plain data: ["module", "name", [arguments] or nil, text, traceback]
-    l  plain data: ["lost" | "late", pid, exit code or nil, host, item]
+    l  plain data: ["lost" | "late", pid, exit code or nil, host, item]; late without an exit code:
+       it was told of, and goes on
     u  nothing: the item could not be sent, and its owner knows why
+
+A worker tries nothing again: its owner counts how often an item was lost, wherever that was.
 """
 
 import builtins
+import contextlib
 import sys
 
 from .. import _byvalue, _core, pool
@@ -148,18 +152,42 @@ def value_outcome(value, server, plain_only):
     return VALUE + (encode(server(), value, plain_only) if message is None else message)
 
 
-def failure_outcome(error, server, plain_only):
+def is_outcome(error, catches):
+    """Whether an exception is one; what is not ends the process."""
+    return isinstance(error, Exception) or (catches and not isinstance(error, KeyboardInterrupt))
+
+
+def failure_outcome(error, server, plain_only, catches=False):
     """The outcome that is an exception, with its traceback as text."""
-    if not plain_only:
-        try:
-            wrapped = ExceptionWithTraceback(error, error.__traceback__)
-            return PICKLED + encode(server(), wrapped)
-        except Exception as problem:
-            # As a pool of one machine has it. What tells of it is a pickle that is no problem.
-            unsent = pool.MaybeEncodingError(problem, error)
-            unsent = ExceptionWithTraceback(unsent, error.__traceback__)
-            return PICKLED + encode(server(), unsent)
-    return plain_failure(error)
+    if plain_only:
+        return plain_failure(error)
+    try:
+        return _pickled_failure(error, server)
+    except BaseException as problem:
+        if not is_outcome(problem, catches):
+            raise
+        return unsent_outcome(problem, error, server, plain_only, catches)
+
+
+def unsent_outcome(problem, thing, server, plain_only, catches):
+    """The outcome of a value or an exception that cannot be sent, as in a pool of one machine: a
+    `MaybeEncodingError`, or, of a call that catches, what was raised by the pickling."""
+    if catches:
+        with contextlib.suppress(Exception):  # what cannot be sent either is told by its text
+            return plain_failure(problem) if plain_only else _pickled_failure(problem, server)
+    unsent = pool.MaybeEncodingError(problem, thing)
+    if plain_only:
+        return plain_failure(unsent)
+    return _pickled_failure(unsent.with_traceback(problem.__traceback__), server)
+
+
+def _pickled_failure(error, server):
+    # Its traceback begins in the user's code, not in the worker's.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+        trace = trace.tb_next
+    wrapped = ExceptionWithTraceback(error, trace or error.__traceback__)
+    return PICKLED + encode(server(), wrapped)
 
 
 def plain_failure(error):
@@ -181,6 +209,11 @@ def loss_outcome(error, host):
     return LOST + pack((kind, error.pid, error.exitcode, host, error.index))
 
 
+def is_lost(outcome):
+    """Whether its process has died at it. One that took too long is not tried again."""
+    return outcome[:1] == LOST and unpack(outcome[1:])[0] == "lost"
+
+
 class Loaded:
     """Outcomes as their owner has them."""
 
@@ -198,7 +231,7 @@ class Loaded:
             if kind == PICKLED:
                 error = decode(self._server, message, self._plain_only)
                 return False, error if isinstance(error, BaseException) else TypeError(repr(error))
-        except Exception as error:
+        except BaseException as error:  # of the unpickling: it is the item's, and no one else's
             return False, error
         if kind == PLAIN:
             return False, plain_error(*unpack(message))
@@ -209,7 +242,9 @@ class Loaded:
         where = f"{name}, item {index}" if index else name
         worker = f"{pid} on {host}"
         if kind == "late":
-            text = f"{where}: no result after {call.timeout:g} s, and its worker {worker} was ended"
+            text = f"{where}: no result after {call.timeout:g} s, and its worker {worker}"
+            # A thread of a worker that is not Python's has no exit code.
+            text += " was ended" if exitcode is not None else " cannot end it: it still runs there"
             return self._errors.late(text, name, index, pid, exitcode)
         text = f"{where}: its worker {worker} {_how(exitcode)}"
         return self._errors.lost(text, name, index, pid, exitcode)

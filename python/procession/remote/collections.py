@@ -21,8 +21,7 @@ class ValueProxy(Proxied, RemoteValueBase, _std.ValueProxy):
     _typecode = None
 
     def __init__(self, typecode, value, lock=True, *, ctx):
-        self._create(ctx._server, value, not ctx.allow_pickle)
-        self._restrict(ctx.allow_pickle)
+        self._begin(ctx, value, not ctx.allow_pickle)
         self._typecode = typecode
 
     @classmethod
@@ -31,12 +30,7 @@ class ValueProxy(Proxied, RemoteValueBase, _std.ValueProxy):
 
     @classmethod
     def _named(cls, place, name, initial=None):
-        if not isinstance(name, str):
-            raise TypeError(f"a name is a str, not {type(name).__name__}")
-        found = cls.__new__(cls)
-        found._find(place._server, name, initial, not place.allow_pickle)
-        found._restrict(place.allow_pickle)
-        return found
+        return super()._named(place, name, initial, not place.allow_pickle)
 
     def get(self):
         """What is in it."""
@@ -81,16 +75,8 @@ class _Held(Proxied):
     def _plain_only(self):
         return self._native._plain_only
 
-    @property
-    def _key(self):
-        return self._native._key
-
-    @property
-    def _server(self):
-        return self._native._server
-
-    def _key_to_send(self):
-        return self._native._key_to_send()
+    def _there(self, to_send=False):
+        return self._native._there(to_send)
 
     def _clear(self):
         self._native.clear()

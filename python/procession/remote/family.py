@@ -1,11 +1,14 @@
 """`Family`: what processes of any machines share by name, on a server."""
 
+import importlib
+
+from .. import _familyface
 from ._server import is_url, open_server, server_at, where_to_send
 
 __all__ = ["Family"]
 
 
-class Family:
+class Family(_familyface.Family):
     """Family(url, *, allow_pickle=False): what processes share by name on a Valkey or Redis server.
 
     All processes that open a family with the same server and prefix are in it, in Python or Rust,
@@ -45,14 +48,7 @@ class Family:
     def close(self):
         """Ends the use of this object; what was had by it lives on. When nothing of that is left in
         this process, its connections are closed."""
-        self._closed = True
-
-    def __enter__(self):
-        self._check_open()
-        return self
-
-    def __exit__(self, *exc_info):
-        self.close()
+        super().close()
 
     def __repr__(self):
         pickles = ", allow_pickle=True" if self.allow_pickle else ""
@@ -61,113 +57,6 @@ class Family:
     def __reduce__(self):
         self._check_open()
         return _reopen, (type(self), where_to_send(self._server), self.allow_pickle)
-
-    # ------------------------------------------------------------ objects
-
-    def queue(self, name, maxsize=None, *, redeliver=False):
-        """The `Queue` of that name. `maxsize`: how many messages it holds, 0 for any number; None:
-        as it is, and any number if it is new. With redeliver it is another kind of object.
-
-        Here and below: TypeError if the name is something else's, ValueError if the object there
-        was made otherwise than is asked for.
-        """
-        self._check_open()
-        from .queues import Queue
-
-        kind = "delivery_queue" if redeliver else "queue"
-        return Queue._named(self, name, kind, maxsize)
-
-    def joinable_queue(self, name, maxsize=None):
-        """The `JoinableQueue` of that name; `maxsize` as of `queue`."""
-        self._check_open()
-        from .queues import JoinableQueue
-
-        return JoinableQueue._named(self, name, "joinable_queue", maxsize)
-
-    def lifo_queue(self, name, maxsize=None):
-        """The `LifoQueue` of that name; `maxsize` as of `queue`."""
-        self._check_open()
-        from .queues import LifoQueue
-
-        return LifoQueue._named(self, name, "lifo_queue", maxsize)
-
-    def priority_queue(self, name, maxsize=None):
-        """The `PriorityQueue` of that name; `maxsize` as of `queue`."""
-        self._check_open()
-        from .queues import PriorityQueue
-
-        return PriorityQueue._named(self, name, "priority_queue", maxsize)
-
-    def lock(self, name):
-        """The `Lock` of that name."""
-        self._check_open()
-        from .synchronize import Lock
-
-        return Lock._named(self, name)
-
-    def rlock(self, name):
-        """The `RLock` of that name."""
-        self._check_open()
-        from .synchronize import RLock
-
-        return RLock._named(self, name)
-
-    def semaphore(self, name, value=1):
-        """The `Semaphore` of that name; a new one has `value` permits."""
-        self._check_open()
-        from .synchronize import Semaphore
-
-        return Semaphore._named(self, name, value)
-
-    def bounded_semaphore(self, name, value=None):
-        """The `BoundedSemaphore` of that name, which has `value` permits when all were given back;
-        None: as it is, and 1 if it is new."""
-        self._check_open()
-        from .synchronize import BoundedSemaphore
-
-        return BoundedSemaphore._named(self, name, value)
-
-    def event(self, name):
-        """The `Event` of that name."""
-        self._check_open()
-        from .synchronize import Event
-
-        return Event._named(self, name)
-
-    def condition(self, name):
-        """The `Condition` of that name, with a reentrant lock of its own."""
-        self._check_open()
-        from .synchronize import Condition
-
-        return Condition._named(self, name)
-
-    def barrier(self, name, parties):
-        """The `Barrier` of that name, at which so many meet."""
-        self._check_open()
-        from .synchronize import Barrier
-
-        return Barrier._named(self, name, parties)
-
-    def dict(self, name):
-        """The shared dict of that name: what `Manager().dict()` gives, without a manager."""
-        self._check_open()
-        from .collections import Dict
-
-        return Dict._named(self, name)
-
-    def list(self, name):
-        """The shared list of that name: what `Manager().list()` gives, without a manager."""
-        self._check_open()
-        from .collections import List
-
-        return List._named(self, name)
-
-    def value(self, name, initial=None):
-        """The shared value of that name, `v.value`, which is `initial` if it is new."""
-        self._check_open()
-        from .collections import Value
-
-        return Value._named(self, name, initial)
 
     def names(self):
         """What has a name in the family: a dict of names and kinds, the oldest first."""
@@ -187,9 +76,33 @@ class Family:
         self._check_open()
         return self._server.stats()
 
-    def _check_open(self):
-        if self._closed:
-            raise ValueError(f"{self!r}: no object can be had by it any more")
+    def _of_kind(self, kind, name, *argument):
+        self._check_open()
+        module, cls = _CLASSES[kind].split(".")
+        cls = getattr(importlib.import_module(f".{module}", __package__), cls)
+        if module == "queues":
+            return cls._named(self, name, kind, *argument)
+        return cls._named(self, name, *argument)
+
+
+# Each is imported when one is asked for.
+_CLASSES = {
+    "queue": "queues.Queue",
+    "delivery_queue": "queues.Queue",
+    "joinable_queue": "queues.JoinableQueue",
+    "lifo_queue": "queues.LifoQueue",
+    "priority_queue": "queues.PriorityQueue",
+    "lock": "synchronize.Lock",
+    "rlock": "synchronize.RLock",
+    "semaphore": "synchronize.Semaphore",
+    "bounded_semaphore": "synchronize.BoundedSemaphore",
+    "event": "synchronize.Event",
+    "condition": "synchronize.Condition",
+    "barrier": "synchronize.Barrier",
+    "dict": "collections.Dict",
+    "list": "collections.List",
+    "value": "collections.Value",
+}
 
 
 def _reopen(cls, where, allow_pickle):

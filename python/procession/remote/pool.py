@@ -16,7 +16,7 @@ from collections import OrderedDict
 
 from .. import _core, _docs, pool
 from .._crew import TERMINATE, Errors, Thread, _name
-from .._farcrew import FarCrew, FarPool
+from .._farcrew import LOST, FarCrew, FarPool
 from .._poolview import WorkerStats
 from .._std import util
 from .._threadcall import Failure
@@ -32,6 +32,8 @@ _LONG = 1024
 _BLOBS = 16
 # So many bytes at most are under way.
 _MUCH = 64 << 20
+# No server can be set up to take less at once. What is more goes alone, and fails alone.
+_SURE = 1 << 20
 # So long what is known of the workers is good enough, in seconds.
 _FRESH = 1.0
 
@@ -51,7 +53,6 @@ class Crew(FarCrew):
         self._owner = _core.RemotePoolOwner(server, name, _task.pack(options))
         self._key = self._owner.key
         self._learn(self._owner.workers)
-        self._receiver = None
         self._starting = threading.Lock()
 
     # ------------------------------------------------------------ the workers
@@ -104,6 +105,13 @@ class Crew(FarCrew):
                 found.append(WorkerStats(name, "idle", None, 0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0))
         return found
 
+    def unserved(self):
+        with self._lock:
+            needs = {piece.packed[0] for piece in self.under_way.values()}
+        for worker in self._workers:
+            needs.difference_update(worker.get("serves", [""]))
+        return tuple(need or "functions of Python" for need in sorted(needs))
+
     def why(self, error):
         return f"its server cannot be used any more ({error})"
 
@@ -116,7 +124,7 @@ class Crew(FarCrew):
             blob = hashlib.sha256(function[1]).hexdigest()[:32], function[1]
             function = "blob", blob[0]
         flags = (_task.STOPS if call.stops else 0) | (_task.CATCHES if call.catch else 0)
-        head = [_task.VERSION, call.name, 0, call.mode, flags, call.timeout, call.retries, function]
+        head = [_task.VERSION, call.name, 0, call.mode, flags, call.timeout, function]
         call.packed = need, head, blob
 
     def pack(self, piece):
@@ -139,8 +147,11 @@ class Crew(FarCrew):
         body = [*head, items]
         body[2] = piece.first
         body = _task.pack(body)
-        if max(len(body), len(blob[1]) if blob else 0) > _task.MOST:
-            raise ValueError("what is to be sent is larger than a server takes: 512 MiB")
+        size = max(len(body), len(blob[1]) if blob else 0)
+        if size > _task.MOST:
+            raise ValueError(
+                f"a server does not take {size} bytes at once: its proto-max-bulk-len is 512 MiB"
+            )
         piece.packed = need, body, blob, errors
 
     def _enter(self, piece):
@@ -156,7 +167,8 @@ class Crew(FarCrew):
         """What is tried again are those items that have no outcome."""
         need, body, blob, errors = piece.packed
         task = _task.unpack(body)
-        task[2], task[8] = piece.first, task[8][-len(piece.items) :]
+        at = piece.first - task[2]
+        task[2], task[7] = piece.first, task[7][at : at + len(piece.items)]
         piece.packed = need, _task.pack(task), blob, errors
 
     def _strike_out(self, piece):
@@ -168,6 +180,23 @@ class Crew(FarCrew):
 
     def send(self, pieces):
         self._receive_from_now_on()
+        together, size = [], 0
+        for piece in pieces:
+            own = self._size(piece)
+            if together and size + own > _SURE:
+                self._put(together, size)
+                together, size = [], 0
+            together.append(piece)
+            size += own
+        if together:
+            self._put(together, size)
+
+    def _size(self, piece):
+        """How many bytes are to be sent for it."""
+        _need, body, blob, _errors = piece.packed
+        return len(body) + (0 if blob is None or blob[0] in self._blobs else len(blob[1]))
+
+    def _put(self, pieces, size):
         tasks, blobs = [], []
         for piece in pieces:
             need, body, blob, _errors = piece.packed
@@ -180,7 +209,30 @@ class Crew(FarCrew):
                     blobs.append((name, content))
                 calls.add(piece.call)
                 self._blobs.move_to_end(name)
-        self._owner.put(tasks, blobs, self._unused_blobs())
+        unused = self._unused_blobs()
+        try:
+            self._owner.put(tasks, blobs, unused)
+        except (ValueError, MemoryError, OSError) as error:
+            for name, _content in blobs:
+                del self._blobs[name]
+            for name in unused:
+                self._blobs[name] = weakref.WeakSet()
+                self._blobs.move_to_end(name, last=False)
+            self._refused(pieces, size, error)
+
+    def _refused(self, pieces, size, error):
+        """The server does not take these: so they have failed, and the pool goes on.
+
+        Who does not answer at all has perhaps cut the line because it was too much.
+        """
+        if isinstance(error, _core.ServerUnreachableError):
+            if size <= _SURE:
+                raise error
+            self._owner.sweep()  # raises what ends the pool, if it is away
+            self._owner.cancel([piece.number for piece in pieces])
+        for piece in pieces:
+            count = 1 if piece.call.stops else len(piece.items)
+            self.done(piece, [Failure(error) for _ in range(count)])
 
     def _unused_blobs(self):
         names = []
@@ -200,10 +252,10 @@ class Crew(FarCrew):
     # ------------------------------------------------------------ and back
 
     def _receive_from_now_on(self):
-        if self._receiver is None:
+        if self.receiver is None:
             with self._starting:
-                if self._receiver is None:
-                    self._receiver = Thread.begin(self._receive)
+                if self.receiver is None:
+                    self.receiver = Thread.begin(self._receive)
 
     def _receive(self):
         """The thread that takes what workers report."""
@@ -227,7 +279,7 @@ class Crew(FarCrew):
             piece = self.under_way.get(number)
         if piece is None:
             return
-        if kind in ("lost", "left"):
+        if kind in ("lost", "left", "forgotten"):
             self.lost(piece, lambda index: self._lost_with(piece.call, index, kind, worker))
             return
         first, found = _task.unpack(body)
@@ -242,6 +294,8 @@ class Crew(FarCrew):
     def _outcome(self, piece, index, outcome):
         if outcome[:1] == _task.UNSENT:
             return Failure(piece.packed[3].get(index) or RuntimeError("an item was not sent"))
+        if self.may_try_again(piece) and _task.is_lost(outcome):
+            return LOST
         good, value = self._loaded.load(outcome, piece.call, index)
         return value if good else Failure(value)
 
@@ -249,12 +303,14 @@ class Crew(FarCrew):
         about = json.loads(worker) if worker else {}
         pid, host = about.get("pid"), about.get("host")
         where = f"{call.name}, item {index}" if index else call.name
-        how = (
-            "was stopped in the midst of it"
-            if kind == "left"
-            else f"did not renew its lease of {self._server.lease:g} s: it died or was cut off"
-        )
-        text = f"{where}: its worker {pid} on {host} {how}"
+        who = f"its worker {pid} on {host}" if pid else "its worker"
+        lost = f"did not renew its lease of {self._server.lease:g} s: it died or was cut off"
+        how = {
+            "left": f"{who} was stopped in the midst of it",
+            "lost": f"{who} {lost}",
+            "forgotten": "the server was restored to an earlier state, in which it is not known",
+        }
+        text = f"{where}: {how[kind]}"
         return self.errors.lost(text, call.name, index, pid, None)
 
     # ------------------------------------------------------------ the end

@@ -176,7 +176,8 @@ class Worker:
             except Exception as error:  # whatever it is: a seat does not end with what it has
                 self._trouble(error)
                 refused += 1
-                if refused % 3 == 0 and self._tell_without(session, told, error):
+                hopeless = isinstance(error, ValueError)  # it is too large, and stays so
+                if (hopeless or refused % 3 == 0) and self._tell_without(session, told, error):
                     told, refused = self._rest(told), 0
                 continue
             told, refused = self._rest(told), 0
@@ -272,13 +273,13 @@ class Worker:
 
     def _ready(self, session, key, order):
         """What is needed for a task; None if its pool has ended."""
-        function = order[7]
+        function = order[6]
         if function[0] == "blob":
-            order[7] = "pickle", self._blob(session, key, function[1])
-        return self._local(session, key) if order[7][1] is not None else None
+            order[6] = "pickle", self._blob(session, key, function[1])
+        return self._local(session, key) if order[6][1] is not None else None
 
     def _start(self, local, order):
-        _version, name, _first, mode, flags, timeout, retries, function, items = order
+        _version, name, _first, mode, flags, timeout, function, items = order
         job = pool.IMapIterator()
         local.pool._begin(
             job,
@@ -290,7 +291,7 @@ class Worker:
             stop=bool(flags & _task.STOPS),
             name=name,
             timeout=timeout,
-            retries=retries,
+            retries=0,  # its owner counts the losses, of all workers
         )
         return job
 
@@ -300,10 +301,11 @@ class Worker:
 
     def _follow(self, session, local, key, task, order, job):
         """Waits for the outcomes of a task that has been begun; what is to be told at its end."""
-        first, count, stops = order[2], len(order[8]), order[4] & _task.STOPS
+        first, count, stops = order[2], len(order[7]), order[4] & _task.STOPS
         found, since, size = [], time.monotonic(), 0
         while True:
             kind, value = job._take(max(0.0, since + _PART - time.monotonic()))
+            lost = False
             if kind == 0:
                 found.append(bytes(value))
                 size += len(found[-1])
@@ -313,11 +315,13 @@ class Worker:
                 return self._break_off(session, key, task, first, found)
             elif kind == 1:
                 found.append(self._failure(value))
+                lost = _task.is_lost(found[-1])  # and what follows is done all the same
             if kind in (0, 1):
                 local.works = True
-            if kind == 2 or len(found) == count or (kind == 1 and stops):
+            if kind == 2 or len(found) == count or (kind == 1 and stops and not lost):
                 return key, task, "done", _task.pack([first, found])
-            if time.monotonic() - since > _PART or size > _MUCH:
+            # A loss counts also if this worker is the next one to die.
+            if lost or time.monotonic() - since > _PART or size > _MUCH:
                 if found and self._tell_part(session, (key, task, "part"), first, found):
                     first, count, found, size = first + len(found), count - len(found), [], 0
                 since = time.monotonic()
@@ -328,7 +332,7 @@ class Worker:
             session.tell([(*what, _task.pack([first, found]))])
         except _core.LeaseLost:
             raise
-        except _PASSING as error:
+        except (ValueError, *_PASSING) as error:
             self._say(str(error))
             return False
         return True
@@ -350,7 +354,9 @@ class Worker:
 
     def beat(self):
         """Says how it is; ends what it has for pools that have ended."""
-        session = self._session
+        with self._lock:
+            # What comes while the server is asked may be of a pool that is younger than its answer.
+            session, locals_, blobs = self._session, dict(self._locals), list(self._blobs)
         try:
             there = set(session.beat(self._about()))
         except _core.LeaseLost:
@@ -359,11 +365,14 @@ class Worker:
         except _PASSING as error:
             self._say(str(error))
             return
+        ended = [local for key, local in locals_.items() if key not in there]
         with self._lock:
-            ended = [key for key in self._locals if key not in there]
-            ended = [self._locals.pop(key) for key in ended]
-            for key in [key for key in self._blobs if key[0] not in there]:
-                del self._blobs[key]
+            for local in ended:
+                if self._locals.get(local.key) is local:
+                    del self._locals[local.key]
+            for key in blobs:
+                if key[0] not in there:
+                    self._blobs.pop(key, None)
         for local in ended:
             local.pool.terminate()
 
@@ -379,6 +388,8 @@ class Worker:
         while self._state == _RUNNING:
             self.beat()
             stop.wait(_BEAT)
+        if self._state == _DRAINING:
+            self._say("takes no more tasks, and ends when it has done those it has")
         beaten = time.monotonic()
         while self._state == _DRAINING:
             with self._changed:

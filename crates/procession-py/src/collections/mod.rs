@@ -18,15 +18,13 @@ use procession::{ArenaError, End, RawDict, RawList, RawPriorityQueue};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::args::Arg;
 use crate::blocking::{self, Ends};
 use crate::codec::Policy;
 use crate::error::Raise;
 
 pub(crate) use dict::{PyDictBase, PyDictIterator};
 pub(crate) use list::{PyListBase, PyListIterator, Slice};
-
-/// An optional argument.
-type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 /// What is changed in steps: a dict, a list, a queue that is ordered by Python.
 pub(crate) trait Collection: Ends {

@@ -7,10 +7,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyFloat, PyInt, PyString};
 
+pub(super) use crate::args::Arg;
 use crate::blocking::Patience;
-
-/// An optional argument.
-pub(super) type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 /// An argument that may be left out, which is not the same as None.
 #[derive(Clone, Copy)]

@@ -148,10 +148,18 @@ pub(super) fn task_done(py: Python<'_>, queue: &RawDeliveryQueue) -> PyResult<()
     blocking::settle(py, queue, End::Head)?;
     match with_mine(queue, |mine| mine.tickets.pop_front()) {
         Some(ticket) => said(queue.done(&ticket)),
-        None => Err(PyValueError::new_err(
-            "task_done() called too many times: this thread has nothing in flight",
-        )),
+        None => Err(nothing_in_flight()),
     }
+}
+
+#[cold]
+pub(crate) fn nothing_in_flight() -> PyErr {
+    PyValueError::new_err("task_done() called too many times: this thread has nothing in flight")
+}
+
+#[cold]
+pub(crate) fn not_redelivering() -> PyErr {
+    PyValueError::new_err("the queue was not made with redeliver=True")
 }
 
 fn said(said: Result<Result<(), NotInFlight>, ArenaError>) -> PyResult<()> {
@@ -168,7 +176,7 @@ impl PyQueueBase {
         let store = self.held(py)?;
         match &*store {
             Store::Delivery(queue) => f(&store, queue),
-            _ => Err(PyValueError::new_err("the queue was not made with redeliver=True")),
+            _ => Err(not_redelivering()),
         }
     }
 

@@ -28,10 +28,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 pub(crate) use args::{capacity, feeder_error};
-pub(crate) use delivery::PyTicket;
+pub(crate) use delivery::{PyTicket, not_redelivering, nothing_in_flight};
 pub(crate) use store::{Order, Store};
 
-use crate::args::Given;
+use crate::args::{Arg, Given};
 use crate::blocking::Patience;
 use crate::codec::{self, Policy};
 use crate::error::{self, Raise};
@@ -51,10 +51,7 @@ pub(crate) struct PyQueueBase {
 }
 
 /// A message in flight.
-type Row = (u32, String, u32, f64, u64, u64);
-
-/// An optional argument.
-type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+pub(crate) type Row = (u32, String, u32, f64, u64, u64);
 
 #[pymethods]
 impl PyQueueBase {

@@ -2,7 +2,7 @@
 //!
 //! | core | Python |
 //! |---|---|
-//! | `RemoteError::Address` | `ValueError` |
+//! | `RemoteError::Address`, `RemoteError::TooLarge` | `ValueError` |
 //! | `RemoteError::Unreachable` | `ServerUnreachableError` |
 //! | `RemoteError::OutcomeUnknown` | `OutcomeUnknownError` |
 //! | `RemoteError::LeaseLost` | `LeaseLost` |
@@ -50,7 +50,9 @@ impl Raise for RemoteError {
     fn raise(self) -> PyErr {
         let text = self.to_string();
         match self {
-            RemoteError::Address(_) | RemoteError::Differs { .. } => PyValueError::new_err(text),
+            RemoteError::Address(_)
+            | RemoteError::Differs { .. }
+            | RemoteError::TooLarge { .. } => PyValueError::new_err(text),
             RemoteError::Unreachable { .. } => ServerUnreachableError::new_err(text),
             RemoteError::OutcomeUnknown { .. } => OutcomeUnknownError::new_err(text),
             RemoteError::LeaseLost { .. } => LeaseLost::new_err(text),

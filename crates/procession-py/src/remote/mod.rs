@@ -2,6 +2,7 @@
 //!
 //! - [`server`]: `RemoteServer`, a server that this process has opened; [`error`]: what can go wrong;
 //! - [`message`]: Python objects ⇄ messages;
+//! - [`there`]: where a class keeps its object;
 //! - [`queue`] and so on: the bases of the classes of `procession.remote`.
 //!
 //! All that goes to the server goes through [`interruptible`].
@@ -14,6 +15,7 @@ mod queue;
 mod server;
 mod stop;
 mod sync;
+mod there;
 
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
@@ -69,10 +71,12 @@ pub(crate) fn try_interruptible<T: Send, E: Send>(
 ) -> PyResult<Result<T, E>> {
     let raised: Mutex<Option<PyErr>> = Mutex::new(None);
     let interrupt = || {
-        let checked = Python::attach(|py| py.check_signals().and_then(|()| check(py)));
+        let checked = Python::try_attach(|py| py.check_signals().and_then(|()| check(py)));
         match checked {
-            Ok(()) => false,
-            Err(error) => {
+            Some(Ok(())) => false,
+            // The interpreter has ended: this is a daemon's thread, which won't come back there.
+            None => true,
+            Some(Err(error)) => {
                 *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 true
             }
@@ -107,9 +111,10 @@ thread_local! {
     reason = "the method alone is not general enough"
 )]
 fn signalled() -> bool {
-    match Python::attach(|py| py.check_signals()) {
-        Ok(()) => false,
-        Err(error) => {
+    match Python::try_attach(|py| py.check_signals()) {
+        Some(Ok(())) => false,
+        None => true, // as above
+        Some(Err(error)) => {
             RAISED.set(Some(error));
             true
         }

@@ -72,8 +72,8 @@ impl PyRemotePoolOwner {
         interruptible(py, ALWAYS, |patience| self.inner.put(&tasks, &blobs, &unused, patience))
     }
 
-    /// Waits for what became of tasks: `(kind, number, body, worker)`; the kind is "done", "part", "lost", "left" or
-    /// "broken". An empty list if `timeout` seconds have passed before.
+    /// Waits for what became of tasks: `(kind, number, body, worker)`; the kind is "done", "part", "lost", "left",
+    /// "forgotten" or "broken". An empty list if `timeout` seconds have passed before.
     #[pyo3(signature = (timeout=None))]
     fn results<'py>(
         &self,
@@ -93,6 +93,7 @@ impl PyRemotePoolOwner {
                 }
                 Report::Lost { number, left: false, worker } => ("lost", number, none, worker),
                 Report::Lost { number, left: true, worker } => ("left", number, none, worker),
+                Report::Forgotten(number) => ("forgotten", number, none, String::new()),
                 Report::Broken(body) => ("broken", 0, PyBytes::new(py, &body), String::new()),
                 _ => ("", 0, none, String::new()),
             }

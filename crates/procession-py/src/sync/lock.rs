@@ -151,9 +151,7 @@ impl PyLockBase {
             } else {
                 "release unlocked lock"
             }),
-            ReleaseError::NotOwner => {
-                PyAssertionError::new_err("attempt to release recursive lock not owned by thread")
-            }
+            ReleaseError::NotOwner => not_owner(),
             _ => too_many(),
         }
     }
@@ -197,6 +195,11 @@ impl PyLockBase {
             }
         }
     }
+}
+
+#[cold]
+pub(crate) fn not_owner() -> PyErr {
+    PyAssertionError::new_err("attempt to release recursive lock not owned by thread")
 }
 
 /// Warns that the lock's holder has gone without giving it back.

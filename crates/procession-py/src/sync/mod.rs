@@ -16,6 +16,7 @@ use procession::{Family, Lease};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::args::Arg;
 use crate::codec;
 use crate::error::Raise;
 
@@ -23,12 +24,9 @@ pub(crate) use barrier::{PyBarrierBase, broken};
 pub(crate) use condition::{PyConditionBase, PyWaiter};
 pub(crate) use event::PyEventBase;
 pub(crate) use fast::install as install_fast_methods;
-pub(crate) use lock::PyLockBase;
-pub(crate) use semaphore::{PySemaphoreBase, too_many};
+pub(crate) use lock::{PyLockBase, not_owner};
+pub(crate) use semaphore::{PySemaphoreBase, permits, too_many};
 pub(crate) use synchronized::{PyLockedAttribute, PySynchronizedBase};
-
-/// An optional argument.
-type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 fn family() -> PyResult<Family> {
     Family::current().map_err(Raise::raise)

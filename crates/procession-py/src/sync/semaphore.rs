@@ -32,10 +32,7 @@ impl PySemaphoreBase {
 
     /// Makes a new semaphore; its value never passes max.
     fn _create(&self, value: i32, max: i32) -> PyResult<()> {
-        const EINVAL: i32 = 22;
-        let (Ok(value), Ok(max)) = (u32::try_from(value), u32::try_from(max)) else {
-            return Err(PyOSError::new_err((EINVAL, "Invalid argument")));
-        };
+        let (value, max) = (permits(value)?, permits(max)?);
         let made = RawSemaphore::create(family()?, value, max);
         self.semaphore.begin(made.map_err(Raise::raise)?)
     }
@@ -134,6 +131,12 @@ impl PySemaphoreBase {
     fn maxvalue(&self) -> PyResult<u32> {
         Ok(self.semaphore.held()?.max())
     }
+}
+
+/// So many permits; a negative number is the standard library's error.
+pub(crate) fn permits(number: i32) -> PyResult<u32> {
+    const EINVAL: i32 = 22;
+    u32::try_from(number).map_err(|_| PyOSError::new_err((EINVAL, "Invalid argument")))
 }
 
 /// What the standard library says of it.

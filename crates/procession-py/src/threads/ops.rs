@@ -10,11 +10,9 @@ use pyo3::types::PyList;
 
 use super::PyThreadQueueBase;
 use super::here::{Here, Inside, Try, patience};
+pub(super) use crate::args::Arg;
 use crate::blocking::Patience;
 use crate::error;
-
-/// An optional argument.
-pub(super) type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 type Queue<'a, 'py> = &'a Bound<'py, PyThreadQueueBase>;
 

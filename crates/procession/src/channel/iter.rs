@@ -34,6 +34,7 @@ fn item<T>(taken: Result<T, GetError>, over: &mut bool) -> Option<Result<T, GetE
     }
 }
 
+/// An iterator over a `Source` by its method `$next`; `item` says what comes of an error.
 macro_rules! iterator {
     ($(#[$doc:meta])* $name:ident<$($life:lifetime,)? $s:ident>, $from:ty, $next:ident) => {
         $(#[$doc])*
@@ -61,6 +62,7 @@ macro_rules! iterator {
         impl<$($life,)? $s: Source> std::iter::FusedIterator for $name<$($life,)? $s> {}
     };
 }
+pub(crate) use iterator;
 
 iterator! {
     /// What comes until the source is closed and empty; waits for each.

@@ -47,8 +47,8 @@ impl fmt::Debug for Barrier {
 /// What one who has waited at a [`Barrier`] learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BarrierWaitResult {
-    index: u32,
-    leader: bool,
+    pub(crate) index: u32,
+    pub(crate) leader: bool,
 }
 
 impl BarrierWaitResult {

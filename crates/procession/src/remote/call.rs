@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Connection, ConnectionLike, RedisError, Value};
 
+use super::bounds::Size;
 use super::client::{Client, Number, Slot, Unresolved, is_final, locked, refused, told};
 use super::life::Life;
 use super::reply::Reply;
@@ -104,8 +105,9 @@ impl<'a> Call<'a> {
     fn go(&self, changes: bool, patience: &Patience<'_>) -> Result<Reply, RemoteError> {
         let mut slot = self.client.take_slot();
         slot.seq += 1;
-        let mut tries =
-            Tries { began: Instant::now(), failing: None, pause: FIRST_PAUSE, sent: None };
+        let size = Size::of(&self.sending.arguments);
+        let (began, pause) = (Instant::now(), FIRST_PAUSE);
+        let mut tries = Tries { began, failing: None, pause, sent: None, size, cut: false };
         let result = self.attempts(&mut slot, changes, &mut tries, patience);
         let unknown = result.is_err() && tries.sent.is_some() && changes;
         match (unknown, self.undo, tries.sent.take()) {
@@ -150,7 +152,8 @@ impl<'a> Call<'a> {
             let failing = *tries.failing.get_or_insert(tries.began);
             let over = |until: Instant| Instant::now() >= until;
             if over(failing + client.address().timeout()) || patience.until.is_some_and(over) {
-                let (address, why) = (client.address().to_string(), told(&error));
+                let why = told(&error) + &tries.size.hint();
+                let address = client.address().to_string();
                 return Err(if tries.sent.is_some() && changes {
                     RemoteError::OutcomeUnknown { address, what, why }
                 } else {
@@ -193,11 +196,22 @@ impl<'a> Call<'a> {
             }
         }
         let seq = slot.number(changes);
+        let size = tries.size;
         let Some(connection) = &mut slot.connection else { unreachable!("it was made above") };
         if short.is_some() || slot.short {
             slot.short = short.is_some();
             if let Err(error) = connection.set_read_timeout(short.or(Some(slot.limit))) {
                 return failed(error);
+            }
+        }
+        if tries.cut {
+            match size.check(client.address(), what, connection) {
+                Ok(None) => tries.cut = false,
+                Ok(Some(error)) => {
+                    tries.sent = None;
+                    return Err(error);
+                }
+                Err(error) => return failed(error),
             }
         }
         let mut life = client.life();
@@ -228,6 +242,12 @@ impl<'a> Call<'a> {
             slot.late |= !answered;
             if answered {
                 tries.sent = before;
+            } else {
+                tries.cut = size.may_be_too_large();
+            }
+            if let Some(error) = size.refused(client.address(), what, &error) {
+                tries.sent = None;
+                return Err(error);
             }
             match error.code() {
                 Some("PROCESSIONOVER") => {
@@ -277,6 +297,9 @@ struct Tries {
     pause: Duration,
     /// The life under which it may have been done.
     sent: Option<Arc<Life>>,
+    size: Size,
+    /// The line was cut while much was sent: perhaps that is why.
+    cut: bool,
 }
 
 impl Sending<'_> {

@@ -78,6 +78,18 @@ pub enum RemoteError {
         /// The server's own words.
         why: String,
     },
+    /// It is more than the server takes at once. Nothing was done.
+    #[error("the server at {address} does not take {bytes} bytes at once for {what}: {setting}")]
+    TooLarge {
+        /// The server's address, without credentials.
+        address: String,
+        /// The operation.
+        what: &'static str,
+        /// How many there are.
+        bytes: usize,
+        /// The setting of the server's that bounds them, and its value if that is known.
+        setting: String,
+    },
     /// The server holds what no correct client writes.
     #[error("what stands on the server is not Procession's: {0}")]
     Corrupt(String),

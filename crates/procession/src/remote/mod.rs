@@ -9,6 +9,7 @@
 //! | `server`, `client`, `life` | one client for each process and server; what the server knows it by |
 //! | `pulse`, `waiters` | its thread: renews the lease, hears wake-ups |
 //! | `script`, `call`, `reply` | one atomic step on the server, done exactly once |
+//! | `bounds` | what a server takes at once |
 //! | `object` | keys under one name; waiting |
 //! | `collections` | dicts, lists and single values |
 //! | `probe` | single commands, for the doctor |
@@ -19,6 +20,7 @@
 //! | `lua/` | the steps themselves |
 
 mod address;
+mod bounds;
 mod call;
 mod client;
 mod collections;

@@ -5,6 +5,7 @@
 pub(super) struct Words {
     bytes: Vec<u8>,
     count: usize,
+    longest: usize,
 }
 
 impl Words {
@@ -12,6 +13,16 @@ impl Words {
     pub(super) fn push(&mut self, parts: &[&[u8]]) {
         word(&mut self.bytes, parts);
         self.count += 1;
+        self.longest = self.longest.max(parts.iter().map(|part| part.len()).sum());
+    }
+
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// How many bytes are sent for all of them.
+    pub(super) fn whole(&self) -> usize {
+        self.bytes.len()
     }
 }
 

@@ -12,7 +12,8 @@ use procession::remote::{Added, Exchanged, RemoteDict, Seen, Settled, key_in_fie
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use super::super::{PyRemoteServer, ask, interruptible, message};
+use super::super::there::At;
+use super::super::{PyRemoteServer, interruptible, message};
 use super::{Kept, borrowed, given};
 use crate::blocking::Patience;
 use crate::codec::store;
@@ -40,37 +41,23 @@ impl PyRemoteDictBase {
 
     /// Makes a new dict.
     fn _create(&self, server: &Bound<'_, PyRemoteServer>) -> PyResult<()> {
-        let at = server.get().server();
-        self.kept.begin(server, ask(server.py(), || RemoteDict::anonymous(at))?)
+        self.kept.there.begin(server, RemoteDict::anonymous)
     }
 
     /// Becomes the dict of that name, which is made if there is none.
     fn _find(&self, server: &Bound<'_, PyRemoteServer>, name: &str) -> PyResult<()> {
-        let at = server.get().server();
-        self.kept.begin(server, ask(server.py(), || RemoteDict::named(at, name))?)
+        self.kept.there.begin(server, |at| RemoteDict::named(at, name))
     }
 
     /// Becomes the object that a handle names.
     fn _attach(&self, server: &Bound<'_, PyRemoteServer>, key: &str) -> PyResult<()> {
-        let at = server.get().server();
-        self.kept.begin(server, ask(server.py(), || RemoteDict::attach(at, key))?)
+        self.kept.there.begin(server, |at| RemoteDict::attach(at, key))
     }
 
-    /// What names it on its server.
-    #[getter]
-    fn _key(&self) -> PyResult<&str> {
-        Ok(self.kept.object()?.key())
-    }
-
-    /// The same, for a handle that is about to travel.
-    fn _key_to_send(&self, py: Python<'_>) -> PyResult<String> {
-        let object = self.kept.object()?;
-        Ok(py.detach(|| object.key_to_send().to_owned()))
-    }
-
-    #[getter]
-    fn _server(&self, py: Python<'_>) -> PyResult<Py<PyRemoteServer>> {
-        self.kept.server(py)
+    /// Its server, and what names it there; `to_send`: for a handle that is about to travel.
+    #[pyo3(signature = (to_send=false))]
+    fn _there(&self, py: Python<'_>, to_send: bool) -> PyResult<At> {
+        self.kept.there.at(py, to_send)
     }
 
     /// From now on this process stores plain data only, and unpickles nothing that it finds.
@@ -102,7 +89,7 @@ impl PyRemoteDictBase {
     /// A key's message, and its group if it is not found by its bytes.
     fn _name<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Named<'py>> {
         let (py, mut scratch) = (key.py(), Scratch::take());
-        let server = self.kept.both()?.0.bind(py);
+        let server = self.kept.there.server(py)?;
         let (kind, name) = message::encode_key(server, key, self.kept.policy(), &mut scratch)?;
         let group = name.group(&scratch).map(|group| PyBytes::new(py, group));
         let message = [&[kind], &scratch.key[..]].concat();
@@ -281,7 +268,7 @@ impl PyRemoteDictBase {
         since: i64,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let (patience, dict) = (Patience::from_args(None, timeout)?, self.kept.object()?);
+        let (patience, dict) = (Patience::from_args(None, timeout)?, self.kept.there.get()?);
         interruptible(py, patience, |patience| dict.wait_for_change(since, patience))
     }
 }

@@ -10,7 +10,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PySlice, PyTuple};
 
-use super::super::{PyRemoteServer, ask};
+use super::super::PyRemoteServer;
+use super::super::there::At;
 use super::{Kept, borrowed, given};
 use crate::args::{self, Given};
 use crate::codec::Policy;
@@ -36,37 +37,23 @@ impl PyRemoteListBase {
 
     /// Makes a new list.
     fn _create(&self, server: &Bound<'_, PyRemoteServer>) -> PyResult<()> {
-        let at = server.get().server();
-        self.kept.begin(server, ask(server.py(), || RemoteList::anonymous(at))?)
+        self.kept.there.begin(server, RemoteList::anonymous)
     }
 
     /// Becomes the list of that name, which is made if there is none.
     fn _find(&self, server: &Bound<'_, PyRemoteServer>, name: &str) -> PyResult<()> {
-        let at = server.get().server();
-        self.kept.begin(server, ask(server.py(), || RemoteList::named(at, name))?)
+        self.kept.there.begin(server, |at| RemoteList::named(at, name))
     }
 
     /// Becomes the object that a handle names.
     fn _attach(&self, server: &Bound<'_, PyRemoteServer>, key: &str) -> PyResult<()> {
-        let at = server.get().server();
-        self.kept.begin(server, ask(server.py(), || RemoteList::attach(at, key))?)
+        self.kept.there.begin(server, |at| RemoteList::attach(at, key))
     }
 
-    /// What names it on its server.
-    #[getter]
-    fn _key(&self) -> PyResult<&str> {
-        Ok(self.kept.object()?.key())
-    }
-
-    /// The same, for a handle that is about to travel.
-    fn _key_to_send(&self, py: Python<'_>) -> PyResult<String> {
-        let object = self.kept.object()?;
-        Ok(py.detach(|| object.key_to_send().to_owned()))
-    }
-
-    #[getter]
-    fn _server(&self, py: Python<'_>) -> PyResult<Py<PyRemoteServer>> {
-        self.kept.server(py)
+    /// Its server, and what names it there; `to_send`: for a handle that is about to travel.
+    #[pyo3(signature = (to_send=false))]
+    fn _there(&self, py: Python<'_>, to_send: bool) -> PyResult<At> {
+        self.kept.there.at(py, to_send)
     }
 
     /// From now on this process stores plain data only, and unpickles nothing that it finds.

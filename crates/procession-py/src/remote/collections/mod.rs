@@ -7,57 +7,41 @@ mod dict;
 mod list;
 mod value;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::PyRuntimeError;
+use procession::remote::{RemoteDict, RemoteError, RemoteList, RemoteValue};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::{PyRemoteServer, ask, message};
+use super::message;
+use super::there::{OnServer, There, on_server};
 use crate::codec::Policy;
 
 pub(crate) use dict::PyRemoteDictBase;
 pub(crate) use list::PyRemoteListBase;
 pub(crate) use value::PyRemoteValueBase;
 
-/// An object as a class keeps it: with its server, and what it lets in and out.
+on_server! { RemoteDict, RemoteList, RemoteValue: "it was not begun", "it was begun before" }
+
+/// An object as a class keeps it, with what it lets in and out.
 #[derive(Debug)]
 struct Kept<T> {
-    there: OnceLock<(Py<PyRemoteServer>, T)>,
+    there: There<T>,
     plain_only: AtomicBool,
 }
 
-impl<T: Sync> Kept<T> {
+impl<T: OnServer> Kept<T> {
     fn new() -> Self {
-        Self { there: OnceLock::new(), plain_only: AtomicBool::new(false) }
-    }
-
-    fn begin(&self, server: &Bound<'_, PyRemoteServer>, object: T) -> PyResult<()> {
-        let both = (server.clone().unbind(), object);
-        self.there.set(both).map_err(|_| PyRuntimeError::new_err("it was begun before"))
-    }
-
-    fn both(&self) -> PyResult<&(Py<PyRemoteServer>, T)> {
-        self.there.get().ok_or_else(|| PyRuntimeError::new_err("it was not begun"))
-    }
-
-    fn object(&self) -> PyResult<&T> {
-        Ok(&self.both()?.1)
-    }
-
-    fn server(&self, py: Python<'_>) -> PyResult<Py<PyRemoteServer>> {
-        Ok(self.both()?.0.clone_ref(py))
+        Self { there: There::none(), plain_only: AtomicBool::new(false) }
     }
 
     /// Asks the server, without the interpreter.
     fn ask<R: Send>(
         &self,
         py: Python<'_>,
-        call: impl FnOnce(&T) -> Result<R, procession::remote::RemoteError> + Send,
+        call: impl FnOnce(&T) -> Result<R, RemoteError> + Send,
     ) -> PyResult<R> {
-        let object = self.object()?;
-        ask(py, || call(object))
+        self.there.ask(py, call)
     }
 
     fn refuse_pickle(&self) {
@@ -70,12 +54,12 @@ impl<T: Sync> Kept<T> {
 
     fn pack<'py>(&self, obj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
         let py = obj.py();
-        let packed = message::encode(self.both()?.0.bind(py), obj, self.policy())?;
+        let packed = message::encode(self.there.server(py)?, obj, self.policy())?;
         Ok(PyBytes::new(py, &packed))
     }
 
     fn unpack<'py>(&self, py: Python<'py>, packed: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        message::decode(self.both()?.0.bind(py), packed, self.policy())
+        message::decode(self.there.server(py)?, packed, self.policy())
     }
 
     fn unpack_parts<'py>(
@@ -84,7 +68,7 @@ impl<T: Sync> Kept<T> {
         kind: u8,
         body: &[u8],
     ) -> PyResult<Bound<'py, PyAny>> {
-        message::decode_parts(self.both()?.0.bind(py), kind, body, self.policy())
+        message::decode_parts(self.there.server(py)?, kind, body, self.policy())
     }
 }
 

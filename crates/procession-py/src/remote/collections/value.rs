@@ -4,7 +4,8 @@ use procession::remote::RemoteValue;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use super::super::{PyRemoteServer, ask, message};
+use super::super::there::At;
+use super::super::{PyRemoteServer, message};
 use super::Kept;
 use crate::codec::Policy;
 
@@ -31,8 +32,7 @@ impl PyRemoteValueBase {
         plain_only: bool,
     ) -> PyResult<()> {
         let first = message::encode(server, first, Policy::plain_only(plain_only))?;
-        let at = server.get().server();
-        self.kept.begin(server, ask(server.py(), || RemoteValue::anonymous(at, first))?)
+        self.kept.there.begin(server, |at| RemoteValue::anonymous(at, first))
     }
 
     /// Becomes the value of that name, which is made if there is none.
@@ -44,31 +44,18 @@ impl PyRemoteValueBase {
         plain_only: bool,
     ) -> PyResult<()> {
         let first = message::encode(server, first, Policy::plain_only(plain_only))?;
-        let at = server.get().server();
-        self.kept.begin(server, ask(server.py(), || RemoteValue::named(at, name, first))?)
+        self.kept.there.begin(server, |at| RemoteValue::named(at, name, first))
     }
 
     /// Becomes the object that a handle names.
     fn _attach(&self, server: &Bound<'_, PyRemoteServer>, key: &str) -> PyResult<()> {
-        let at = server.get().server();
-        self.kept.begin(server, ask(server.py(), || RemoteValue::attach(at, key))?)
+        self.kept.there.begin(server, |at| RemoteValue::attach(at, key))
     }
 
-    /// What names it on its server.
-    #[getter]
-    fn _key(&self) -> PyResult<&str> {
-        Ok(self.kept.object()?.key())
-    }
-
-    /// The same, for a handle that is about to travel.
-    fn _key_to_send(&self, py: Python<'_>) -> PyResult<String> {
-        let object = self.kept.object()?;
-        Ok(py.detach(|| object.key_to_send().to_owned()))
-    }
-
-    #[getter]
-    fn _server(&self, py: Python<'_>) -> PyResult<Py<PyRemoteServer>> {
-        self.kept.server(py)
+    /// Its server, and what names it there; `to_send`: for a handle that is about to travel.
+    #[pyo3(signature = (to_send=false))]
+    fn _there(&self, py: Python<'_>, to_send: bool) -> PyResult<At> {
+        self.kept.there.at(py, to_send)
     }
 
     /// From now on this process stores plain data only, and unpickles nothing that it finds.

@@ -9,15 +9,13 @@ use std::collections::{HashMap, VecDeque};
 
 use procession::collections::NotInFlight;
 use procession::remote::queue::{RemoteQueue, Taken, Ticket};
-use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::prelude::*;
 
-use super::{PyRemoteQueueBase, PyRemoteTaken, There, get};
+use super::{PyRemoteQueueBase, PyRemoteTaken, get};
 use crate::error::Raise;
+use crate::queue::{Row, nothing_in_flight};
 use crate::remote::ask;
-
-/// A message in flight.
-pub(super) type Row = (u32, String, u32, f64, u64, u64);
 
 /// What a thread has taken out of a queue.
 #[derive(Default)]
@@ -32,21 +30,24 @@ struct Mine {
 const MANY: usize = 64;
 
 thread_local! {
+    /// Of each queue, by what tells it from all others.
     static MINE: RefCell<HashMap<String, Mine>> = RefCell::new(HashMap::new());
 }
 
-fn with_mine<R>(there: &There, f: impl FnOnce(&mut Mine) -> R) -> R {
-    MINE.with_borrow_mut(|all| {
+fn with_mine<R>(slf: &PyRemoteQueueBase, f: impl FnOnce(&mut Mine) -> R) -> PyResult<R> {
+    let (server, queue) = slf.there.both()?;
+    let name = format!("{} {}", server.get().server().address(), queue.key());
+    Ok(MINE.with_borrow_mut(|all| {
         if all.len() > MANY {
             all.retain(|_, mine| !mine.tickets.is_empty());
         }
-        let mine = all.entry(there.name.clone()).or_default();
+        let mine = all.entry(name).or_default();
         let process = std::process::id();
         if mine.process != process {
             *mine = Mine { process, ..Mine::default() };
         }
         f(mine)
-    })
+    }))
 }
 
 /// The name of a message that is in flight in this process.
@@ -87,10 +88,10 @@ pub(super) fn opened<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let object = decoded(slf, taken.taken())?;
     if let Some(ticket) = taken.taken().ticket() {
-        with_mine(slf.get().there()?, |mine| {
+        with_mine(slf.get(), |mine| {
             mine.last = ticket.count();
             mine.tickets.push_back(ticket.clone());
-        });
+        })?;
     }
     Ok(object)
 }
@@ -119,18 +120,18 @@ fn decoded<'py>(slf: &Bound<'py, PyRemoteQueueBase>, taken: &Taken) -> PyResult<
 }
 
 /// Ends the oldest message that this thread has taken.
-pub(super) fn task_done(py: Python<'_>, there: &There) -> PyResult<()> {
-    match with_mine(there, |mine| mine.tickets.pop_front()) {
-        Some(ticket) => settle(py, &there.queue, &ticket, true),
-        None => Err(PyValueError::new_err(
-            "task_done() called too many times: this thread has nothing in flight",
-        )),
+pub(super) fn task_done(py: Python<'_>, slf: &PyRemoteQueueBase) -> PyResult<()> {
+    let queue = slf.delivering()?;
+    match with_mine(slf, |mine| mine.tickets.pop_front())? {
+        Some(ticket) => settle(py, queue, &ticket, true),
+        None => Err(nothing_in_flight()),
     }
 }
 
 /// How often the message was delivered that this thread took last; 0: it took none.
-pub(super) fn last_count(there: &There) -> u32 {
-    with_mine(there, |mine| mine.last)
+pub(super) fn last_count(slf: &PyRemoteQueueBase) -> PyResult<u32> {
+    slf.delivering()?;
+    with_mine(slf, |mine| mine.last)
 }
 
 /// All that is in flight.

@@ -7,11 +7,10 @@ mod delivery;
 mod get;
 mod put;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use procession::remote::queue::{Limits, QueueKind, RemoteQueue};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -20,32 +19,24 @@ pub(crate) use delivery::PyRemoteTicket;
 pub(crate) use get::PyRemoteTaken;
 pub(crate) use put::PyRemoteMessage;
 
+use super::there::{At, There, on_server};
 use super::{PyRemoteServer, PyRemoteStop, ask, during, interruptible};
+use crate::args::Arg;
 use crate::blocking::Patience;
 use crate::codec::Policy;
 use crate::error;
-use crate::queue::capacity;
+use crate::queue::{Row, capacity, not_redelivering};
 
 /// The native part of a queue on a server. Use `procession.get_context(url).Queue` or `procession.Family(url).queue`.
 #[pyclass(frozen, subclass, weakref, name = "RemoteQueueBase", module = "procession._core")]
 #[derive(Debug)]
 pub(crate) struct PyRemoteQueueBase {
-    there: OnceLock<There>,
+    there: There<RemoteQueue>,
     closed: AtomicBool,
     plain_only: AtomicBool,
 }
 
-/// The queue, and its server.
-#[derive(Debug)]
-struct There {
-    server: Py<PyRemoteServer>,
-    queue: RemoteQueue,
-    /// What tells it from all others.
-    name: String,
-}
-
-/// An optional argument.
-type Arg<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+on_server! { RemoteQueue: "Queue.__init__() was not called", "the queue has begun already" }
 
 #[pymethods]
 impl PyRemoteQueueBase {
@@ -53,7 +44,7 @@ impl PyRemoteQueueBase {
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self {
-            there: OnceLock::new(),
+            there: There::none(),
             closed: AtomicBool::new(false),
             plain_only: AtomicBool::new(false),
         }
@@ -68,9 +59,7 @@ impl PyRemoteQueueBase {
         maxbytes: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let (kind, limits) = (kind_named(kind)?, limits(maxsize, Some(maxbytes))?);
-        let at = server.get().server();
-        let queue = ask(server.py(), || RemoteQueue::anonymous(at, kind, limits))?;
-        self.begin(server, queue)
+        self.there.begin(server, |at| RemoteQueue::anonymous(at, kind, limits))
     }
 
     /// Becomes the queue of that name, which is made if there is none.
@@ -100,38 +89,25 @@ impl PyRemoteQueueBase {
                 say(wanted.messages)
             )));
         }
-        self.begin(server, queue)
+        self.there.begin_as(server, queue)
     }
 
     /// Becomes the queue that a handle names.
     fn _attach(&self, server: &Bound<'_, PyRemoteServer>, key: &str, kind: &str) -> PyResult<()> {
         let kind = kind_named(kind)?;
-        let at = server.get().server();
-        let queue = ask(server.py(), || RemoteQueue::attach(at, kind, key))?;
-        self.begin(server, queue)
+        self.there.begin(server, |at| RemoteQueue::attach(at, kind, key))
     }
 
-    /// What names it on its server.
-    #[getter]
-    fn _key(&self) -> PyResult<&str> {
-        Ok(self.queue()?.key())
-    }
-
-    /// The same, for a handle that is about to travel.
-    fn _key_to_send(&self, py: Python<'_>) -> PyResult<String> {
-        let queue = self.queue()?;
-        Ok(py.detach(|| queue.key_to_send().to_owned()))
+    /// Its server, and what names it there; `to_send`: for a handle that is about to travel.
+    #[pyo3(signature = (to_send=false))]
+    fn _there(&self, py: Python<'_>, to_send: bool) -> PyResult<At> {
+        self.there.at(py, to_send)
     }
 
     /// What it is on its server.
     #[getter]
     fn _kind(&self) -> PyResult<&'static str> {
         Ok(self.queue()?.kind().name())
-    }
-
-    #[getter]
-    fn _server(&self, py: Python<'_>) -> PyResult<Py<PyRemoteServer>> {
-        Ok(self.there()?.server.clone_ref(py))
     }
 
     /// From now on this process puts plain data only, and does not unpickle what it gets.
@@ -231,20 +207,17 @@ impl PyRemoteQueueBase {
 
     /// How many objects are in the queue at this moment.
     fn qsize(&self, py: Python<'_>) -> PyResult<u64> {
-        let queue = self.queue()?;
-        ask(py, || queue.len())
+        self.there.ask(py, RemoteQueue::len)
     }
 
     /// Whether there is nothing to get at this moment.
     fn empty(&self, py: Python<'_>) -> PyResult<bool> {
-        let queue = self.queue()?;
-        ask(py, || queue.is_empty())
+        self.there.ask(py, RemoteQueue::is_empty)
     }
 
     /// Whether there is no room at this moment.
     fn full(&self, py: Python<'_>) -> PyResult<bool> {
-        let queue = self.queue()?;
-        ask(py, || queue.is_full())
+        self.there.ask(py, RemoteQueue::is_full)
     }
 
     /// This process's queue is closed: put and get raise ValueError from now on.
@@ -303,15 +276,13 @@ impl PyRemoteQueueBase {
 
     /// From now on nobody can put, and who gets finds what is left, or at once nothing.
     fn _shut_down(&self, py: Python<'_>, immediate: bool) -> PyResult<()> {
-        let queue = self.queue()?;
-        ask(py, || queue.shutdown(immediate)).map(drop)
+        self.there.ask(py, |queue| queue.shutdown(immediate)).map(drop)
     }
 
     /// Whether it was shut down, by any process.
     #[getter]
     fn _is_shut_down(&self, py: Python<'_>) -> PyResult<bool> {
-        let queue = self.queue()?;
-        ask(py, || queue.is_closed())
+        self.there.ask(py, RemoteQueue::is_closed)
     }
 
     // ---------------------------------------------------- what has to be said of a message that was taken
@@ -331,29 +302,29 @@ impl PyRemoteQueueBase {
 
     /// The oldest message that this thread took is done.
     fn _task_done(&self, py: Python<'_>) -> PyResult<()> {
-        delivery::task_done(py, self.delivering()?)
+        delivery::task_done(py, self)
     }
 
     /// Reports a message as done, or gives it back.
     fn _settle(&self, py: Python<'_>, ticket: &PyRemoteTicket, done: bool) -> PyResult<()> {
-        ticket.settle(py, &self.delivering()?.queue, done)
+        ticket.settle(py, self.delivering()?, done)
     }
 
     #[getter]
     fn _delivery_count(&self) -> PyResult<u32> {
-        Ok(delivery::last_count(self.delivering()?))
+        delivery::last_count(self)
     }
 
     /// How many messages are in flight in processes that live.
     fn _in_flight(&self, py: Python<'_>) -> PyResult<u64> {
-        let queue = &self.delivering()?.queue;
+        let queue = self.delivering()?;
         ask(py, || queue.in_flight())
     }
 
     /// Of each of them: pid, the process's name, how often it was delivered, seconds, bytes, and
     /// how many were put before it.
-    fn _in_flights(&self, py: Python<'_>) -> PyResult<Vec<delivery::Row>> {
-        delivery::rows(py, &self.delivering()?.queue)
+    fn _in_flights(&self, py: Python<'_>) -> PyResult<Vec<Row>> {
+        delivery::rows(py, self.delivering()?)
     }
 
     // ---------------------------------------------------- in steps, for waits in other threads
@@ -401,32 +372,21 @@ impl PyRemoteQueueBase {
 }
 
 impl PyRemoteQueueBase {
-    fn begin(&self, server: &Bound<'_, PyRemoteServer>, queue: RemoteQueue) -> PyResult<()> {
-        let name = format!("{} {}", server.get().server().address(), queue.key());
-        self.there
-            .set(There { server: server.clone().unbind(), queue, name })
-            .map_err(|_| PyRuntimeError::new_err("the queue has begun already"))
-    }
-
-    fn there(&self) -> PyResult<&There> {
-        self.there.get().ok_or_else(|| PyRuntimeError::new_err("Queue.__init__() was not called"))
-    }
-
     fn queue(&self) -> PyResult<&RemoteQueue> {
-        Ok(&self.there()?.queue)
+        self.there.get()
     }
 
     fn server<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyRemoteServer>> {
-        Ok(self.there()?.server.bind(py))
+        self.there.server(py)
     }
 
     /// A queue that delivers again.
-    fn delivering(&self) -> PyResult<&There> {
-        let there = self.there()?;
-        if there.queue.kind() == QueueKind::Delivery {
-            return Ok(there);
+    fn delivering(&self) -> PyResult<&RemoteQueue> {
+        let queue = self.queue()?;
+        if queue.kind() == QueueKind::Delivery {
+            return Ok(queue);
         }
-        Err(PyValueError::new_err("the queue was not made with redeliver=True"))
+        Err(not_redelivering())
     }
 
     fn policy(&self) -> Policy {

@@ -4,10 +4,11 @@ use procession::remote::{Barrier, BarrierError, Patience as Waiting};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::{Arg, There};
+use super::Arg;
 use crate::blocking::Patience;
 use crate::error::Raise;
-use crate::remote::{PyRemoteServer, ask, interruptible};
+use crate::remote::there::{At, There};
+use crate::remote::{PyRemoteServer, interruptible};
 use crate::sync::broken;
 
 /// The native part of a barrier on a server. Use `procession.get_context(url).Barrier` or
@@ -64,21 +65,10 @@ impl PyRemoteBarrierBase {
         self.there.begin(server, |at| Barrier::attach(at, key))
     }
 
-    /// What names it on its server.
-    #[getter]
-    fn _key(&self) -> PyResult<&str> {
-        Ok(self.there.get()?.key())
-    }
-
-    /// The same, for a handle that is about to travel.
-    fn _key_to_send(&self, py: Python<'_>) -> PyResult<String> {
-        let it = self.there.get()?;
-        Ok(py.detach(|| it.key_to_send().to_owned()))
-    }
-
-    #[getter]
-    fn _server(&self, py: Python<'_>) -> PyResult<Py<PyRemoteServer>> {
-        self.there.server(py)
+    /// Its server, and what names it there; `to_send`: for a handle that is about to travel.
+    #[pyo3(signature = (to_send=false))]
+    fn _there(&self, py: Python<'_>, to_send: bool) -> PyResult<At> {
+        self.there.at(py, to_send)
     }
 
     /// Waits for the others, at most timeout seconds; the last one runs the action, if it is not
@@ -102,14 +92,12 @@ impl PyRemoteBarrierBase {
 
     /// Empties the barrier: those who wait get BrokenBarrierError.
     fn reset(&self, py: Python<'_>) -> PyResult<()> {
-        let barrier = self.there.get()?;
-        ask(py, || barrier.reset(&Waiting::forever()))
+        self.there.ask(py, |barrier| barrier.reset(&Waiting::forever()))
     }
 
     /// Breaks the barrier, until it is reset.
     fn abort(&self, py: Python<'_>) -> PyResult<()> {
-        let barrier = self.there.get()?;
-        ask(py, || barrier.abort(&Waiting::forever()))
+        self.there.ask(py, |barrier| barrier.abort(&Waiting::forever()))
     }
 
     /// How many it takes.
@@ -121,14 +109,12 @@ impl PyRemoteBarrierBase {
     /// How many wait at this moment.
     #[getter]
     fn n_waiting(&self, py: Python<'_>) -> PyResult<u32> {
-        let barrier = self.there.get()?;
-        Ok(ask(py, || barrier.state(&Waiting::forever()))?.waiting)
+        Ok(self.there.ask(py, |barrier| barrier.state(&Waiting::forever()))?.waiting)
     }
 
     /// Whether it is broken.
     #[getter]
     fn broken(&self, py: Python<'_>) -> PyResult<bool> {
-        let barrier = self.there.get()?;
-        Ok(ask(py, || barrier.state(&Waiting::forever()))?.is_broken)
+        Ok(self.there.ask(py, |barrier| barrier.state(&Waiting::forever()))?.is_broken)
     }
 }

@@ -6,8 +6,9 @@ use procession::remote::{Condition, Patience as Waiting, Place};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::{Arg, There};
+use super::Arg;
 use crate::blocking::Patience;
+use crate::remote::there::{At, There};
 use crate::remote::{PyRemoteServer, ask, interruptible};
 
 /// The native part of a condition on a server. Use `procession.get_context(url).Condition` or
@@ -41,40 +42,26 @@ impl PyRemoteConditionBase {
         self.there.begin(server, |at| Condition::attach(at, key))
     }
 
-    /// What names it on its server.
-    #[getter]
-    fn _key(&self) -> PyResult<&str> {
-        Ok(self.there.get()?.key())
-    }
-
-    /// The same, for a handle that is about to travel.
-    fn _key_to_send(&self, py: Python<'_>) -> PyResult<String> {
-        let it = self.there.get()?;
-        Ok(py.detach(|| it.key_to_send().to_owned()))
-    }
-
-    #[getter]
-    fn _server(&self, py: Python<'_>) -> PyResult<Py<PyRemoteServer>> {
-        self.there.server(py)
+    /// Its server, and what names it there; `to_send`: for a handle that is about to travel.
+    #[pyo3(signature = (to_send=false))]
+    fn _there(&self, py: Python<'_>, to_send: bool) -> PyResult<At> {
+        self.there.at(py, to_send)
     }
 
     /// Puts this thread on the list of those who wait: from now on it can be notified.
     fn _enlist(&self, py: Python<'_>) -> PyResult<PyRemoteWaiter> {
-        let condition = self.there.get()?;
-        let place = ask(py, || condition.enlist(&Waiting::forever()))?;
+        let place = self.there.ask(py, |condition| condition.enlist(&Waiting::forever()))?;
         Ok(PyRemoteWaiter { place: Mutex::new(Some(place)) })
     }
 
     /// Notifies up to n of those who wait; how many it were.
     fn _notify(&self, py: Python<'_>, n: u32) -> PyResult<u32> {
-        let condition = self.there.get()?;
-        ask(py, || condition.notify(n, &Waiting::forever()))
+        self.there.ask(py, |condition| condition.notify(n, &Waiting::forever()))
     }
 
     /// How many wait at this moment.
     fn _waiting(&self, py: Python<'_>) -> PyResult<u32> {
-        let condition = self.there.get()?;
-        ask(py, || condition.waiting(&Waiting::forever()))
+        self.there.ask(py, |condition| condition.waiting(&Waiting::forever()))
     }
 }
 

@@ -4,9 +4,10 @@ use procession::remote::{Event, Patience as Waiting};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::{Arg, There};
+use super::Arg;
 use crate::blocking::Patience;
-use crate::remote::{PyRemoteServer, ask, interruptible};
+use crate::remote::there::{At, There};
+use crate::remote::{PyRemoteServer, interruptible};
 
 /// The native part of an event on a server. Use `procession.get_context(url).Event` or `procession.Family(url).event`.
 #[pyclass(frozen, subclass, weakref, name = "RemoteEventBase", module = "procession._core")]
@@ -38,39 +39,25 @@ impl PyRemoteEventBase {
         self.there.begin(server, |at| Event::attach(at, key))
     }
 
-    /// What names it on its server.
-    #[getter]
-    fn _key(&self) -> PyResult<&str> {
-        Ok(self.there.get()?.key())
-    }
-
-    /// The same, for a handle that is about to travel.
-    fn _key_to_send(&self, py: Python<'_>) -> PyResult<String> {
-        let it = self.there.get()?;
-        Ok(py.detach(|| it.key_to_send().to_owned()))
-    }
-
-    #[getter]
-    fn _server(&self, py: Python<'_>) -> PyResult<Py<PyRemoteServer>> {
-        self.there.server(py)
+    /// Its server, and what names it there; `to_send`: for a handle that is about to travel.
+    #[pyo3(signature = (to_send=false))]
+    fn _there(&self, py: Python<'_>, to_send: bool) -> PyResult<At> {
+        self.there.at(py, to_send)
     }
 
     /// Whether it is set.
     fn is_set(&self, py: Python<'_>) -> PyResult<bool> {
-        let event = self.there.get()?;
-        ask(py, || event.is_set(&Waiting::forever()))
+        self.there.ask(py, |event| event.is_set(&Waiting::forever()))
     }
 
     /// Sets it, and lets everyone through who waits.
     fn set(&self, py: Python<'_>) -> PyResult<()> {
-        let event = self.there.get()?;
-        ask(py, || event.set())
+        self.there.ask(py, Event::set)
     }
 
     /// Unsets it: who comes from now on waits.
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
-        let event = self.there.get()?;
-        ask(py, || event.clear())
+        self.there.ask(py, Event::clear)
     }
 
     /// Waits until it is set, at most timeout seconds. Whether it was.

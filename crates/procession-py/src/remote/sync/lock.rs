@@ -1,16 +1,16 @@
 //! `RemoteLockBase`: locks on a server, reentrant or not.
 
 use procession::remote::{Abandoned, Acquired, Patience as Waiting, RawLock, ReleaseError};
-use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::{Arg, There};
+use super::Arg;
 use crate::blocking::Patience;
 use crate::error::Raise;
+use crate::remote::there::{At, There};
 use crate::remote::{PyRemoteServer, PyRemoteStop, ask, during, interruptible};
-use crate::sync::too_many;
+use crate::sync::{not_owner, too_many};
 
 /// The native part of a lock on a server. Use `procession.get_context(url).Lock` or `procession.Family(url).lock`.
 #[pyclass(frozen, subclass, weakref, name = "RemoteLockBase", module = "procession._core")]
@@ -23,9 +23,7 @@ impl Raise for ReleaseError {
     #[cold]
     fn raise(self) -> PyErr {
         match self {
-            ReleaseError::NotOwner => {
-                PyAssertionError::new_err("attempt to release recursive lock not owned by thread")
-            }
+            ReleaseError::NotOwner => not_owner(),
             ReleaseError::Remote(error) => error.raise(),
             _ => too_many(),
         }
@@ -65,21 +63,10 @@ impl PyRemoteLockBase {
         self.there.begin(server, |at| RawLock::attach(at, key, reentrant))
     }
 
-    /// What names it on its server.
-    #[getter]
-    fn _key(&self) -> PyResult<&str> {
-        Ok(self.there.get()?.key())
-    }
-
-    /// The same, for a handle that is about to travel.
-    fn _key_to_send(&self, py: Python<'_>) -> PyResult<String> {
-        let it = self.there.get()?;
-        Ok(py.detach(|| it.key_to_send().to_owned()))
-    }
-
-    #[getter]
-    fn _server(&self, py: Python<'_>) -> PyResult<Py<PyRemoteServer>> {
-        self.there.server(py)
+    /// Its server, and what names it there; `to_send`: for a handle that is about to travel.
+    #[pyo3(signature = (to_send=false))]
+    fn _there(&self, py: Python<'_>, to_send: bool) -> PyResult<At> {
+        self.there.at(py, to_send)
     }
 
     /// Takes the lock; waits for it if block is true, at most timeout seconds. Whether it was had.
@@ -119,28 +106,24 @@ impl PyRemoteLockBase {
     /// ValueError if it is not held; AssertionError if it is reentrant and not this thread's; LeaseLost if this thread had
     /// it and has lost it.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
-        let lock = self.there.get()?;
         // Not by another thread's number: this call leaves the interpreter, not its thread.
-        ask(py, || lock.release(&Waiting::forever())).map(drop)
+        self.there.ask(py, |lock| lock.release(&Waiting::forever())).map(drop)
     }
 
     /// The same for the thread or task of that number.
     fn _release_for(&self, py: Python<'_>, thread: u64) -> PyResult<()> {
-        let lock = self.there.get()?;
-        ask(py, || lock.release_for(thread, &Waiting::forever())).map(drop)
+        self.there.ask(py, |lock| lock.release_for(thread, &Waiting::forever())).map(drop)
     }
 
     /// Releases it, however often this thread has it; how often that was.
     fn _release_all(&self, py: Python<'_>) -> PyResult<u32> {
-        let lock = self.there.get()?;
-        ask(py, || lock.release_all(&Waiting::forever()))
+        self.there.ask(py, |lock| lock.release_all(&Waiting::forever()))
     }
 
     /// LeaseLost if this thread had the lock and has lost it; ValueError or AssertionError, as release(), if it does not
     /// have it for another reason. Asks the server.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
-        let lock = self.there.get()?;
-        let checked = ask(py, || match lock.check(&Waiting::forever()) {
+        let checked = self.there.ask(py, |lock| match lock.check(&Waiting::forever()) {
             Err(ReleaseError::NotHeld) if lock.is_reentrant() => Err(ReleaseError::NotOwner),
             other => other,
         });
@@ -156,8 +139,7 @@ impl PyRemoteLockBase {
 
     /// Whether somebody holds it whose lease goes on.
     fn locked(&self, py: Python<'_>) -> PyResult<bool> {
-        let lock = self.there.get()?;
-        let state = ask(py, || lock.state(&Waiting::forever()))?;
+        let state = self.there.ask(py, |lock| lock.state(&Waiting::forever()))?;
         Ok(state.is_some_and(|state| state.lives))
     }
 
@@ -198,8 +180,7 @@ impl PyRemoteLockBase {
 
     /// Who holds it: (pid, process name), or None.
     fn _holder(&self, py: Python<'_>) -> PyResult<Option<(u32, String)>> {
-        let lock = self.there.get()?;
-        let state = ask(py, || lock.state(&Waiting::forever()))?;
+        let state = self.there.ask(py, |lock| lock.state(&Waiting::forever()))?;
         let holder = state.filter(|state| state.lives).map(|state| state.holder);
         Ok(holder.map(|holder| (holder.pid, holder.name)))
     }

@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use procession::remote::{Patience as Waiting, RemoteError, Semaphore};
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::{Arg, There};
+use super::Arg;
 use crate::blocking::Patience;
-use crate::remote::{PyRemoteServer, PyRemoteStop, ask, during, interruptible};
-use crate::sync::too_many;
+use crate::remote::there::{At, There};
+use crate::remote::{PyRemoteServer, PyRemoteStop, during, interruptible};
+use crate::sync::{permits, too_many};
 
 /// The native part of a semaphore on a server. Use `procession.get_context(url).Semaphore` or
 /// `procession.Family(url).semaphore`.
@@ -37,10 +38,7 @@ impl PyRemoteSemaphoreBase {
         value: i32,
         bounded: bool,
     ) -> PyResult<()> {
-        const EINVAL: i32 = 22;
-        let Ok(value) = u32::try_from(value) else {
-            return Err(PyOSError::new_err((EINVAL, "Invalid argument")));
-        };
+        let value = permits(value)?;
         self.there.begin(server, |at| {
             if bounded { Semaphore::bounded(at, value) } else { Semaphore::anonymous(at, value) }
         })
@@ -79,21 +77,10 @@ impl PyRemoteSemaphoreBase {
         self.there.begin(server, |at| Semaphore::attach(at, key, bounded))
     }
 
-    /// What names it on its server.
-    #[getter]
-    fn _key(&self) -> PyResult<&str> {
-        Ok(self.there.get()?.key())
-    }
-
-    /// The same, for a handle that is about to travel.
-    fn _key_to_send(&self, py: Python<'_>) -> PyResult<String> {
-        let it = self.there.get()?;
-        Ok(py.detach(|| it.key_to_send().to_owned()))
-    }
-
-    #[getter]
-    fn _server(&self, py: Python<'_>) -> PyResult<Py<PyRemoteServer>> {
-        self.there.server(py)
+    /// Its server, and what names it there; `to_send`: for a handle that is about to travel.
+    #[pyo3(signature = (to_send=false))]
+    fn _there(&self, py: Python<'_>, to_send: bool) -> PyResult<At> {
+        self.there.at(py, to_send)
     }
 
     /// Takes a permit; waits for one if block is true, at most timeout seconds. Whether it was had.
@@ -117,8 +104,7 @@ impl PyRemoteSemaphoreBase {
 
     /// Gives n permits back, or none if there were too many then.
     fn _give(&self, py: Python<'_>, n: u32) -> PyResult<()> {
-        let semaphore = self.there.get()?;
-        if !ask(py, || semaphore.release(n, &Waiting::forever()))? {
+        if !self.there.ask(py, |semaphore| semaphore.release(n, &Waiting::forever()))? {
             return Err(too_many());
         }
         self.taken.fetch_sub(n.cast_signed(), Ordering::Relaxed);
@@ -139,8 +125,7 @@ impl PyRemoteSemaphoreBase {
     /// How many permits there are at this moment.
     #[pyo3(name = "_get_value")]
     fn value(&self, py: Python<'_>) -> PyResult<u32> {
-        let semaphore = self.there.get()?;
-        ask(py, || semaphore.value(&Waiting::forever()))
+        self.there.ask(py, |semaphore| semaphore.value(&Waiting::forever()))
     }
 
     #[pyo3(name = "_is_zero")]

@@ -1,8 +1,8 @@
--- The names and kinds of the named objects, the oldest first.
+-- The names and kinds of the named objects, the oldest first; but not where pools meet workers, which is nobody's.
 local found = {}
 for _, name in ipairs(call('ZRANGE', prefix .. ':names', 0, -1)) do
   local kind = call('HGET', prefix .. ':n:' .. name, 'kind')
-  if kind then
+  if kind and kind ~= 'pools' then
     found[#found + 1] = name
     found[#found + 1] = kind
   end

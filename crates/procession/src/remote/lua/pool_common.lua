@@ -1,4 +1,5 @@
 -- What the scripts of pools share. A *board* is where the pools and the workers of one name meet:
+--   its hash: mixed, can:<worker> -> what it can do ('': Python's functions), as JSON
 --   turn (list): the pools that have tasks ready, whose turn is first first
 --   pools (hash): pool -> its owner's client;  workers (hash): worker -> what it says of itself;  idle (waiters)
 -- A worker is '<client>/<number>'. A pool has:
@@ -62,16 +63,46 @@ local function put_back(board, pool, task)
   offer(board, pool, 1)
 end
 
--- Why no worker who lives can work for a pool, if that is so and there is one.
-local function refused_by_all(board, pool)
+-- The first of the tasks that are ready and in that place.
+local function first_in(pool, place)
+  local from = place * SPAN
+  return call('ZRANGEBYSCORE', pool .. ':ready', string.format('%.0f', from), string.format('(%.0f', from + SPAN),
+    'LIMIT', 0, 1)[1]
+end
+
+local function can_do(board, worker, need)
+  local can = call('HGET', board, 'can:' .. worker)
+  for _, one in ipairs(can and cjson.decode(can) or {}) do
+    if one == need then return true end
+  end
+  return not can
+end
+
+-- Why none of the workers who live and can do that works for a pool, if that is so and there is one.
+local function refusal(board, pool, need)
   local why
   for _, worker in ipairs(call('HKEYS', board .. ':workers')) do
-    if alive(string.match(worker, '^[^/]*')) then
+    if alive(string.match(worker, '^[^/]*')) and can_do(board, worker, need) then
       why = call('HGET', pool, 'no:' .. worker)
       if not why then return nil end
     end
   end
   return why
+end
+
+-- Why tasks of a pool will not be done by anybody who is there, and one of them: everybody who can do such tasks has
+-- refused. Where nobody can they wait for somebody to come, as they do without workers.
+local function refused_by_all(board, pool)
+  local needs = {[0] = ''}
+  for _, field in ipairs(call('HKEYS', pool)) do
+    local need = string.match(field, '^need:(.*)$')
+    if need then needs[tonumber(call('HGET', pool, field))] = need end
+  end
+  for place, need in pairs(needs) do
+    local task = first_in(pool, place)
+    local why = task and refusal(board, pool, need)
+    if why then return why, task end
+  end
 end
 
 -- A worker is no more. `begun`: what it held may have been worked at.
@@ -91,10 +122,10 @@ local function bury(board, worker, how, begun)
     call('HDEL', pool, 'no:' .. worker)
   end
   call('HDEL', board .. ':workers', worker)
+  call('HDEL', board, 'can:' .. worker)
   -- Perhaps it was the last one of whom something was to be hoped.
   for _, pool in ipairs(call('HKEYS', board .. ':pools')) do
-    local task = call('ZRANGE', pool .. ':ready', 0, 0)[1]
-    local why = task and refused_by_all(board, pool)
+    local why, task = refused_by_all(board, pool)
     if why then report(pool, task, 'broken', why) end
   end
 end

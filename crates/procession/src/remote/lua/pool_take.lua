@@ -19,8 +19,10 @@ for _ = 1, tonumber(A[4]) do
     else
       if kind == 'no' then call('HSET', pool, 'no:' .. worker, body) end
       put_back(board, pool, task)
-      local why = kind == 'no' and refused_by_all(board, pool)
-      if why then report(pool, task, 'broken', why) end
+      if kind == 'no' then
+        local why, waiting = refused_by_all(board, pool)
+        if why then report(pool, waiting, 'broken', why) end
+      end
     end
   end
 end
@@ -30,10 +32,8 @@ if call('HEXISTS', K[4], worker) == 0 then return {2}, changed end
 local function first(pool)
   for i = at, #A do
     local place = A[i] == '' and '0' or call('HGET', pool, 'need:' .. A[i])
-    local from = place and tonumber(place) * SPAN
-    local found = from and call('ZRANGEBYSCORE', pool .. ':ready', string.format('%.0f', from),
-      string.format('(%.0f', from + SPAN), 'LIMIT', 0, 1)
-    if found and found[1] then return found[1] end
+    local found = place and first_in(pool, tonumber(place))
+    if found then return found end
   end
 end
 

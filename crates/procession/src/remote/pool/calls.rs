@@ -5,15 +5,16 @@ use std::marker::PhantomData;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::{Address, Patience, RemoteError, Server};
 use super::owner::{NewTask, RawOwner, Report};
-use super::wire::{self, Item};
+use super::wire::{self, Item, Who};
 
-/// A call has no result.
+/// A call has no result. What is said names the function that was called.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -21,8 +22,10 @@ pub enum CallError {
     #[error(transparent)]
     Remote(#[from] RemoteError),
     /// The function failed: the exception's or the worker's words.
-    #[error("{kind}: {message}")]
+    #[error("{function}: {kind}: {message}")]
     Failed {
+        /// What was called.
+        function: String,
         /// The exception's class.
         kind: String,
         /// What it says.
@@ -31,22 +34,69 @@ pub enum CallError {
         trace: String,
     },
     /// Its worker died, or was cut off; it may have been begun.
-    #[error("the worker is lost: {0}")]
-    Lost(String),
+    #[error("{function}: its worker {worker} {how}")]
+    Lost {
+        /// What was called.
+        function: String,
+        /// Who was at it.
+        worker: Who,
+        /// What became of him.
+        how: String,
+    },
+    /// The server does not know of it any more: it was restored to an earlier state. It may have been begun.
+    #[error("{function}: the server was restored to an earlier state, in which it is not known")]
+    Forgotten {
+        /// What was called.
+        function: String,
+    },
+    /// It took longer than its limit. A process was ended; a thread of a Rust worker's can't be, and goes on.
+    #[error("{function}: no result after {limit:?}, and its worker {worker} {}", end(*ended))]
+    TimedOut {
+        /// What was called.
+        function: String,
+        /// Who was at it.
+        worker: Who,
+        /// How long it might have taken.
+        limit: Duration,
+        /// Whether it was ended.
+        ended: bool,
+    },
     /// The arguments can't be sent, or the result is not what was asked for.
-    #[error("{0}")]
-    Data(String),
+    #[error("{function}: {why}")]
+    Data {
+        /// What was called.
+        function: String,
+        /// Why not.
+        why: String,
+    },
     /// The pool has ended.
-    #[error("the pool has ended: {0}")]
-    Ended(String),
+    #[error("{function}: the pool has ended: {why}")]
+    Ended {
+        /// What was called.
+        function: String,
+        /// Why it has.
+        why: String,
+    },
+}
+
+fn end(ended: bool) -> &'static str {
+    if ended { "was ended" } else { "cannot end it: it is still running there" }
 }
 
 type Settled = Result<Vec<u8>, CallError>;
 
+/// Who waits for a call's result.
+#[derive(Debug)]
+struct Waiting {
+    function: String,
+    limit: Option<Duration>,
+    sender: Sender<Settled>,
+}
+
 #[derive(Debug, Default)]
 struct Calls {
     next: u64,
-    waiting: HashMap<u64, Sender<Settled>>,
+    waiting: HashMap<u64, Waiting>,
     ended: Option<String>,
 }
 
@@ -66,13 +116,16 @@ pub struct Pool {
     owner: Arc<RawOwner>,
     calls: Arc<Mutex<Calls>>,
     receiver: Option<JoinHandle<()>>,
+    limit: Option<Duration>,
 }
 
 /// A call that is under way.
 #[derive(Debug)]
 #[must_use = "its result comes to whoever joins it"]
 pub struct Task<R> {
+    function: String,
     settled: Receiver<Settled>,
+    calls: Arc<Mutex<Calls>>,
     result: PhantomData<fn() -> R>,
 }
 
@@ -91,11 +144,20 @@ impl Pool {
         let (owner, _) = RawOwner::open(&server, queue, &options)?;
         let (owner, calls) = (Arc::new(owner), Arc::new(Mutex::new(Calls::default())));
         let (from, to) = (Arc::clone(&owner), Arc::clone(&calls));
+        let lease = server.address().lease();
         let receiver = std::thread::Builder::new()
             .name("procession-results".into())
-            .spawn(move || receive(&from, &to))
+            .spawn(move || receive(&from, &to, lease))
             .map_err(|error| RemoteError::Corrupt(error.to_string()))?;
-        Ok(Pool { owner, calls, receiver: Some(receiver) })
+        Ok(Pool { owner, calls, receiver: Some(receiver), limit: None })
+    }
+
+    /// How long each call may take, from when a worker begins with it. One that takes longer is a
+    /// [`CallError::TimedOut`].
+    #[must_use]
+    pub fn task_timeout(mut self, limit: Duration) -> Pool {
+        self.limit = Some(limit);
+        self
     }
 
     /// Calls the function that some worker serves by this name, and waits for its result. Without such a worker it
@@ -142,16 +204,21 @@ impl Pool {
         need: &str,
         args: &A,
     ) -> Result<Task<R>, CallError> {
-        let body = wire::order(kind, name, args).map_err(CallError::Data)?;
+        let function = name.to_owned();
+        let body = match wire::order(kind, name, self.limit, args) {
+            Ok(body) => body,
+            Err(why) => return Err(CallError::Data { function, why }),
+        };
         let (sender, settled) = channel();
         let number = {
             let mut calls = locked(&self.calls);
             if let Some(why) = &calls.ended {
-                return Err(CallError::Ended(why.clone()));
+                return Err(CallError::Ended { function, why: why.clone() });
             }
             calls.next += 1;
             let number = calls.next;
-            calls.waiting.insert(number, sender);
+            let waiting = Waiting { function: function.clone(), limit: self.limit, sender };
+            calls.waiting.insert(number, waiting);
             number
         };
         let task = NewTask { number, need, body: &body };
@@ -159,7 +226,7 @@ impl Pool {
             locked(&self.calls).waiting.remove(&number);
             return Err(error.into());
         }
-        Ok(Task { settled, result: PhantomData })
+        Ok(Task { function, settled, calls: Arc::clone(&self.calls), result: PhantomData })
     }
 }
 
@@ -169,9 +236,12 @@ impl<R: DeserializeOwned> Task<R> {
     /// # Errors
     /// [`CallError`].
     pub fn join(self) -> Result<R, CallError> {
-        let settled = self.settled.recv();
-        let message = settled.unwrap_or_else(|_| Err(CallError::Ended("it was dropped".into())))?;
-        wire::read_value(&message).map_err(CallError::Data)
+        let function = self.function;
+        let Ok(settled) = self.settled.recv() else {
+            let why = locked(&self.calls).ended.clone().unwrap_or_default();
+            return Err(CallError::Ended { function, why });
+        };
+        wire::read_value(&settled?).map_err(|why| CallError::Data { function, why })
     }
 }
 
@@ -188,25 +258,30 @@ impl Drop for Pool {
 }
 
 /// Takes results, until the pool ends.
-fn receive(owner: &RawOwner, calls: &Mutex<Calls>) {
+fn receive(owner: &RawOwner, calls: &Mutex<Calls>, lease: Duration) {
     let why = loop {
         let reports = match owner.results(&Patience::forever()) {
             Ok(reports) => reports,
             Err(error) => break error.to_string(),
         };
         for report in reports {
-            let (number, settled) = match report {
-                Report::Done(number, body) | Report::Part(number, body) => (number, settle(&body)),
-                Report::Lost { number, worker, .. } => (number, Err(CallError::Lost(worker))),
+            let (number, found) = match report {
+                Report::Done(number, body) | Report::Part(number, body) => {
+                    (number, wire::outcome(&body))
+                }
+                Report::Lost { number, left, worker } => {
+                    (number, Ok(Item::Lost(Who::of(&worker), how_lost(left, lease))))
+                }
+                Report::Forgotten(number) => (number, Ok(Item::Forgotten)),
                 Report::Broken(text) => {
-                    locked(calls).ended = Some(String::from_utf8_lossy(&text).into_owned());
+                    locked(calls).ended = Some(wire::text(&text));
                     locked(calls).waiting.clear();
                     continue;
                 }
             };
-            let sender = locked(calls).waiting.remove(&number);
-            if let Some(sender) = sender {
-                let _ = sender.send(settled); // nobody may want it
+            let waiting = locked(calls).waiting.remove(&number);
+            if let Some(Waiting { function, limit, sender }) = waiting {
+                let _ = sender.send(settle(found, function, limit)); // nobody may want it
             }
         }
     };
@@ -215,10 +290,26 @@ fn receive(owner: &RawOwner, calls: &Mutex<Calls>) {
     calls.waiting.clear();
 }
 
-fn settle(report: &[u8]) -> Settled {
-    match wire::outcome(report).map_err(CallError::Data)? {
-        Item::Value(message) => Ok(message),
-        Item::Failed(kind, message, trace) => Err(CallError::Failed { kind, message, trace }),
-        Item::Lost(text) => Err(CallError::Lost(text)),
+fn how_lost(left: bool, lease: Duration) -> String {
+    if left {
+        return "was stopped in the midst of it".into();
     }
+    format!("did not renew its lease of {lease:?}: it died or was cut off")
+}
+
+fn settle(found: Result<Item, String>, function: String, limit: Option<Duration>) -> Settled {
+    Err(match found {
+        Ok(Item::Value(message)) => return Ok(message),
+        Ok(Item::Failed(kind, message, trace)) => {
+            // Workers in Rust name it themselves.
+            let message = message.strip_prefix(&format!("{function}: ")).unwrap_or(&message).into();
+            CallError::Failed { function, kind, message, trace }
+        }
+        Ok(Item::Lost(worker, how)) => CallError::Lost { function, worker, how },
+        Ok(Item::Late(worker, ended)) => {
+            CallError::TimedOut { function, worker, limit: limit.unwrap_or_default(), ended }
+        }
+        Ok(Item::Forgotten) => CallError::Forgotten { function },
+        Err(why) => CallError::Data { function, why },
+    })
 }

@@ -25,6 +25,7 @@ mod worker;
 pub use calls::{CallError, Pool, Task};
 pub use owner::{NewTask, RawOwner, Report};
 pub use serve::{Stopper, Worker};
+pub use wire::Who;
 pub use worker::{Outcome, RawTask, RawWorker, Told};
 
 use std::time::{Duration, Instant};

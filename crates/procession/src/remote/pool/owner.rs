@@ -1,6 +1,8 @@
 //! The owner's side of a pool.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::super::life::Life;
 use super::super::object::Object;
@@ -12,6 +14,7 @@ static OPEN: Script = script!("opening a pool", "pool_open.lua");
 static PUT: Script = script!("putting tasks", "pool_put.lua");
 static RESULTS: Script = script!("taking results", "pool_results.lua");
 static CANCEL: Script = script!("cancelling tasks", "pool_cancel.lua");
+static UNKNOWN: Script = script!("looking for tasks", "pool_unknown.lua");
 static SWEEP: Script = script!("looking after workers", "pool_sweep.lua");
 static END: Script = script!("ending a pool", "pool_end.lua");
 
@@ -49,6 +52,8 @@ pub enum Report {
         /// What the worker had said of itself.
         worker: String,
     },
+    /// The server does not know of it any more: it was restored to an earlier state. It may have been begun.
+    Forgotten(u64),
     /// All workers there are can't work for this pool; the text is the last one's.
     Broken(Vec<u8>),
 }
@@ -59,8 +64,21 @@ pub struct RawOwner {
     pool: Object,
     board: Object,
     life: Arc<Life>,
-    /// How many results were taken in all.
-    had: Mutex<u64>,
+    taken: Mutex<Taken>,
+    /// The tasks of which nothing has been reported, and whether the server is known to have got them.
+    out: Mutex<HashMap<u64, bool>>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    /// How many results in all.
+    had: u64,
+    /// When it was last looked whether the server still knows of all tasks.
+    looked: Instant,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RawOwner {
@@ -76,7 +94,8 @@ impl RawOwner {
         let call = pool.call(&OPEN)?.of_life(&life).arg(board.key()).arg(options);
         let mut workers = call.run(&Patience::forever())?.array(0)?;
         let workers = (0..workers.len()).map(|i| workers.text(i)).collect::<Result<_, _>>()?;
-        Ok((RawOwner { pool, board, life, had: Mutex::new(0) }, workers))
+        let taken = Mutex::new(Taken { had: 0, looked: Instant::now() });
+        Ok((RawOwner { pool, board, life, taken, out: Mutex::default() }, workers))
     }
 
     /// Its key, by which workers know it.
@@ -105,35 +124,81 @@ impl RawOwner {
         for name in unused {
             call = call.arg(name);
         }
+        // Before it is put, since its result may be here before this returns.
+        locked(&self.out).extend(tasks.iter().map(|task| (task.number, false)));
         // A refusal is of the whole.
-        persist(self.pool.server(), patience, || call.run(patience))?;
-        Ok(())
+        let put = persist(self.pool.server(), patience, || call.run(patience));
+        let mut out = locked(&self.out);
+        for task in tasks {
+            match put {
+                Ok(_) => drop(out.entry(task.number).and_modify(|got| *got = true)),
+                Err(_) => drop(out.remove(&task.number)),
+            }
+        }
+        put.map(drop)
     }
 
     /// Waits for reports; none if patience ends first. For one thread at a time.
     pub fn results(&self, patience: &Patience<'_>) -> Result<Vec<Report>, RemoteError> {
-        let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
-        let attempt = |member: Option<&str>| {
+        let mut taken = locked(&self.taken);
+        let mut attempt = |member: Option<&str>| {
             let call = self.pool.call(&RESULTS)?.of_life(&self.life);
-            let call = call.arg(member.unwrap_or("")).arg(had.to_string()).int(MANY).int(MUCH);
-            let mut reply = call.read(patience)?;
+            let call = call.arg(member.unwrap_or("")).arg(taken.had.to_string());
+            let mut reply = call.int(MANY).int(MUCH).read(patience)?;
             let reports = (0..reply.len()).map(|i| {
                 let bytes = reply.bytes(i)?.unwrap_or_default();
                 Report::read(&bytes)
             });
-            let reports = reports.collect::<Result<Vec<_>, _>>()?;
+            let mut reports = reports.collect::<Result<Vec<_>, _>>()?;
+            taken.had += reports.len() as u64;
             if reports.is_empty() {
-                // Who has died with a task would be waited for in vain.
+                // Who has died with a task would be waited for in vain, and so would what was forgotten.
                 self.sweep(patience)?;
-                return Ok(None);
+                reports = self.forgotten(&mut taken, patience)?;
             }
-            Ok(Some(reports))
+            Ok(Some(reports).filter(|reports| !reports.is_empty()))
         };
-        let found =
-            persist(self.pool.server(), patience, || self.pool.wait(WAITERS, patience, attempt))?;
+        let found = persist(self.pool.server(), patience, || {
+            self.pool.wait(WAITERS, patience, &mut attempt)
+        })?;
         let found = found.unwrap_or_default();
-        *had += found.len() as u64;
+        let mut out = locked(&self.out);
+        for report in &found {
+            if let Report::Done(number, _)
+            | Report::Lost { number, .. }
+            | Report::Forgotten(number) = report
+            {
+                out.remove(number);
+            }
+        }
         Ok(found)
+    }
+
+    /// What the server should know of, and does not: looked for once in a lease, when nothing else is reported.
+    fn forgotten(
+        &self,
+        taken: &mut Taken,
+        patience: &Patience<'_>,
+    ) -> Result<Vec<Report>, RemoteError> {
+        if taken.looked.elapsed() < self.pool.server().address().lease() / 3 {
+            return Ok(Vec::new());
+        }
+        let out: Vec<_> =
+            locked(&self.out).iter().filter(|(_, got)| **got).map(|(number, _)| *number).collect();
+        let mut unknown = Vec::new();
+        for some in out.chunks(MANY.unsigned_abs() as usize) {
+            let call = self.pool.call(&UNKNOWN)?.of_life(&self.life);
+            let mut call = call.arg(self.board.key()).arg(taken.had.to_string());
+            for number in some {
+                call = call.arg(number.to_string());
+            }
+            let reply = call.read(patience)?;
+            for i in 0..reply.len() {
+                unknown.push(Report::Forgotten(reply.int(i)?.unsigned_abs()));
+            }
+        }
+        taken.looked = Instant::now();
+        Ok(unknown)
     }
 
     /// Drops tasks that no worker has, and says which these were: of them nothing will be reported.
@@ -143,7 +208,13 @@ impl RawOwner {
             call = call.arg(number.to_string());
         }
         let struck = call.run(&Patience::forever())?;
-        (0..struck.len()).map(|i| Ok(struck.int(i)?.unsigned_abs())).collect()
+        let struck = (0..struck.len()).map(|i| Ok(struck.int(i)?.unsigned_abs()));
+        let struck = struck.collect::<Result<Vec<_>, _>>()?;
+        let mut out = locked(&self.out);
+        for number in &struck {
+            out.remove(number);
+        }
+        Ok(struck)
     }
 
     /// Looks whether workers have died, and what those who live say of themselves.

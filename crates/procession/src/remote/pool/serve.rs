@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,13 +19,14 @@ use super::worker::{Outcome, RawTask, RawWorker, Told};
 const BEAT: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(200);
 
-type Function = Box<dyn Fn(&Order, &[u8]) -> Result<Vec<u8>, String> + Send + Sync>;
+type Function = Arc<dyn Fn(&Order, &[u8]) -> Result<Vec<u8>, String> + Send + Sync>;
 
 /// Serves Rust functions, by names, to pools on a server.
 ///
 /// Python calls them as `pool.apply(procession.remote.pool.named("add"), (1, 2))`, Rust by [`Pool`](super::Pool).
 /// Arguments and results are plain data: several arguments are a tuple. A panic is the caller's error, and ends
-/// nothing. Threads can't be ended, so a call's time limit has no effect here.
+/// nothing. Threads can't be ended: when a call takes longer than its limit its caller is told, and another thread takes
+/// the place of the one that is late, whose result is dropped when it comes.
 ///
 /// # Examples
 /// ```no_run
@@ -136,7 +138,7 @@ impl Worker {
             let args = order.arguments(item)?;
             wire::value(&function(args).map_err(|error| error.to_string())?)
         };
-        self.functions.insert(name.to_owned(), Box::new(call));
+        self.functions.insert(name.to_owned(), Arc::new(call));
         self
     }
 
@@ -151,17 +153,15 @@ impl Worker {
         RawWorker::enter(&self.server, &self.queue, can, &self.about())
     }
 
-    /// As Python's workers say it.
+    /// As Python's workers say it, and which functions it serves.
     fn about(&self) -> String {
-        let node = rustix::system::uname();
-        let host: String = node
-            .nodename()
-            .to_string_lossy()
-            .chars()
-            .filter(|c| c.is_alphanumeric() || "-._".contains(*c))
-            .collect();
-        let (pid, seats) = (std::process::id(), self.threads);
-        format!(r#"{{"host":"{host}","pid":{pid},"name":null,"seats":{seats},"pools":{{}}}}"#)
+        let (host, pid, seats) = (host(), std::process::id(), self.threads);
+        let mut serves: Vec<_> = self.functions.keys().map(|name| quoted(name)).collect();
+        serves.sort();
+        let serves = serves.join(",");
+        format!(
+            r#"{{"host":"{host}","pid":{pid},"name":null,"seats":{seats},"pools":{{}},"serves":[{serves}]}}"#
+        )
     }
 
     /// Serves until it is [stopped](Stopper). After an outage that was longer than its lease it begins anew.
@@ -213,8 +213,7 @@ impl Worker {
     fn sit(&self, raw: &RawWorker, over: &Stop) -> Result<(), RemoteError> {
         let mut done: Option<(RawTask, Outcome, Vec<u8>)> = None;
         let result = loop {
-            let told = done.take();
-            let told: Vec<_> = told
+            let told: Vec<_> = done
                 .iter()
                 .map(|(task, outcome, body)| Told {
                     pool: &task.pool,
@@ -224,11 +223,15 @@ impl Worker {
                 })
                 .collect();
             if over.is_said() || self.stop.is_said() {
-                break if told.is_empty() {
-                    Ok(())
-                } else {
-                    persist(&self.server, &Patience::forever(), || raw.tell(&told))
-                };
+                if told.is_empty() {
+                    break Ok(());
+                }
+                match persist(&self.server, &Patience::forever(), || raw.tell(&told)) {
+                    Err(error @ RemoteError::TooLarge { .. }) if shrink(&mut done, &error) => {
+                        continue;
+                    }
+                    result => break result,
+                }
             }
             let taken = persist(&self.server, &Patience::forever(), || {
                 raw.take(&told, &Patience::of(SOON))
@@ -238,7 +241,8 @@ impl Worker {
                     let (outcome, body) = self.work(&task);
                     done = Some((task, outcome, body));
                 }
-                Ok(None) => {}
+                Ok(None) => done = None,
+                Err(error @ RemoteError::TooLarge { .. }) if shrink(&mut done, &error) => {}
                 Err(error) => break Err(error),
             }
         };
@@ -253,21 +257,99 @@ impl Worker {
             Ok(order) => order,
             Err(why) => return (Outcome::Done, wire::report(0, vec![wire::failure("task", &why)])),
         };
-        let mut outcomes = Vec::new();
-        for item in &order.items {
-            let found = self.functions.get(&order.function).ok_or("nobody serves it".to_owned());
-            let outcome = found.and_then(|function| {
-                catch_unwind(AssertUnwindSafe(|| function(&order, item)))
-                    .unwrap_or_else(|panic| Err(format!("it panicked: {}", said(&*panic))))
-            });
-            let failed = outcome.is_err();
-            outcomes.push(outcome.unwrap_or_else(|why| wire::failure(&order.function, &why)));
-            if failed && order.stops {
-                break;
+        let first = order.first;
+        let Some(function) = self.functions.get(&order.function) else {
+            let failure = wire::failure(&order.function, "nobody serves it");
+            return (Outcome::Done, wire::report(first, vec![failure; order.items.len()]));
+        };
+        let outcomes = match order.limit {
+            None => {
+                let mut outcomes = Vec::new();
+                each(function, &order, 0, |outcome| {
+                    outcomes.push(outcome);
+                    true
+                });
+                outcomes
+            }
+            Some(limit) => within(limit, function, &Arc::new(order)),
+        };
+        (Outcome::Done, wire::report(first, outcomes))
+    }
+}
+
+/// Says that its results can't be told, in their place. Whether that is less.
+fn shrink(done: &mut Option<(RawTask, Outcome, Vec<u8>)>, why: &RemoteError) -> bool {
+    let Some((task, _, body)) = done else { return false };
+    let Ok(order) = Order::read(&task.body) else { return false };
+    let failure = wire::failure(&order.function, &format!("its results can't be told: {why}"));
+    let less = wire::report(order.first, vec![failure; order.items.len()]);
+    let is_less = less.len() < body.len();
+    *body = less;
+    is_less
+}
+
+/// Calls a function with the items from that one on, and gives out what becomes of each, until nobody wants more.
+fn each(function: &Function, order: &Order, from: usize, mut give: impl FnMut(Vec<u8>) -> bool) {
+    for item in order.items.iter().skip(from) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| function(order, item)))
+            .unwrap_or_else(|panic| Err(format!("it panicked: {}", said(&*panic))));
+        let ends = outcome.is_err() && order.stops;
+        if !give(outcome.unwrap_or_else(|why| wire::failure(&order.function, &why))) || ends {
+            return;
+        }
+    }
+}
+
+/// The same, in a thread beside this one, for items each of which may take so long. Who is late is left behind, and
+/// another one does the next items.
+fn within(limit: Duration, function: &Function, order: &Arc<Order>) -> Vec<Vec<u8>> {
+    let mut outcomes = Vec::new();
+    while outcomes.len() < order.items.len() {
+        let (sender, receiver) = channel();
+        let (function, from) = (Arc::clone(function), outcomes.len());
+        let theirs = Arc::clone(order);
+        let begun = std::thread::Builder::new().name("procession-call".into()).spawn(move || {
+            each(&function, &theirs, from, |outcome| sender.send(outcome).is_ok());
+        });
+        if let Err(error) = begun {
+            let failure = wire::failure(&order.function, &format!("no thread for it: {error}"));
+            outcomes.resize(order.items.len(), failure);
+        }
+        loop {
+            match receiver.recv_timeout(limit) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(RecvTimeoutError::Disconnected) => return outcomes, // it has done what it was to
+                Err(RecvTimeoutError::Timeout) => {
+                    let at = i128::try_from(outcomes.len()).unwrap_or_default();
+                    outcomes.push(wire::late(&host(), order.first + at));
+                    break;
+                }
             }
         }
-        (Outcome::Done, wire::report(order.first, outcomes))
+        if order.stops {
+            break;
+        }
     }
+    outcomes
+}
+
+fn host() -> String {
+    let node = rustix::system::uname();
+    let name = node.nodename().to_string_lossy();
+    name.chars().filter(|c| c.is_alphanumeric() || "-._".contains(*c)).collect()
+}
+
+/// A text as JSON.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\0'..='\u{1f}' => out.extend(format!("\\u{:04x}", u32::from(c)).chars()),
+            _ => out.push(c),
+        }
+    }
+    out + "\""
 }
 
 fn said(panic: &(dyn std::any::Any + Send)) -> String {

@@ -1,5 +1,8 @@
 //! What owners and workers send to each other, as `procession.remote._task` says it: plain data.
 
+use std::fmt;
+use std::time::Duration;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +21,8 @@ pub(super) struct Order {
     pub(super) first: i128,
     mode: i128,
     pub(super) stops: bool,
+    /// How long an item may take.
+    pub(super) limit: Option<Duration>,
     pub(super) function: String,
     pub(super) items: Vec<Vec<u8>>,
 }
@@ -29,8 +34,42 @@ pub(super) enum Item {
     Value(Vec<u8>),
     /// The kind, the text, the traceback.
     Failed(String, String, String),
-    /// The text.
-    Lost(String),
+    /// Which worker had it, and what became of its process.
+    Lost(Who, String),
+    /// The server has forgotten it.
+    Forgotten,
+    /// It took too long. The worker, and whether its process was ended.
+    Late(Who, bool),
+}
+
+/// Which worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Who {
+    /// Its process.
+    pub pid: u32,
+    /// The name of its machine.
+    pub host: String,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.pid, self.host)
+    }
+}
+
+impl Who {
+    /// From what a worker says of itself, which is JSON.
+    pub(super) fn of(about: &str) -> Who {
+        let field = |name: &str| {
+            let (_, rest) = about.split_once(&format!("\"{name}\":"))?;
+            let rest = rest.trim_start();
+            let quoted = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
+            quoted.or_else(|| rest.split([',', '}']).next()).map(str::trim)
+        };
+        let pid = field("pid").and_then(|pid| pid.parse().ok()).unwrap_or_default();
+        Who { pid, host: field("host").unwrap_or_default().to_owned() }
+    }
 }
 
 fn message<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
@@ -62,11 +101,10 @@ impl Order {
             Value::Int(first),
             Value::Int(mode),
             Value::Int(flags),
-            _,
-            _,
+            limit,
             function,
             all,
-        ] = <[Value; 9]>::try_from(parts).map_err(|_| "it has other parts")?
+        ] = <[Value; 8]>::try_from(parts).map_err(|_| "it has other parts")?
         else {
             return Err("it is of another version".into());
         };
@@ -78,7 +116,12 @@ impl Order {
             other => Err(format!("not a message: {other:?}")),
         };
         let all = items(all)?.into_iter().map(bytes).collect::<Result<_, String>>()?;
-        Ok(Order { first, mode, stops: flags & STOPS != 0, function, items: all })
+        let limit = match limit {
+            Value::Float(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+            Value::Int(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
+            _ => None,
+        };
+        Ok(Order { first, mode, stops: flags & STOPS != 0, limit, function, items: all })
     }
 
     /// The arguments that an item is; one alone is itself.
@@ -100,7 +143,12 @@ impl Order {
 }
 
 /// A task of one item for the function of that name: one that is served, or one of Python's.
-pub(super) fn order<A: Serialize>(kind: &str, name: &str, args: &A) -> Result<Vec<u8>, String> {
+pub(super) fn order<A: Serialize>(
+    kind: &str,
+    name: &str,
+    limit: Option<Duration>,
+    args: &A,
+) -> Result<Vec<u8>, String> {
     let text = |text: &str| Value::Str(text.to_owned());
     let function = Value::List(vec![text(kind), text(name)]);
     message(&Value::List(vec![
@@ -109,8 +157,7 @@ pub(super) fn order<A: Serialize>(kind: &str, name: &str, args: &A) -> Result<Ve
         Value::Int(0),
         Value::Int(MAP),
         Value::Int(0),
-        Value::None,
-        Value::Int(0),
+        limit.map_or(Value::None, |limit| Value::Float(limit.as_secs_f64())),
         function,
         Value::List(vec![Value::Bytes(message(args)?)]),
     ]))
@@ -145,6 +192,17 @@ pub(super) fn failure(function: &str, said: &str) -> Vec<u8> {
     out
 }
 
+/// The outcome of an item that takes too long, at a thread of this process's, which can't be ended.
+pub(super) fn late(host: &str, index: i128) -> Vec<u8> {
+    let pid = std::process::id().into();
+    let parts = [Value::Str("late".into()), Value::Int(pid), Value::None, Value::Str(host.into())];
+    let mut out = vec![b'l'];
+    out.extend(
+        message(&Value::List([&parts[..], &[Value::Int(index)]].concat())).unwrap_or_default(),
+    );
+    out
+}
+
 /// The one outcome of a task of one item.
 pub(super) fn outcome(report: &[u8]) -> Result<Item, String> {
     let outcomes = items(plain(report)?)?.pop().map_or(Ok(Vec::new()), items)?;
@@ -165,12 +223,32 @@ pub(super) fn outcome(report: &[u8]) -> Result<Item, String> {
         }
         b'l' => {
             let parts = items(plain(rest)?)?;
-            let (pid, code, host) = (said(1, &parts), said(2, &parts), said(3, &parts));
-            Ok(Item::Lost(format!("its process {pid} on {host} ended with {code}")))
+            let who =
+                Who { pid: said(1, &parts).parse().unwrap_or_default(), host: said(3, &parts) };
+            let code = parts.get(2).and_then(|code| match code {
+                Value::Int(code) => Some(*code),
+                _ => None,
+            });
+            if said(0, &parts) == "late" {
+                return Ok(Item::Late(who, code.is_some()));
+            }
+            Ok(Item::Lost(
+                who,
+                match code {
+                    Some(code @ 0..) => format!("exited with code {code}"),
+                    Some(signal) => format!("was killed by signal {}", -signal),
+                    None => "died".into(),
+                },
+            ))
         }
         b'f' => Ok(Item::Failed("an exception".into(), "it was pickled".into(), String::new())),
         _ => Err("an outcome of an unknown kind".into()),
     }
+}
+
+/// What a worker says that can't work for a pool.
+pub(super) fn text(message: &[u8]) -> String {
+    plain(message).unwrap_or_else(|_| String::from_utf8_lossy(message).into_owned())
 }
 
 /// The value of such a message.

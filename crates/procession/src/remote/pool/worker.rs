@@ -1,6 +1,8 @@
 //! A worker's side of pools.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::super::life::Life;
 use super::super::object::Object;
@@ -67,6 +69,45 @@ pub struct RawWorker {
     life: Arc<Life>,
     number: u64,
     can: Vec<String>,
+    books: Mutex<Books>,
+}
+
+/// A task: its pool's key and what it is called.
+type Name = (String, String);
+
+/// What a worker has, as it knows itself.
+#[derive(Debug, Default)]
+struct Books {
+    held: HashSet<Name>,
+    /// Questions that are under way, any of which may bring a task.
+    asking: BTreeSet<u64>,
+    asked: u64,
+    /// What it holds by what the server says, and does not know of: since when, and since which question.
+    strange: HashMap<Name, (Instant, u64)>,
+}
+
+impl Books {
+    /// Compares with what the server says that it holds. Returns what it will never have, so that nobody would ever tell
+    /// of it: that was told already, to a server that has been restored to an earlier state.
+    fn compare(&mut self, there: HashSet<Name>, lease: std::time::Duration) -> Vec<Name> {
+        let now = (Instant::now(), self.asked);
+        let before = std::mem::take(&mut self.strange);
+        let strange = there.into_iter().filter(|name| !self.held.contains(name));
+        self.strange = strange
+            .map(|name| {
+                let since = before.get(&name).copied().unwrap_or(now);
+                (name, since)
+            })
+            .collect();
+        // A question from before may still bring it, or have it put back.
+        let oldest = self.asking.first().copied().unwrap_or(u64::MAX);
+        let over = |(since, asked): (Instant, u64)| since.elapsed() >= lease && oldest > asked;
+        self.strange
+            .iter()
+            .filter(|(_, since)| over(**since))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
 }
 
 impl RawWorker {
@@ -81,7 +122,7 @@ impl RawWorker {
         let board = board(server, name)?;
         let life = board.client()?.life();
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let worker = RawWorker { board, life, number, can };
+        let worker = RawWorker { board, life, number, can, books: Mutex::default() };
         worker.say(about, false)?;
         Ok(worker)
     }
@@ -92,6 +133,10 @@ impl RawWorker {
         self.life.is_over()
     }
 
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lost(&self) -> RemoteError {
         let lease = self.board.server().address().lease();
         RemoteError::LeaseLost { what: "this worker".into(), lease }
@@ -100,14 +145,32 @@ impl RawWorker {
     fn say(&self, about: &str, again: bool) -> Result<Vec<String>, RemoteError> {
         let special = self.can.iter().any(|need| !need.is_empty());
         let call = self.board.call(&ENTER)?.of_maybe_none().of_life(&self.life);
-        let call =
+        let mut call =
             call.arg(self.number.to_string()).arg(about).int(special.into()).int(again.into());
+        for need in self.can.iter().filter(|_| !again) {
+            call = call.arg(need);
+        }
         let mut reply = call.run(&Patience::forever())?;
         if reply.int(0)? == 0 {
             return Err(self.lost());
         }
         let mut pools = reply.array(1)?;
-        (0..pools.len()).map(|i| pools.text(i)).collect()
+        let pools = (0..pools.len()).map(|i| pools.text(i)).collect();
+        if again {
+            let mut holds = reply.array(2)?;
+            let holds =
+                (0..holds.len() / 2).map(|i| Ok((holds.text(2 * i)?, holds.text(2 * i + 1)?)));
+            let holds = holds.collect::<Result<_, RemoteError>>()?;
+            let forgotten = self.books().compare(holds, self.board.server().address().lease());
+            let told: Vec<_> = forgotten
+                .iter()
+                .map(|(pool, task)| Told { pool, task, outcome: Outcome::Lost, body: b"" })
+                .collect();
+            if !told.is_empty() {
+                self.tell(&told)?;
+            }
+        }
+        pools
     }
 
     /// Says anew what is to be said of it, and looks who has died. Returns the pools there are.
@@ -136,6 +199,34 @@ impl RawWorker {
     }
 
     fn ask(
+        &self,
+        told: &[Told<'_>],
+        wants: bool,
+        member: &str,
+        patience: &Patience<'_>,
+    ) -> Result<Option<RawTask>, RemoteError> {
+        let question = {
+            let mut books = self.books();
+            books.asked += 1;
+            let question = books.asked;
+            books.asking.insert(question);
+            question
+        };
+        let found = self.ask_server(told, wants, member, patience);
+        let mut books = self.books();
+        books.asking.remove(&question);
+        if found.is_ok() {
+            for one in told.iter().filter(|one| !matches!(one.outcome, Outcome::Part)) {
+                books.held.remove(&(one.pool.to_owned(), one.task.to_owned()));
+            }
+        }
+        if let Ok(Some(task)) = &found {
+            books.held.insert((task.pool.clone(), task.task.clone()));
+        }
+        found
+    }
+
+    fn ask_server(
         &self,
         told: &[Told<'_>],
         wants: bool,

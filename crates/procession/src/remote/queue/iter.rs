@@ -1,6 +1,7 @@
 //! What comes out of a queue, as iterators.
 
 use super::error::GetError;
+use crate::channel::iter::iterator;
 
 mod sealed {
     pub trait Sealed {}
@@ -25,40 +26,13 @@ pub trait Source: Sealed {
     fn next_item_if_any(&self) -> Result<Self::Item, GetError>;
 }
 
-macro_rules! iterator {
-    ($(#[$doc:meta])* $name:ident<$($life:lifetime,)? $s:ident>, $from:ty, $next:ident) => {
-        $(#[$doc])*
-        #[derive(Debug)]
-        #[must_use = "an iterator does nothing unless it is asked"]
-        pub struct $name<$($life,)? $s: Source> {
-            source: $from,
-            over: bool,
-        }
-
-        impl<$($life,)? $s: Source> $name<$($life,)? $s> {
-            pub(super) fn new(source: $from) -> Self {
-                $name { source, over: false }
-            }
-        }
-
-        impl<$($life,)? $s: Source> Iterator for $name<$($life,)? $s> {
-            type Item = Result<$s::Item, GetError>;
-
-            fn next(&mut self) -> Option<Self::Item> {
-                if self.over {
-                    return None;
-                }
-                let taken = self.source.$next();
-                self.over = !matches!(taken, Ok(_) | Err(GetError::Decode(_)));
-                match taken {
-                    Err(GetError::Closed | GetError::Empty) => None,
-                    taken => Some(taken),
-                }
-            }
-        }
-
-        impl<$($life,)? $s: Source> std::iter::FusedIterator for $name<$($life,)? $s> {}
-    };
+/// What an iterator gives for that; `over`: whether it was the last.
+fn item<T>(taken: Result<T, GetError>, over: &mut bool) -> Option<Result<T, GetError>> {
+    *over = !matches!(taken, Ok(_) | Err(GetError::Decode(_)));
+    match taken {
+        Err(GetError::Closed | GetError::Empty) => None,
+        taken => Some(taken),
+    }
 }
 
 iterator! {

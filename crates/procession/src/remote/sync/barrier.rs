@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{count, differs, lost, number_in, ticket};
+pub use crate::primitives::BarrierWaitResult;
 use crate::remote::life::Life;
 use crate::remote::object::{Kind, Object, Params};
 use crate::remote::script::Script;
@@ -44,27 +45,6 @@ pub enum BarrierError {
     /// The server, or what stands between.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-}
-
-/// What one who has waited at a [`Barrier`] learns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BarrierWaitResult {
-    index: u32,
-    leader: bool,
-}
-
-impl BarrierWaitResult {
-    /// The how-manieth it was to arrive, from 0 on.
-    #[must_use]
-    pub fn index(&self) -> u32 {
-        self.index
-    }
-
-    /// True for exactly one: the last to arrive.
-    #[must_use]
-    pub fn is_leader(&self) -> bool {
-        self.leader
-    }
 }
 
 /// How a barrier stands.
