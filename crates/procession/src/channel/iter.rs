@@ -62,6 +62,7 @@ macro_rules! iterator {
         impl<$($life,)? $s: Source> std::iter::FusedIterator for $name<$($life,)? $s> {}
     };
 }
+#[cfg(feature = "redis")]
 pub(crate) use iterator;
 
 iterator! {
