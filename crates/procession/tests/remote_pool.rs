@@ -366,7 +366,7 @@ fn without_memory_what_was_put_is_done_and_taken() {
 #[test]
 fn what_a_restored_server_has_forgotten_is_told() {
     let mut server = Server::start();
-    let place = place(&server.url("restored", "lease=1&timeout=20"));
+    let place = place(&server.url("restored", "lease=4&timeout=20"));
     let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
     let worker = enter(&place);
     put(&owner, &[1, 2]);
@@ -395,7 +395,7 @@ fn what_a_restored_server_has_forgotten_is_told() {
 #[test]
 fn where_pools_meet_is_nobodys_to_remove() {
     let server = Server::start();
-    let url = server.url("board", "lease=1");
+    let url = server.url("board", "lease=4");
     let place = place(&url);
     let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
     put(&owner, &[1]);
@@ -420,7 +420,7 @@ fn where_pools_meet_is_nobodys_to_remove() {
 #[test]
 fn what_was_told_to_a_server_that_forgot_it_is_told_as_lost() {
     let mut server = Server::start();
-    let place = place(&server.url("told", "lease=1&timeout=20"));
+    let place = place(&server.url("told", "lease=4&timeout=20"));
     let (owner, _) = RawOwner::open(&place, "board", b"").unwrap();
     let worker = enter(&place);
     put(&owner, &[1, 2]);
