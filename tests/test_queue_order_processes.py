@@ -93,7 +93,8 @@ def deliver(context, kind, producers, consumers, maxsize, count, odd):
     counted = collections.Counter(message for each in seen for message in each)
     wanted = [(n * 7 % 3, me, n) for me in range(producers) for n in range(count)]
     assert counted == collections.Counter(wanted)
-    assert _core.check() == []
+    # What the dead had set aside is given back by the others, perhaps just now.
+    until(lambda: _core.check() == [], "a sound arena")
 
 
 @each_kind
